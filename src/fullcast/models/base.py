@@ -1,0 +1,62 @@
+"""What the rest of Fullcast may ask of a network, whatever its family. Doors in `models/<family>/` answer.
+
+A door loads from a local path (or the Hugging Face cache), never lists a repository, downloads only when told to, and
+knows its weights' licence, sha256, input size and thresholds. No pickle is ever loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from fullcast.records import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    xyxy: Box
+    confidence: float
+    """In [0, 1]."""
+    label: str
+    """person | head | face | halfbody | hand ...: the label of the network's own metadata."""
+
+
+class PersonDetector(Protocol):
+    name: str
+    """Family and weights, "yolo:pocket-detector@1a2b3c4d": written into every record that it makes."""
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """Boxes in pixels of each (H, W, 3) uint8 RGB picture; sizes may differ."""
+        ...
+
+
+class Embedder(Protocol):
+    name: str
+    dim: int
+    threshold: float
+    """Cosine above which two crops are one character, as the weights' own card states it."""
+    crop_scale: float
+    """The crop it wants: the head box grown by this factor about its centre, made square."""
+
+    def embed(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        """(B, dim) float32 unit vectors for crops of single characters, each (H, W, 3) uint8 RGB."""
+        ...
+
+
+class Tagger(Protocol):
+    name: str
+
+    def tag(self, images: Sequence[np.ndarray]) -> list[Mapping[str, float]]:
+        """For each (H, W, 3) uint8 RGB picture its tags above the tagger's threshold, with probabilities."""
+        ...
+
+
+class ShotDetector(Protocol):
+    name: str
+
+    def cuts(self, thumbnails: np.ndarray) -> list[int]:
+        """Indices of the first frame of each shot but the first; thumbnails (T, h, w, 3) uint8 RGB, all frames."""
+        ...

@@ -1,0 +1,102 @@
+"""Protocols by which rooms serve each other without importing one another. `journey.py` plugs them together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from fullcast.records import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One sample taking its turn in a batch."""
+
+    sample_id: str
+    visit: int
+    """How often the sample had been seen before this, over the whole plan: keys its caption and its crop."""
+    loss_weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The visits of one step; all of one size."""
+
+    step: int
+    width: int
+    """Pixels."""
+    height: int
+    visits: tuple[Visit, ...]
+
+
+class BatchStream(Protocol):
+    """The order of training: a pure function of (plan, seed, step). Picklable under spawn."""
+
+    batch_size: int
+    num_steps: int
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step in [0, num_steps). Same answer always, in any process."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Hash over samples, weights, buckets and seed: a checkpoint may resume only on the same stream."""
+        ...
+
+
+class PixelSource(Protocol):
+    """Reads a visited sample's pixels."""
+
+    def pixels(self, sample_id: str, width: int, height: int) -> np.ndarray:
+        """(height, width, 3) uint8 RGB, cropped and resized as the plan says."""
+        ...
+
+
+class CaptionSource(Protocol):
+    """Words for a visit, drawn afresh each time from a seed: a pure function of (sample, visit)."""
+
+    def caption(self, sample_id: str, visit: int) -> str: ...
+
+
+class Look(Protocol):
+    """Who is in a picture and where: detection and identification over the full cast."""
+
+    name: str
+
+    def look(self, images: Sequence[np.ndarray]) -> list[list[Found]]:
+        """For each (H, W, 3) uint8 RGB picture its figures, left to right."""
+        ...
+
+
+class Preview(Protocol):
+    """Draws sample pictures while training runs; gets the live modules, must not change them."""
+
+    def __call__(self, pipeline: Any, step: int, out_dir: Path) -> None: ...
+
+
+class Progress(Protocol):
+    """Where long work says how far it is: the CLI draws a bar with an ETA, tests and libraries pass `silent`."""
+
+    def start(self, title: str, total: int) -> None: ...
+
+    def advance(self, count: int = 1, note: str = "") -> None: ...
+
+    def done(self) -> None: ...
+
+
+class _Silent:
+    def start(self, title: str, total: int) -> None: ...
+
+    def advance(self, count: int = 1, note: str = "") -> None: ...
+
+    def done(self) -> None: ...
+
+
+silent: Progress = _Silent()
+
+Say = Callable[[str], None]
+"""One line for the user; the CLI prints it."""
