@@ -318,6 +318,9 @@ class Found:
     margin: float
     asked: int = -1
     """Index into ``scene.people`` of whom it was matched to; -1: nobody."""
+    scores: tuple[float, ...] = ()
+    """Similarity to each character of the cast (best form), in the order of ``cast.names``; empty: the network does
+    not say. The judge matches over all of them and sees figures that look like two people at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,3 +346,6 @@ class Verdict:
     """As many people as asked, each matched over the full cast, no duplicate, no intruder."""
     success_placed: bool = False
     """``success`` and everybody whose place was asked for within one column of it, in the right order."""
+    width: int = 0
+    """Pixels of the picture that was judged: cells are told from it."""
+    height: int = 0
