@@ -1,0 +1,36 @@
+"""Settings of the judge. Imports no torch: `fullcast --help` reads it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class JudgingConfig(BaseModel):
+    """How figures are accepted, how names are matched, how many pictures make a figure."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    pictures_per_count: int = Field(default=16, ge=1)
+    """Pictures generated and judged for each number of people. 16 gives intervals about 0.45 wide and costs a minute:
+    enough to see a shape in `fullcast demo`. Publish with 200 (0.13 wide at one half)."""
+    max_people: int = Field(default=5, ge=1, le=32)
+    """Scenes are judged for 1 to this many people. Five, as the seed model promised."""
+    min_confidence: float = Field(default=0.3, ge=0, le=1)
+    """Detector confidence in [0, 1] from which a figure counts. 0.3 is what detect-and-inpaint tools use."""
+    max_overlap: float = Field(default=0.5, gt=0, le=1)
+    """IoU of heads (of figures where a head is missing) above which two detections are one: the weaker one goes."""
+    min_area: float = Field(default=0.0015, ge=0, lt=1)
+    """Share of the picture that a head must cover to count: 0.15 %, 8 pixels square in a picture of 200 x 200."""
+    hybrid_margin: float = Field(default=0.03, ge=0, le=2)
+    """A figure is a hybrid when it is closer than this (in cosine) to two of those asked for. Set it to the fifth
+    percentile of the margin on true pictures (`verdict.calibrate_hybrid_margin`), so that one true figure in twenty
+    is called a hybrid."""
+    place_tolerance: int = Field(default=1, ge=0, le=4)
+    """Columns of the 5x5 grid by which a head may miss its place. 1: heads next to each other at five people are one
+    column apart, so the order from left to right, which must be exact, carries the rest."""
+    bootstrap_repeats: int = Field(default=2000, ge=100)
+    """Resamplings of the prompts for intervals over nested seeds."""
+    seed: int = 0
+    """Of benchmarks and resampling, not of pictures."""
+    batch_size: int = Field(default=16, ge=1)
+    """Pictures looked at together; changes speed only."""

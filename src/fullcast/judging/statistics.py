@@ -1,0 +1,117 @@
+"""How sure a share or a mean is. Pictures of one prompt are not independent: the prompt is the unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fullcast.store.seeding import rng
+
+Z_95 = 1.959963984540054
+"""Two-sided 95 % point of the normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval and the number of pictures (or people) behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] n={self.n}"
+
+
+def wilson(successes: float, n: float, z: float = Z_95) -> tuple[float, float]:
+    """Score interval of a share (Wilson 1927; Brown, Cai and DasGupta 2001, section 3.1.1). No trial: (0, 1)."""
+    if n <= 0:
+        return 0.0, 1.0
+    p = successes / n
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    # The formula gives exactly 0 and 1 at the ends; rounding must not take that away.
+    return (0.0 if successes <= 0 else float(middle - half)), (1.0 if successes >= n else float(middle + half))
+
+
+def share(successes: int, n: int) -> Estimate:
+    """A single proportion with its Wilson interval; nan without a trial."""
+    low, high = wilson(successes, n)
+    return Estimate(successes / n if n else float("nan"), low, high, n)
+
+
+def cluster_bootstrap(
+    values: Sequence[float],
+    clusters: Sequence[Hashable],
+    repeats: int = 2000,
+    seed: int = 0,
+    statistic: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+) -> tuple[float, float]:
+    """95 % percentile interval of a mean, whole clusters (prompts) drawn with replacement.
+
+    ``statistic(sums, counts)`` maps (repeats, ) arrays of a resample's sum and number of values to its figure; the
+    mean by default.
+    """
+    sums, counts = _by_cluster(values, clusters)
+    draws = rng(seed, "cluster-bootstrap", len(sums)).integers(0, len(sums), (repeats, len(sums)))
+    figure = statistic or (lambda total, number: total / number)
+    low, high = np.percentile(figure(sums[draws].sum(1), counts[draws].sum(1)), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def clustered_share(
+    outcomes: Sequence[bool], clusters: Sequence[Hashable], repeats: int = 2000, seed: int = 0
+) -> Estimate:
+    """A share over pictures whose seeds are nested in prompts.
+
+    One picture per prompt: Wilson. Several: cluster bootstrap; where all or none succeeded a bootstrap has no width,
+    so Wilson speaks with the number of prompts in place of that of pictures.
+    """
+    n, successes = len(outcomes), int(np.sum(outcomes))
+    num_clusters = len(set(clusters))
+    if num_clusters == n:
+        return share(successes, n)
+    if successes in (0, n):
+        low, high = wilson(num_clusters * successes / n, num_clusters)
+    else:
+        low, high = cluster_bootstrap([float(o) for o in outcomes], clusters, repeats, seed)
+    return Estimate(successes / n, low, high, n)
+
+
+def permutation_baseline(
+    score: Callable[[int, int], float], groups: Sequence[Hashable], repeats: int = 200, seed: int = 0
+) -> float:
+    """What chance gives: pictures scored against the targets of other prompts of the same group (same N).
+
+    ``score(i, j)`` scores picture i against target j. The mean over ``repeats`` random re-dealings inside each group.
+    Subtract it from the true score for the lift: a model that puts everybody in the middle has none.
+    """
+    generator = rng(seed, "permutation-baseline", len(groups))
+    members = {g: np.array([i for i, other in enumerate(groups) if other == g]) for g in dict.fromkeys(groups)}
+    totals = []
+    for _ in range(repeats):
+        dealt = [(i, j) for m in members.values() for i, j in zip(m, generator.permutation(m), strict=True)]
+        totals.append(np.mean([score(int(i), int(j)) for i, j in dealt]))
+    return float(np.mean(totals))
+
+
+def rogan_gladen(observed: float, sensitivity: float, specificity: float) -> float:
+    """The true share behind an observed one, given how often the judge is right (Rogan and Gladen 1978), in [0, 1].
+
+    nan when the judge is no better than a coin: then nothing can be said.
+    """
+    youden = sensitivity + specificity - 1
+    if youden <= 0:
+        return float("nan")
+    return float(np.clip((observed + specificity - 1) / youden, 0, 1))
+
+
+def _by_cluster(values: Sequence[float], clusters: Sequence[Hashable]) -> tuple[np.ndarray, np.ndarray]:
+    """(num_clusters,) sums and numbers of values."""
+    index = {cluster: i for i, cluster in enumerate(dict.fromkeys(clusters))}
+    where = np.array([index[cluster] for cluster in clusters])
+    sums = np.bincount(where, weights=np.asarray(values, dtype=float), minlength=len(index))
+    return sums, np.bincount(where, minlength=len(index)).astype(float)

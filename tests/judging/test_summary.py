@@ -1,0 +1,89 @@
+"""Figures over many verdicts, on cases whose answer is known."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from fullcast.judging.statistics import wilson
+from fullcast.judging.summary import NOBODY, summarize
+from fullcast.judging.verdict import judge_picture
+from fullcast.records import Cast, Character, Found, Placement, Scene
+
+CAST = Cast("test", tuple(Character(n, n) for n in ("aoi", "hinata", "mio")))
+
+
+def figure(name: str, column: int, row: int = 1) -> Found:
+    x, y = 20 * column + 10, 20 * row + 10
+    scores = tuple(0.9 if c == name else 0.2 for c in CAST.names)
+    return Found((x - 8, y - 7, x + 8, y + 20), (x - 6, y - 6, x + 6, y + 6), 0.9, name, "", 0.9, 0.7, scores=scores)
+
+
+def scene(index: int, people: dict[str, int | None]) -> Scene:
+    placed = tuple(Placement(n, cell=None if c is None else (c, 1)) for n, c in people.items())
+    return Scene(f"s{index}", "park", placed)
+
+
+def verdict(asked: Scene, found: list[Found]):
+    return judge_picture(found, asked, CAST, width=100, height=100)
+
+
+def test_success_counts_and_confusions():
+    one, two = scene(1, {"aoi": None}), scene(2, {"aoi": None, "hinata": None})
+    third = scene(3, {"hinata": None, "mio": None})
+    verdicts = [
+        verdict(one, [figure("aoi", 2)]),
+        verdict(two, [figure("aoi", 1), figure("hinata", 3)]),
+        verdict(third, [figure("hinata", 1), figure("hinata", 3), figure("mio", 4)]),
+    ]
+    summary = summarize(verdicts, [one, two, third], CAST)
+    assert [c.num_people for c in summary.by_count] == [1, 2]
+    single, double = summary.by_count
+    assert single.success.value == 1 and single.p_eff == 1
+    assert (double.success.value, double.success.low, double.success.high) == (0.5, *wilson(1, 2))
+    assert double.p_eff == pytest.approx(math.sqrt(0.5))
+    assert double.count_accuracy.value == 0.5 and double.count_bias == 0.5
+    assert double.id_recall.value == 1.0 and double.id_precision.value == pytest.approx(4 / 5)
+    assert double.failures == {"too many": 1, "duplicate": 1}
+    assert summary.count_confusion == {1: {1: 1}, 2: {2: 1, 3: 1}}
+    assert summary.auc == pytest.approx(0.75)
+    assert summary.places is None
+    json.dumps(summary.to_json())
+
+
+def test_identity_confusion_says_what_was_drawn_instead():
+    asked = scene(1, {"aoi": None, "hinata": None})
+    verdicts = [verdict(asked, [figure("aoi", 1), figure("mio", 3)]), verdict(asked, [figure("aoi", 2)])]
+    table = summarize(verdicts, [asked], CAST).identity_confusion
+    assert table["aoi"] == {"aoi": 2}
+    assert table["hinata"] == {"mio": 1, NOBODY: 1}
+
+
+def test_places_have_lift_only_when_they_are_obeyed():
+    generator = np.random.default_rng(3)
+    scenes, obedient, central = [], [], []
+    for i in range(60):
+        asked = scene(i, {"aoi": int(generator.integers(5))})
+        scenes.append(asked)
+        obedient.append(verdict(asked, [figure("aoi", asked.people[0].cell[0])]))
+        central.append(verdict(asked, [figure("aoi", 2)]))
+    good, lazy = summarize(obedient, scenes, CAST).places, summarize(central, scenes, CAST).places
+    assert good.exact_cell == 1 and good.distance == pytest.approx(0) and good.lift > 0.6
+    assert lazy.lift == pytest.approx(0, abs=1e-9) and lazy.exact_cell == pytest.approx(lazy.exact_cell_chance)
+
+
+def test_pair_order():
+    asked = scene(1, {"aoi": 0, "hinata": 2, "mio": 4})
+    right = summarize([verdict(asked, [figure("aoi", 0), figure("hinata", 1), figure("mio", 3)])], [asked], CAST)
+    assert right.places.pair_order == 1 and right.places.exact_cell == pytest.approx(1 / 3)
+    swapped = summarize([verdict(asked, [figure("hinata", 0), figure("aoi", 2), figure("mio", 4)])], [asked], CAST)
+    assert swapped.places.pair_order == pytest.approx(2 / 3)
+
+
+def test_a_verdict_without_its_scene_is_said():
+    asked = scene(1, {"aoi": None})
+    with pytest.raises(ValueError, match="s1"):
+        summarize([verdict(asked, [])], [], CAST)
