@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import struct
 import zlib
 from collections.abc import Mapping
@@ -141,6 +142,10 @@ def resize(array: np.ndarray, size: tuple[int, int], box: Box | None = None) -> 
         return array
     if width < 1 or height < 1:
         raise FullcastError(f"a picture cannot be resized to {width}x{height}: both sides must be at least 1")
+    if box is not None:  # cut at whole pixels first: the kernel must not reach over the box's edge
+        left, top = max(0, math.floor(box[0])), max(0, math.floor(box[1]))
+        array = array[top : math.ceil(box[3]), left : math.ceil(box[2])]
+        box = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
     image = Image.fromarray(np.ascontiguousarray(array))
     gap = 3.0 if width < array.shape[1] and height < array.shape[0] else None
     return np.array(image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=gap))

@@ -151,7 +151,7 @@ def _mapping(arguments: tuple[Any, ...], where: str) -> _Kind:
     if arguments[0] is not str:
         raise TypeError(f"{where}: only mappings from str have a place in a table")
     if arguments[1] not in _SCALARS:
-        return _Kind(pa.string(), lambda v: json.dumps(v, sort_keys=True, ensure_ascii=False), json.loads, dict)
+        return _Kind(pa.string(), lambda v: json.dumps(v, sort_keys=True, ensure_ascii=False), _from_json, dict)
     return _Kind(
         pa.map_(pa.string(), _SCALARS[arguments[1]]),
         lambda values: sorted(values.items()),
@@ -177,6 +177,10 @@ def _build(cls: type[Record], row: Mapping[str, Any]) -> Record:
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _from_json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else dict(value)
 
 
 def _vector(value: Any) -> np.ndarray:
