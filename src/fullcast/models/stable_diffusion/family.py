@@ -1,0 +1,152 @@
+"""What training and generation ask of an image model; everything Stable Diffusion about it stays in here.
+
+Legend: B batch, C latent channels, h w latent size, L text positions (77), D width of the prompt embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from fullcast.diffusion.schedule import alphas_cumprod
+from fullcast.store.errors import FullcastError
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+
+@dataclass
+class StableDiffusion:
+    """One pipeline and the few operations that the loop and the sampler need."""
+
+    pipeline: StableDiffusionPipeline
+
+    @classmethod
+    def load(cls, folder: str | Path) -> StableDiffusion:
+        from fullcast.models.stable_diffusion.folder import load_pipeline
+
+        return cls(load_pipeline(folder))
+
+    @property
+    def device(self) -> torch.device:
+        return self.pipeline.unet.device
+
+    @property
+    def size_multiple(self) -> int:
+        """Widths and heights in pixels must be multiples of this."""
+        return self.pipeline.vae_scale_factor
+
+    @property
+    def default_size(self) -> tuple[int, int]:
+        """(width, height) in pixels that the model was made for."""
+        size = self.pipeline.unet.config.sample_size
+        height, width = (size, size) if isinstance(size, int) else size
+        return width * self.size_multiple, height * self.size_multiple
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """(C, h, w) of a picture of width x height pixels. FullcastError when they do not divide."""
+        factor = self.size_multiple
+        if width % factor or height % factor or width < factor or height < factor:
+            raise FullcastError(
+                f"a picture of {width}x{height} was asked for; both sides must be multiples of {factor}"
+            )
+        return self.pipeline.vae.config.latent_channels, height // factor, width // factor
+
+    @property
+    def prediction_type(self) -> str:
+        """epsilon | v_prediction: what `predict` returns."""
+        return self.pipeline.scheduler.config.prediction_type
+
+    def alphas_cumprod(self) -> torch.Tensor:
+        """(T,) float64: signal power at each training timestep, zero terminal SNR applied if the model says so."""
+        config = self.pipeline.scheduler.config
+        return alphas_cumprod(
+            config.num_train_timesteps,
+            config.beta_start,
+            config.beta_end,
+            config.beta_schedule,
+            bool(config.get("rescale_betas_zero_snr", False)),
+        )
+
+    # Pixels and latents
+
+    @torch.no_grad()
+    def encode_moments(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in [-1, 1], RGB -> (B, 2C, h, w): scaled mean and standard deviation of the VAE's posterior."""
+        posterior = self.pipeline.vae.encode(pixels).latent_dist
+        return torch.cat([posterior.mean, posterior.std], 1) * self.pipeline.vae.config.scaling_factor
+
+    def encode_images(self, pixels: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+        """(B, 3, H, W) in [-1, 1] -> scaled latents (B, C, h, w); the posterior's mean unless noise (B, C, h, w) is given."""
+        return latents_of(self.encode_moments(pixels), noise)
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Scaled latents (B, C, h, w) -> pixels (B, 3, H, W), clamped to [-1, 1]."""
+        vae = self.pipeline.vae
+        return vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor).sample.clamp(-1, 1)
+
+    # Words
+
+    def token_ids(self, prompts: Sequence[str]) -> torch.Tensor:
+        """(B, L) int64, padded and cut to the text encoder's positions."""
+        tokenizer = self.pipeline.tokenizer
+        return tokenizer(
+            list(prompts),
+            padding="max_length",
+            max_length=tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        ).input_ids
+
+    def num_tokens_cut(self, prompt: str) -> int:
+        """Tokens of `prompt` that do not reach the text encoder."""
+        tokenizer = self.pipeline.tokenizer
+        return max(0, len(tokenizer(prompt, truncation=False).input_ids) - tokenizer.model_max_length)
+
+    def encode_tokens(self, token_ids: torch.Tensor) -> torch.Tensor:
+        """(B, L) int64 -> prompt_embeds (B, L, D); with gradient if the caller has it on."""
+        return self.pipeline.text_encoder(token_ids.to(self.device))[0]
+
+    def encode_prompts(self, prompts: Sequence[str]) -> torch.Tensor:
+        """prompt_embeds (B, L, D); "" is the unconditional prompt."""
+        return self.encode_tokens(self.token_ids(prompts))
+
+    # The network
+
+    def predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, prompt_embeds: torch.Tensor) -> torch.Tensor:
+        """Noisy latents (B, C, h, w), integer timesteps (B,) or (), prompt_embeds (B, L, D) -> (B, C, h, w)."""
+        return self.pipeline.unet(noisy, timesteps, encoder_hidden_states=prompt_embeds, return_dict=False)[0]
+
+    def parameters(self, component: str) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """(name, parameter) of "denoiser" or "text_encoder", in a fixed order."""
+        return self.module(component).named_parameters()
+
+    def module(self, component: str) -> torch.nn.Module:
+        """The live module called "denoiser", "text_encoder" or "vae"."""
+        return {
+            "denoiser": self.pipeline.unet,
+            "text_encoder": self.pipeline.text_encoder,
+            "vae": self.pipeline.vae,
+        }[component]
+
+
+def latents_of(moments: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+    """Moments (B, 2C, h, w) as `encode_moments` gives them -> latents (B, C, h, w): mean + std * noise."""
+    mean, std = moments.chunk(2, 1)
+    return mean if noise is None else mean + std * noise
+
+
+def to_tensor(images: Sequence[np.ndarray] | np.ndarray) -> torch.Tensor:
+    """(B, H, W, 3) uint8 RGB -> (B, 3, H, W) float32 in [-1, 1]."""
+    return torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_images(pixels: torch.Tensor) -> np.ndarray:
+    """(B, 3, H, W) in [-1, 1] -> (B, H, W, 3) uint8 RGB, rounded to the nearest."""
+    return ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()

@@ -1,0 +1,64 @@
+"""CLIP's tokenizer, made offline from the merges in `clip_bpe/`: whole for SD 1.x, a prefix of it for small models."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fullcast.store.errors import FullcastError
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
+
+BOS, EOS = "<|startoftext|>", "<|endoftext|>"
+NUM_BYTES = 512
+"""256 byte letters, alone and at the end of a word."""
+FULL_VOCABULARY = 49_408
+_MERGES = Path(__file__).parent / "clip_bpe" / "merges.txt.gz"
+
+
+def byte_letters() -> list[str]:
+    """The 256 printable letters that stand for the bytes, in the order of CLIP's vocabulary.
+
+    As GPT-2's byte-level BPE (Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, released
+    code): printable bytes stand for themselves, the others for the code points from 256 on.
+    """
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [b for b in range(256) if b not in printable]
+    return [chr(b) for b in printable] + [chr(256 + i) for i in range(len(others))]
+
+
+def vocabulary(size: int = FULL_VOCABULARY) -> tuple[dict[str, int], list[str]]:
+    """(token -> id, merges as "a b") of the first `size` - 2 entries of CLIP's vocabulary and the two special tokens."""
+    if not NUM_BYTES + 2 <= size <= FULL_VOCABULARY:
+        raise FullcastError(f"a vocabulary of {size} tokens was asked for; give {NUM_BYTES + 2} to {FULL_VOCABULARY}")
+    lines = gzip.decompress(_MERGES.read_bytes()).decode().splitlines()[1:]
+    merges = lines[: size - NUM_BYTES - 2]
+    letters = byte_letters()
+    tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(m.split()) for m in merges), BOS, EOS]
+    return {token: i for i, token in enumerate(tokens)}, merges
+
+
+def write_tokenizer(folder: Path, size: int = FULL_VOCABULARY, max_length: int = 77) -> None:
+    """Writes vocab.json, merges.txt and the two config files: a folder that transformers 4 and 5 both open."""
+    ids, merges = vocabulary(size)
+    folder.mkdir(parents=True, exist_ok=True)
+    special = {"bos_token": BOS, "eos_token": EOS, "pad_token": EOS, "unk_token": EOS}
+    config = {**special, "tokenizer_class": "CLIPTokenizer", "model_max_length": max_length, "do_lower_case": True}
+    (folder / "vocab.json").write_text(json.dumps(ids, ensure_ascii=False), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=2), encoding="utf-8")
+
+
+def clip_tokenizer(size: int = FULL_VOCABULARY, max_length: int = 77) -> CLIPTokenizer:
+    """CLIPTokenizer over the first `size` entries; `max_length` counts the two special tokens."""
+    import tempfile
+
+    from transformers import CLIPTokenizer
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_tokenizer(Path(folder), size, max_length)
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
