@@ -54,7 +54,7 @@ class Workspace:
 
     @classmethod
     def create(cls, path: Path, *, show: str = "") -> Workspace:
-        """Make the folders for what a person gives. An existing workspace is opened; other files in it are left alone."""
+        """Make the folders for what a person gives. An existing workspace is opened; other files are left alone."""
         root = Path(os.path.abspath(path))
         if root.exists() and not root.is_dir():
             raise FullcastError(f"{path} is a file; a workspace is a folder: give the path of a new or empty folder")
@@ -143,7 +143,7 @@ class Workspace:
 
     @property
     def show_dir(self) -> Path:
-        """Tables of whole-show stages: images.parquet, duplicates.parquet, people.parquet, samples.parquet, cast.json."""
+        """Tables of whole-show stages (images, duplicates, people, samples) and cast.json."""
         return self.data_dir / "show"
 
     @property
