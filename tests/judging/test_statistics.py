@@ -60,7 +60,10 @@ def test_all_successes_keep_a_width():
 def test_permutation_baseline_of_a_constant_model_is_its_score():
     """Everybody in the middle: right as often as targets are in the middle, with its own targets or others'."""
     targets = [0, 1, 2, 2, 2, 1, 2, 0]
-    score = lambda i, j: float(targets[j] == 2)
+
+    def score(i: int, j: int) -> float:
+        return float(targets[j] == 2)
+
     own = np.mean([score(i, i) for i in range(8)])
     assert permutation_baseline(score, [1] * 8) == pytest.approx(own)
 

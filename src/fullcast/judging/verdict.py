@@ -113,7 +113,7 @@ def pair(figures: Sequence[Found], people: Sequence[Placement], cast: Cast) -> d
     if not figures or not people:
         return {}
     cost = np.array([[1 - similarity(f, p.character, cast) for f in figures] for p in people])
-    # The same character may be asked for in two forms: a thousandth, far under any margin that matters, tells them apart.
+    # One character may be asked for in two forms: a thousandth, far under any margin that matters, tells them apart.
     cost += [[1e-3 * bool(p.form and f.form != p.form) for f in figures] for p in people]
     return {int(i): int(j) for i, j in zip(*linear_sum_assignment(cost), strict=True)}
 

@@ -1,0 +1,85 @@
+"""Folders of real PNGs, judged by a look that reads colours: a network's stand-in with a known answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fullcast.judging.config import JudgingConfig
+from fullcast.judging.judge import Entry, entries_in, judge
+from fullcast.records import Cast, Character, Found, Placement, Scene, Verdict
+from fullcast.store.pictures import write_png
+from fullcast.store.tables import read_metadata, read_records
+
+COLORS = {"aoi": (0, 0, 255), "hinata": (255, 128, 0), "mio": (0, 160, 0)}
+CAST = Cast("test", tuple(Character(name, name) for name in COLORS))
+
+
+class ColorLook:
+    """Finds flat squares of 20 px, one of each colour per column."""
+
+    name = "colours"
+
+    def look(self, images: Sequence[np.ndarray]) -> list[list[Found]]:
+        return [self._one(image) for image in images]
+
+    def _one(self, image: np.ndarray) -> list[Found]:
+        found = []
+        for x in range(0, image.shape[1], 20):
+            for i, (name, color) in enumerate(COLORS.items()):
+                if tuple(image[30, x + 10]) == color:
+                    box = (float(x), 20.0, x + 20.0, 40.0)
+                    scores = tuple(1.0 if j == i else 0.0 for j in range(len(COLORS)))
+                    found.append(Found(box, box, 0.9, name, "", 1.0, 1.0, scores=scores))
+        return found
+
+
+def draw(path: Path, people: dict[int, str]) -> None:
+    image = np.full((100, 100, 3), 255, np.uint8)
+    for column, name in people.items():
+        image[20:40, 20 * column : 20 * column + 20] = COLORS[name]
+    write_png(path, image)
+
+
+SCENES = [
+    Scene("one", "park", (Placement("aoi", cell=(2, 1)),)),
+    Scene("one-more", "park", (Placement("hinata"), Placement("mio"))),
+]
+
+
+def test_folder_of_pictures_with_one_broken_and_one_stray(tmp_path: Path):
+    draw(tmp_path / "one-seed7.png", {2: "aoi"})
+    draw(tmp_path / "one-more-1.png", {1: "hinata", 3: "aoi"})
+    draw(tmp_path / "holiday.png", {})
+    (tmp_path / "one_2.png").write_bytes((tmp_path / "one-seed7.png").read_bytes()[:60])
+    (tmp_path / "one.png").write_bytes(b"")
+    entries, strays = entries_in(tmp_path, SCENES)
+    assert [drop.item for drop in strays] == ["holiday.png"]
+    judged = judge(entries, ColorLook(), CAST, JudgingConfig(batch_size=2))
+    assert {v.picture_id: v.success for v in judged.verdicts} == {"one-seed7.png": True, "one-more-1.png": False}
+    assert sorted((d.item, d.reason) for d in judged.drops) == [("one.png", "empty"), ("one_2.png", "truncated")]
+
+
+def test_verdicts_survive_their_table(tmp_path: Path):
+    draw(tmp_path / "one.png", {0: "aoi", 3: "mio"})
+    judged = judge([Entry("p", tmp_path / "one.png", SCENES[0])], ColorLook(), CAST)
+    judged.write(tmp_path / "verdicts.parquet")
+    assert read_records(tmp_path / "verdicts.parquet", Verdict) == list(judged.verdicts)
+    assert read_metadata(tmp_path / "verdicts.parquet")["look"] == "colours"
+    assert judged.verdicts[0].intruders == ("mio",) and judged.verdicts[0].width == 100
+
+
+def test_a_name_outside_the_cast_is_said_before_any_picture_is_read(tmp_path: Path):
+    stranger = Scene("x", "", (Placement("kaede"),))
+    with pytest.raises(ValueError, match="kaede"):
+        judge([Entry("p", tmp_path / "is not there.png", stranger)], ColorLook(), CAST)
+
+
+def test_folder_without_pictures_of_the_scenes(tmp_path: Path):
+    with pytest.raises(ValueError, match="begin names with a scene's id, such as one"):
+        entries_in(tmp_path, SCENES)
+    with pytest.raises(ValueError, match="is no folder"):
+        entries_in(tmp_path / "nowhere", SCENES)
