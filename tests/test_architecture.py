@@ -157,7 +157,7 @@ def test_nobody_who_prepares_trains_generates_or_judges_can_name_a_truth_file(mo
 
 @pytest.mark.parametrize(
     "module",
-    [m for m in MODULES if m.name.split(".")[-1] == "config" and m.part in ROOMS or m.name in ("recipe", "records")],
+    [m for m in MODULES if (m.name.split(".")[-1] == "config" and m.part in ROOMS) or m.name in ("recipe", "records")],
     ids=lambda m: m.name,
 )
 def test_configs_know_no_network_and_no_codec(module: Module) -> None:

@@ -1,0 +1,5 @@
+"""``python -m fullcast``."""
+
+from fullcast.cli import main
+
+main()

@@ -1,0 +1,483 @@
+"""The command line: one short function per verb. Only this module prints and exits.
+
+Any setting of fullcast.toml can be given with a verb, as ``--training.learning-rate 1e-5``; ``fullcast settings``
+lists them all. A wrong input is answered by one sentence on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from fullcast import __version__
+from fullcast.store.errors import FullcastError
+
+if TYPE_CHECKING:
+    from fullcast.journey import Answer, Journey
+
+BAD_INPUT = 2
+"""Exit code for what the user gave and can change; a fault of Fullcast's own shows a traceback and exits with 1."""
+
+app = App(
+    name="fullcast",
+    version=__version__,
+    help="Turns a show into an image model that knows its whole cast, and proves it with numbers.\n\n"
+    "The way: new -> (put files in) -> prepare -> plan -> train -> generate -> judge -> card. "
+    "`fullcast demo` walks it on a small drawn show.",
+    help_epilogue="Any setting of fullcast.toml can be given with a verb: --training.learning-rate 1e-5. "
+    "`fullcast settings` lists them.",
+)
+pocket = App(name="pocket", help="The pocket show: an animated show with known truth, drawn on this machine.")
+app.command(pocket, sort_key=12)
+
+Where = Annotated[Path, Parameter(name=["--workspace", "-w"], help="The workspace; the present folder by default.")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON, for machines.")]
+
+Settings = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        negative="",
+        help="A setting of fullcast.toml: --set training.learning-rate=1e-5, or --training.learning-rate 1e-5.",
+    ),
+]
+
+_HERE = Path()
+
+
+@app.command(sort_key=0)
+def new(folder: Path, /, *, show: str = "", json: AsJson = False) -> None:
+    """Make a workspace: folders for what you give, and a commented fullcast.toml.
+
+    Parameters
+    ----------
+    folder
+        Where; made if it does not exist.
+    show
+        The show's name, in report and card. The folder's name by default.
+    """
+    from fullcast.journey import new_workspace
+
+    _print(new_workspace(folder, show), json)
+
+
+@app.command(sort_key=1)
+def prepare(*, workspace: Where = _HERE, settings: Settings = (), json: AsJson = False) -> None:
+    """Turn episodes, fan art and reference pictures into people with names, tags and captions.
+
+    Run it again after adding files: only what is new is computed. What is dropped is counted with its reason.
+    """
+    _print(_journey(workspace, settings, json).prepare(), json)
+
+
+@app.command(sort_key=2)
+def audit(truth: Path, /, *, workspace: Where = _HERE, settings: Settings = (), json: AsJson = False) -> None:
+    """Say how right the labels are, against a table of true people: recall, names, counts, with intervals.
+
+    Parameters
+    ----------
+    truth
+        The truth.parquet that the pocket show writes, or a table of the same columns labelled by hand.
+    """
+    from fullcast.audit import audit as run
+
+    _print(run(_journey(workspace, settings, json), truth), json)
+
+
+@app.command(sort_key=3)
+def plan(*, workspace: Where = _HERE, settings: Settings = (), json: AsJson = False) -> None:
+    """Say before the training what will be seen how often, what never, and how long it takes."""
+    _print(_journey(workspace, settings, json).plan(), json)
+
+
+@app.command(sort_key=4)
+def train(
+    *, minutes: float | None = None, workspace: Where = _HERE, settings: Settings = (), json: AsJson = False
+) -> None:
+    """Fine-tune the base model on the plan; stop it at any time and run it again, it goes on where it was.
+
+    Parameters
+    ----------
+    minutes
+        Stop after about this many minutes, with a checkpoint; run again to go on.
+    """
+    _print(_journey(workspace, settings, json).train(minutes=minutes), json)
+
+
+@app.command(sort_key=5)
+def generate(
+    prompt: str = "",
+    /,
+    *,
+    cast: str = "",
+    scenes: Path | None = None,
+    count: int = 1,
+    seed: int = 0,
+    checkpoint: str = "",
+    out: Path | None = None,
+    workspace: Where = _HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Draw pictures: fullcast generate "3 people, park" --cast aoi,hinata,mio
+
+    Parameters
+    ----------
+    prompt
+        Words for the whole picture; who is in it says --cast.
+    cast
+        Names of the cast from left to right, with commas; a form after a slash, a cell (0 to 4 from left and top)
+        after an at sign: "aoi/hairdown@1:2,hinata@3:2".
+    scenes
+        A TOML file of [[scene]] tables, or a JSONL file, instead of a prompt.
+    count
+        Pictures per scene.
+    seed
+        Of the first picture; the same seed gives the same picture.
+    checkpoint
+        Folder of a checkpoint; the latest of the workspace by default, "base" for the model before training.
+    out
+        Where the pictures go; a folder of the workspace by default.
+    """
+    answer = _journey(workspace, settings, json).generate(
+        prompt, cast=cast, scenes=scenes, count=count, seed=seed, checkpoint=checkpoint, out=out
+    )
+    _print(answer, json)
+
+
+@app.command(sort_key=6)
+def inpaint(
+    picture: Path,
+    /,
+    *,
+    box: str = "",
+    mask: Path | None = None,
+    prompt: str = "",
+    cast: str = "",
+    strength: float = 0.75,
+    seed: int = 0,
+    checkpoint: str = "",
+    out: Path | None = None,
+    workspace: Where = _HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Draw a part of a picture anew; every pixel outside the mask stays as it is, bit for bit.
+
+    Parameters
+    ----------
+    picture
+        A picture, of Fullcast's or of any origin.
+    box
+        What to draw anew: x0,y0,x1,y1 in pixels.
+    mask
+        Or a picture of the same size that is white there.
+    prompt
+        Words for the part; with --cast the names come first.
+    cast
+        Who should be there, as in generate.
+    strength
+        0 leaves the part as it is, 1 forgets it.
+    seed
+        Another seed draws another answer.
+    checkpoint
+        As in generate.
+    out
+        File to write; beside the picture by default.
+    """
+    answer = _journey(workspace, settings, json).inpaint(
+        picture,
+        box=box,
+        mask=mask,
+        prompt=prompt,
+        cast=cast,
+        strength=strength,
+        seed=seed,
+        checkpoint=checkpoint,
+        out=out,
+    )
+    _print(answer, json)
+
+
+@app.command(sort_key=7)
+def grid(
+    x: str,
+    y: str,
+    /,
+    *,
+    prompt: str = "park",
+    cast: str = "",
+    seed: int = 0,
+    checkpoint: str = "",
+    out: Path | None = None,
+    workspace: Where = _HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Draw a labelled grid: fullcast grid cast=aoi,hinata,mio seed=1,2,3
+
+    Parameters
+    ----------
+    x
+        Columns: an axis and its values, one of cast, seed, checkpoint, prompt (prompts are parted by |).
+    y
+        Rows, in the same way. "cast=all" takes everybody.
+    prompt
+        For the whole picture, where no axis says it.
+    cast
+        Who is in the pictures, where no axis says it.
+    seed
+        The seed, where no axis says it.
+    checkpoint
+        As in generate.
+    out
+        File to write; in the workspace by default.
+    """
+    answer = _journey(workspace, settings, json).grid(
+        x, y, prompt=prompt, cast=cast, seed=seed, checkpoint=checkpoint, out=out
+    )
+    _print(answer, json)
+
+
+@app.command(sort_key=8)
+def judge(
+    *,
+    checkpoint: str = "",
+    pictures: Path | None = None,
+    scenes: Path | None = None,
+    base: bool = True,
+    workspace: Where = _HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Measure how often whole scenes of one to five characters come out right, with intervals.
+
+    Parameters
+    ----------
+    checkpoint
+        As in generate.
+    pictures
+        Judge this folder of pictures from anywhere instead; their names begin with their scene's id.
+    scenes
+        The scene file; scenes for this cast are made by default.
+    base
+        Judge the model before training beside it.
+    """
+    _print(
+        _journey(workspace, settings, json).judge(checkpoint=checkpoint, pictures=pictures, scenes=scenes, base=base),
+        json,
+    )
+
+
+@app.command(sort_key=9)
+def card(*, workspace: Where = _HERE, settings: Settings = (), json: AsJson = False) -> None:
+    """Write the report page (report.html) and the model card as a person would publish it (card/README.md)."""
+    _print(_journey(workspace, settings, json).card(), json)
+
+
+@app.command(sort_key=10)
+def export(
+    what: str,
+    out: Path,
+    /,
+    *,
+    checkpoint: str = "",
+    workspace: Where = _HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Write what was made for other tools: fullcast export dataset FOLDER
+
+    Parameters
+    ----------
+    what
+        dataset (Hugging Face imagefolder: pictures and metadata.jsonl) or checkpoint (a diffusers folder).
+    out
+        A folder that does not exist yet.
+    checkpoint
+        As in generate.
+    """
+    _print(_journey(workspace, settings, json).export(what, out, checkpoint=checkpoint), json)
+
+
+@app.command(sort_key=11)
+def demo(folder: Path = Path("demo"), /, *, seed: int = 1, settings: Settings = (), json: AsJson = False) -> None:
+    """Walk the whole journey on a pocket show; ends with the path of report.html. Run again, it resumes.
+
+    Parameters
+    ----------
+    folder
+        The workspace of the demo.
+    seed
+        Another seed draws another show with another cast.
+    """
+    from fullcast.journey.demo import demo as run
+
+    preset = "smallest" if os.environ.get("FULLCAST_DEMO") == "smallest" else "demo"
+    _print(run(folder, seed, preset, overrides=_pairs(settings), progress=_progress(), say=_say(json)), json)
+
+
+@pocket.command(name="show")
+def pocket_show(*, out: Path, seed: int = 1, smallest: bool = False, json: AsJson = False) -> None:
+    """Draw a pocket show: episodes, fan art, regularization and reference pictures, and truth.parquet beside them.
+
+    Parameters
+    ----------
+    out
+        Folder to write to.
+    seed
+        The same seed gives the same bytes, another seed another cast.
+    smallest
+        A show of a few seconds, for a quick look.
+    """
+    from fullcast.journey.demo import make_pocket_show
+
+    _print(make_pocket_show(out, seed, smallest=smallest, progress=_progress()), json)
+
+
+@app.command(name="settings", sort_key=13)
+def list_settings(section: str = "", /, *, json: AsJson = False) -> None:
+    """List the settings of fullcast.toml with their defaults and what they mean.
+
+    Parameters
+    ----------
+    section
+        Only those whose name begins with this: training, mixture.crops ...
+    """
+    from fullcast.journey import list_settings as run
+
+    _print(run(section), json)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: parses, runs a verb, turns every wrong input into one sentence and exit code 2."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(spell_settings(words), exit_on_error=False, print_error=False, result_action="return_value")
+    except (FullcastError, CycloptsError) as error:
+        sys.exit(_complain(error))
+    except ModuleNotFoundError as error:
+        sys.exit(_complain(_missing_extra(error)))
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def spell_settings(words: Sequence[str]) -> list[str]:
+    """The same command line with ``--training.learning-rate 1e-5`` spelt ``--set training.learning-rate=1e-5``."""
+    spelt: list[str] = []
+    position = 0
+    while position < len(words):
+        word = words[position]
+        position += 1
+        name, equals, value = word.partition("=")
+        if not (name.startswith("--") and "." in name):
+            spelt.append(word)
+            continue
+        if not equals:
+            value = "true"
+            if position < len(words) and not words[position].startswith("--"):
+                value = words[position]
+                position += 1
+        spelt.append(f"--set={name[2:]}={value}")
+    return spelt
+
+
+def _pairs(settings: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise FullcastError(f"--set {setting}: give a name and a value, as in --set training.learning-rate=1e-5")
+        pairs[name] = value
+    return pairs
+
+
+def _journey(workspace: Path, settings: Sequence[str], json: bool) -> Journey:
+    from fullcast.journey import Journey
+
+    return Journey.open(workspace, _pairs(settings), progress=_progress(), say=_say(json))
+
+
+def _print(answer: Answer, json: bool) -> None:
+    if json:
+        print(json_format.dumps(answer.data, indent=2, ensure_ascii=False, default=str))
+    elif answer.text:
+        print(answer.text)
+
+
+def _say(json: bool) -> Any:
+    """Lines on the way; with --json stdout belongs to the result alone."""
+    return lambda line: print(line, file=sys.stderr if json else sys.stdout, flush=True)
+
+
+def _complain(error: Exception) -> int:
+    text = " ".join(str(error).split())
+    print(f"fullcast: {text}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _missing_extra(error: ModuleNotFoundError) -> FullcastError:
+    """Which extra brings the module that is not installed."""
+    module = (error.name or "").split(".")[0]
+    extras = {
+        "prepare": ("av", "onnxruntime", "scipy", "sklearn"),
+        "train": ("torch", "diffusers", "transformers", "safetensors", "peft", "accelerate"),
+        "pocket": ("dicebear", "dicebear_styles", "resvg_py"),
+        "report": ("matplotlib", "duckdb"),
+    }
+    for extra, modules in extras.items():
+        if module in modules:
+            return FullcastError(f"this needs {module}, which is not installed; run: pip install 'fullcast[{extra}]'")
+    raise error
+
+
+class Bars:
+    """Progress as bars with an ETA on stderr; what ends within two seconds shows none."""
+
+    patience_s = 2.0
+
+    def __init__(self) -> None:
+        self.title, self.total, self.count, self.note, self.since = "", 0, 0, "", 0.0
+        self.bar: Any = None
+
+    def start(self, title: str, total: int) -> None:
+        self.done()
+        self.title, self.total, self.count, self.since = title, total, 0, time.monotonic()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self.count, self.note = self.count + count, note
+        if self.bar is None and time.monotonic() - self.since > self.patience_s:
+            self._show()
+        if self.bar is not None:
+            self.bar.update(self.task, completed=self.count, note=note)
+
+    def done(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def _show(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as Eta
+
+        columns = ("[progress.description]{task.description}", BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
+        self.bar = Progress(*columns, Eta(), TextColumn("{task.fields[note]}"), console=Console(stderr=True))
+        self.bar.start()
+        self.task = self.bar.add_task(self.title, total=self.total or None, completed=self.count, note=self.note)
+
+
+def _progress() -> Bars:
+    return Bars()
+
+
+if __name__ == "__main__":
+    main()

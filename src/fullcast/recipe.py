@@ -1,0 +1,247 @@
+"""The recipe: every room's settings nested in one frozen model; TOML, command line and help come from this definition.
+
+The TOML file has the same nesting, ``[training]`` with ``learning_rate``; on the command line the same setting is
+``--training.learning-rate``. An unknown key stops with the list of known ones.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import textwrap
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fullcast.captions.config import CaptionsConfig
+from fullcast.generation.config import GenerationConfig
+from fullcast.ingest.config import IngestConfig
+from fullcast.judging.config import JudgingConfig
+from fullcast.mixture.config import MixtureConfig
+from fullcast.people.config import PeopleConfig
+from fullcast.store.atomic import write_text
+from fullcast.store.errors import FullcastError
+from fullcast.training.config import TrainingConfig
+
+
+class ModelsConfig(BaseModel):
+    """Which networks look, name, tag, draw and judge. Each is ``pocket`` (ships with Fullcast) or a path."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    detector: str = Field(
+        "pocket", description="Finds people and heads: pocket, or an ONNX file of a YOLO network with person and head."
+    )
+    embedder: str = Field(
+        "pocket", description="Tells characters apart when labelling: pocket, or a folder with a CCIP network (ONNX)."
+    )
+    tagger: str = Field(
+        "pocket", description="Words per person and picture: pocket, or a folder with model.onnx and selected_tags.csv."
+    )
+    base: str = Field(
+        "pocket", description="The image model to be fine-tuned: pocket, or a folder in diffusers' layout."
+    )
+    judge_detector: str = Field(
+        "pocket", description="Finds people for the judge. The pocket detector also labels: the report says so."
+    )
+    judge_embedder: str = Field(
+        "pocket", description="Names people for the judge; must not be the one that labelled. pocket is the second one."
+    )
+
+
+class Recipe(BaseModel):
+    """Everything that a run depends on, besides the files in the workspace."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    show: str = Field("", description="The show's name, in the report and the card. Empty: the workspace's.")
+    licence: str = Field(
+        "",
+        description="Licence of what is made, in card and checkpoint. Empty: what the base model's licence and the "
+        "sources' say is listed.",
+    )
+    seed: int = Field(0, ge=0, description="All random draws follow from it: the same recipe gives the same run.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="Where networks run. auto: cuda or mps when torch finds one, else cpu."
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        description="Threads of a network on the CPU; 0: one less than there are cores, at most 4 (small networks "
+        "gain nothing from more).",
+    )
+    models: ModelsConfig = ModelsConfig()
+    ingest: IngestConfig = IngestConfig()
+    people: PeopleConfig = PeopleConfig()
+    captions: CaptionsConfig = CaptionsConfig()
+    mixture: MixtureConfig = MixtureConfig()
+    training: TrainingConfig = TrainingConfig()
+    generation: GenerationConfig = GenerationConfig()
+    judging: JudgingConfig = JudgingConfig()
+
+
+def read_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe in a TOML file, with `overrides` ({"training.learning-rate": "1e-5"}) on top.
+
+    Raises `FullcastError` with one sentence that names the file, the section and the key.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FullcastError(f"there is no recipe {path}; `fullcast new` writes one") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FullcastError(f"{path} is not TOML: {error}") from None
+    return make_recipe(values, overrides, name=path.name)
+
+
+def make_recipe(values: Mapping[str, Any], overrides: Mapping[str, Any] | None = None, name: str = "recipe") -> Recipe:
+    """A recipe from nested values, as TOML gives them, and dotted overrides; raises as `read_recipe` does."""
+    merged = json.loads(json.dumps(values, default=str))
+    for dotted, value in (overrides or {}).items():
+        _set(merged, dotted, value)
+    try:
+        return Recipe.model_validate(merged)
+    except ValidationError as error:
+        raise FullcastError(f"{name}: {_sentence(error)}") from None
+
+
+def find_preset(name: str) -> Path:
+    """The TOML file of a recipe that comes with Fullcast: "demo", "smallest" ..."""
+    folders = (Path(__file__).parent / "recipes", Path(__file__).parents[2] / "recipes")
+    for folder in folders:
+        if (folder / f"{name}.toml").is_file():
+            return folder / f"{name}.toml"
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.toml")})
+    raise FullcastError(f"no recipe called {name!r} comes with Fullcast; there are: {', '.join(known)}")
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """The resolved recipe, every value written, as it is kept beside a run; `read_recipe` gives the same back."""
+    write_text(path, to_toml(recipe))
+
+
+def to_toml(recipe: BaseModel) -> str:
+    """Every setting with its value, no comments."""
+    return "\n".join(_table(recipe, (), commented=False)).strip() + "\n"
+
+
+def commented_toml(recipe: BaseModel, title: str = "") -> str:
+    """For a person to edit: each setting explained; what has its default is commented out, so that better defaults
+    of a later version count."""
+    head = [f"# {line}" for line in textwrap.wrap(title, 116)] if title else []
+    return "\n".join([*head, *_table(recipe, (), commented=True)]).strip() + "\n"
+
+
+def settings(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterable[tuple[str, Any, str]]:
+    """(dotted name, default, description) of every setting: what `fullcast settings` prints."""
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
+            yield from settings(type(default), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", default, " ".join((field.description or "").split())
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, key = dotted.replace("-", "_").split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise FullcastError(f"--{dotted}: {section!r} is a single setting and has no settings of its own")
+    values[key] = _literal(value) if isinstance(value, str) else value
+
+
+def _literal(text: str) -> Any:
+    """A word of the command line as TOML reads it: 1e-5 a number, true a truth value, [1, 2] a list, else text."""
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first of pydantic's errors as one sentence: what was given, what is accepted, what to do next."""
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    location = [part for part in first["loc"] if isinstance(part, str)]
+    *sections, key = location or ["recipe"]
+    section = f"section [{'.'.join(sections)}]" if sections else "the top level"
+    more = f" ({len(errors) - 1} more like this)" if len(errors) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(sections)
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"{section} has no setting {key!r}.{hint} Known settings: {', '.join(known)}.{more}"
+    given = json.dumps(first["input"], default=str, ensure_ascii=False)
+    given = given if len(given) < 60 else given[:57] + "..."
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{key} = {given} in {section} is not accepted: {message[:1].lower() + message[1:]}.{more}"
+
+
+def _known_keys(sections: Iterable[str]) -> list[str]:
+    model: Any = Recipe
+    for section in sections:
+        field = model.model_fields.get(section)
+        default = field.get_default(call_default_factory=True) if field else None
+        if not isinstance(default, BaseModel):
+            break
+        model = type(default)
+    return sorted(model.model_fields)
+
+
+def _table(model: BaseModel, path: tuple[str, ...], *, commented: bool) -> list[str]:
+    """Lines of one section: its own settings first, then its subsections, as TOML wants them."""
+    lines, sections = [], []
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            sections += [
+                "",
+                *_heading(value, (*path, name), commented),
+                *_table(value, (*path, name), commented=commented),
+            ]
+            continue
+        if commented and field.description:
+            lines += [f"# {line}" for line in textwrap.wrap(" ".join(field.description.split()), 116)]
+        default = field.get_default(call_default_factory=True)
+        if value is None:
+            lines += [f"# {name} ="] if commented else []
+        else:
+            lines.append(f"{'# ' if commented and value == default else ''}{name} = {_value(value)}")
+        if commented:
+            lines.append("")
+    return lines + sections
+
+
+def _heading(model: BaseModel, path: tuple[str, ...], commented: bool) -> list[str]:
+    about = (type(model).__doc__ or "").strip().split("\n\n")[0]
+    words = textwrap.wrap(" ".join(about.split()), 116) if commented else []
+    return [f"[{'.'.join(path)}]", *(f"# {line}" for line in words), *([""] if commented else [])]
+
+
+def _value(value: Any) -> str:
+    """One TOML value on one line."""
+    if isinstance(value, BaseModel):
+        value = {name: v for name, v in value if v is not None}
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return str(value).replace("nan", "nan")
+        return repr(value) if not value.is_integer() or abs(value) >= 1e16 else f"{value:.1f}"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }" if value else "{}"
+    if isinstance(value, list | tuple | set | frozenset):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    bare = name.replace("_", "").replace("-", "")
+    return name if bare.isascii() and bare.isalnum() else json.dumps(name, ensure_ascii=False)
