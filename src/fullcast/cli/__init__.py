@@ -9,7 +9,6 @@ from __future__ import annotations
 import json as json_format
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from fullcast import __version__
+from fullcast.cli.bars import Bars
+from fullcast.cli.words import missing_extra, pairs, spell_settings
 from fullcast.store.errors import FullcastError
 
 if TYPE_CHECKING:
@@ -34,8 +35,10 @@ app = App(
     help_epilogue="Any setting of fullcast.toml can be given with a verb: --training.learning-rate 1e-5. "
     "`fullcast settings` lists them.",
 )
-pocket = App(name="pocket", help="The pocket show: an animated show with known truth, drawn on this machine.")
-app.command(pocket, sort_key=12)
+pocket = App(
+    name="pocket", sort_key=12, help="The pocket show: an animated show with known truth, drawn on this machine."
+)
+app.command(pocket)
 
 Where = Annotated[Path, Parameter(name=["--workspace", "-w"], help="The workspace; the present folder by default.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON, for machines.")]
@@ -321,7 +324,7 @@ def demo(folder: Path = Path("demo"), /, *, seed: int = 1, settings: Settings = 
     from fullcast.journey.demo import demo as run
 
     preset = "smallest" if os.environ.get("FULLCAST_DEMO") == "smallest" else "demo"
-    _print(run(folder, seed, preset, overrides=_pairs(settings), progress=_progress(), say=_say(json)), json)
+    _print(run(folder, seed, preset, overrides=pairs(settings), progress=Bars(), say=_say(json)), json)
 
 
 @pocket.command(name="show")
@@ -339,7 +342,7 @@ def pocket_show(*, out: Path, seed: int = 1, smallest: bool = False, json: AsJso
     """
     from fullcast.journey.demo import make_pocket_show
 
-    _print(make_pocket_show(out, seed, smallest=smallest, progress=_progress()), json)
+    _print(make_pocket_show(out, seed, smallest=smallest, progress=Bars()), json)
 
 
 @app.command(name="settings", sort_key=13)
@@ -364,46 +367,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (FullcastError, CycloptsError) as error:
         sys.exit(_complain(error))
     except ModuleNotFoundError as error:
-        sys.exit(_complain(_missing_extra(error)))
+        sys.exit(_complain(missing_extra(error)))
     except KeyboardInterrupt:
         print("stopped; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
 
 
-def spell_settings(words: Sequence[str]) -> list[str]:
-    """The same command line with ``--training.learning-rate 1e-5`` spelt ``--set training.learning-rate=1e-5``."""
-    spelt: list[str] = []
-    position = 0
-    while position < len(words):
-        word = words[position]
-        position += 1
-        name, equals, value = word.partition("=")
-        if not (name.startswith("--") and "." in name):
-            spelt.append(word)
-            continue
-        if not equals:
-            value = "true"
-            if position < len(words) and not words[position].startswith("--"):
-                value = words[position]
-                position += 1
-        spelt.append(f"--set={name[2:]}={value}")
-    return spelt
-
-
-def _pairs(settings: Sequence[str]) -> dict[str, str]:
-    pairs = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise FullcastError(f"--set {setting}: give a name and a value, as in --set training.learning-rate=1e-5")
-        pairs[name] = value
-    return pairs
-
-
 def _journey(workspace: Path, settings: Sequence[str], json: bool) -> Journey:
     from fullcast.journey import Journey
 
-    return Journey.open(workspace, _pairs(settings), progress=_progress(), say=_say(json))
+    return Journey.open(workspace, pairs(settings), progress=Bars(), say=_say(json))
 
 
 def _print(answer: Answer, json: bool) -> None:
@@ -422,62 +395,3 @@ def _complain(error: Exception) -> int:
     text = " ".join(str(error).split())
     print(f"fullcast: {text}", file=sys.stderr)
     return BAD_INPUT
-
-
-def _missing_extra(error: ModuleNotFoundError) -> FullcastError:
-    """Which extra brings the module that is not installed."""
-    module = (error.name or "").split(".")[0]
-    extras = {
-        "prepare": ("av", "onnxruntime", "scipy", "sklearn"),
-        "train": ("torch", "diffusers", "transformers", "safetensors", "peft", "accelerate"),
-        "pocket": ("dicebear", "dicebear_styles", "resvg_py"),
-        "report": ("matplotlib", "duckdb"),
-    }
-    for extra, modules in extras.items():
-        if module in modules:
-            return FullcastError(f"this needs {module}, which is not installed; run: pip install 'fullcast[{extra}]'")
-    raise error
-
-
-class Bars:
-    """Progress as bars with an ETA on stderr; what ends within two seconds shows none."""
-
-    patience_s = 2.0
-
-    def __init__(self) -> None:
-        self.title, self.total, self.count, self.note, self.since = "", 0, 0, "", 0.0
-        self.bar: Any = None
-
-    def start(self, title: str, total: int) -> None:
-        self.done()
-        self.title, self.total, self.count, self.since = title, total, 0, time.monotonic()
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        self.count, self.note = self.count + count, note
-        if self.bar is None and time.monotonic() - self.since > self.patience_s:
-            self._show()
-        if self.bar is not None:
-            self.bar.update(self.task, completed=self.count, note=note)
-
-    def done(self) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
-
-    def _show(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-        from rich.progress import TimeRemainingColumn as Eta
-
-        columns = ("[progress.description]{task.description}", BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
-        self.bar = Progress(*columns, Eta(), TextColumn("{task.fields[note]}"), console=Console(stderr=True))
-        self.bar.start()
-        self.task = self.bar.add_task(self.title, total=self.total or None, completed=self.count, note=self.note)
-
-
-def _progress() -> Bars:
-    return Bars()
-
-
-if __name__ == "__main__":
-    main()
