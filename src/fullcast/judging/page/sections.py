@@ -1,0 +1,332 @@
+"""The sections of the page, one function each: records in, HTML out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fullcast.judging.page.charts import line_chart, success_chart
+from fullcast.judging.page.html import Content, Html, number, percent, tag
+from fullcast.judging.page.pictures import Pictures
+from fullcast.judging.report_data import (
+    CastMember,
+    Fact,
+    FailureGroup,
+    Gallery,
+    Point,
+    ReportData,
+    Series,
+    Shown,
+)
+
+FRAME_PX, PORTRAIT_PX, PICTURE_PX = 520, 144, 320
+"""Longest side of embedded pictures: a page with a hundred of them stays near 5 MB."""
+
+
+def header(data: ReportData, pictures: Pictures) -> Html:
+    """Name, what the model can do in one line, a tile for each number of people, a strip of pictures that succeeded."""
+    forms = sum(len(member.forms) for member in data.cast)
+    looks = (
+        f"{len(data.cast)} characters in {forms} looks" if forms > len(data.cast) else f"{len(data.cast)} characters"
+    )
+    main = _main_series(data)
+    lead = [f"A model that knows {looks}." if data.cast else "A model and its cast."]
+    if main:
+        several = [p for p in main.points if p.num_people > 1 and p.value > 0]
+        if several:
+            best = several[-1]
+            lead.append(
+                f" Asked for {best.num_people} of them at once, it draws every one right in "
+                f"{percent(best.value)} of pictures."
+            )
+    tiles = [_tile(point) for point in main.points] if main else []
+    best_of = [s for g in reversed(data.galleries) for s in g.pictures if not s.note][:6]
+    strip = [tag("div", pictures.embed(s.path, PICTURE_PX, s.caption), class_="strip-item") for s in best_of]
+    return tag(
+        "header",
+        tag("p", "Fullcast report", data.made and f" · {data.made}", class_="eyebrow"),
+        tag("h1", data.show),
+        tag("p", lead, class_="lead"),
+        tag("div", tiles, class_="tiles") if tiles else None,
+        tag("div", strip, class_="strip") if strip else None,
+    )
+
+
+def cast(data: ReportData, pictures: Pictures) -> Html:
+    if not data.cast:
+        return _section("cast", "The cast", _absent(data, "cast"))
+    cards = [_member(member, pictures) for member in data.cast]
+    intro = "Who the model knows, by the reference pictures given, with the words that call them in a prompt."
+    return _section("cast", "The cast", tag("p", intro, class_="intro"), tag("div", cards, class_="cast"))
+
+
+def material(data: ReportData, pictures: Pictures) -> Html:
+    section = data.material
+    if section is None:
+        return _section("material", "What was found in the episodes", _absent(data, "material"))
+    top = max((c.count for c in section.funnel), default=0)
+    funnel = [_bar(c.label, number(c.count), c.count / top if top else 0, c.note) for c in section.funnel]
+    dropped = max((c.count for c in section.drops), default=0)
+    drops = [_bar(c.label, number(c.count), c.count / dropped, c.note, "muted") for c in section.drops]
+    columns = tag(
+        "div",
+        _panel("What was kept", funnel),
+        _panel("What was left out, and why", drops or "Nothing was left out."),
+        class_="columns",
+    )
+    frames = tag("div", [pictures.figure(f, FRAME_PX) for f in section.frames], class_="frames")
+    return _section("material", "What was found in the episodes", _facts(section.facts), columns, frames)
+
+
+def mixture(data: ReportData) -> Html:
+    section = data.mixture
+    if section is None:
+        return _section("mixture", "The mixture", _absent(data, "mixture"))
+    top = max((max(s.planned, s.delivered) for s in section.shares), default=1) or 1
+    delivered = any(s.delivered >= 0 for s in section.shares)
+    rows = []
+    for share in section.shares:
+        bars = [tag("span", class_="planned", style=f"width:{100 * share.planned / top:.2f}%")]
+        words = f"planned {percent(share.planned, 1)}"
+        if share.delivered >= 0:
+            bars.append(tag("span", class_="delivered", style=f"width:{100 * share.delivered / top:.2f}%"))
+            words = f"{percent(share.delivered, 1)} of {percent(share.planned, 1)}"
+        count = f"{number(share.num_samples)} samples" if share.num_samples else ""
+        label = tag("span", share.name, tag("small", count), class_="label", style=f"padding-left:{share.depth}em")
+        rows.append(
+            tag("div", label, tag("span", bars, class_="bars"), tag("span", words, class_="value"), class_="share")
+        )
+    legend = _legend([("planned", "planned"), *([("delivered", "delivered")] if delivered else [])])
+    seen = f"{number(section.never_seen)} samples have weight zero and are never seen." if section.never_seen else ""
+    intro = tag("p", "What training was to see how often, and what it saw. ", seen, class_="intro")
+    return _section("mixture", "The mixture", intro, _facts(section.facts), tag("div", legend, rows, class_="panel"))
+
+
+def training(data: ReportData, pictures: Pictures) -> Html:
+    section = data.training
+    if section is None:
+        return _section("training", "Training", _absent(data, "training"))
+    charts = []
+    if section.probes:
+        legend = _legend([(f"c{i}", curve.name) for i, curve in enumerate(section.probes)])
+        note = "Loss at one high timestep. A model that listens to its caption does well with the right one only."
+        charts.append(_panel("Does it listen?", legend, line_chart(section.probes, "Loss by caption"), _small(note)))
+    if section.loss:
+        charts.append(_panel("Loss", line_chart([section.loss], "Training loss"), _small("Means over spans of steps.")))
+    samples = [pictures.figure(s, PICTURE_PX) for s in section.samples]
+    drawn = _panel("Drawn on the way", tag("div", samples, class_="gallery small")) if samples else None
+    return _section("training", "Training", _facts(section.facts), tag("div", charts, class_="columns"), drawn)
+
+
+def gallery(data: ReportData, pictures: Pictures) -> Html:
+    if not data.galleries:
+        return _section("gallery", "Pictures", _absent(data, "galleries"))
+    main = _main_series(data)
+    points = {p.num_people: p for p in main.points} if main else {}
+    parts: list[Content] = [
+        tag(
+            "p",
+            "The first pictures that were judged, not the best. A name is green where the judge found the character "
+            "in the right form, red where not. Boxes show whom it took each figure for.",
+            class_="intro",
+        )
+    ]
+    parts += [_gallery(one, points.get(one.num_people), pictures) for one in data.galleries]
+    parts += [_panel(grid.caption, pictures.figure(_uncaptioned(grid), 1400)) for grid in data.grids]
+    return _section("gallery", "One to five characters", parts)
+
+
+def success(data: ReportData) -> Html:
+    if not data.success:
+        return _section("success", "Success by number of characters", _absent(data, "success"))
+    legend = _legend([(s.kind, s.name) for s in data.success])
+    intro = (
+        "A picture succeeds when it holds as many people as asked for, each of them is recognised among the whole cast "
+        "as somebody who was asked for, nobody is there twice and nobody is there unasked. One wrong figure fails the "
+        "picture. Bars are 95 % intervals."
+    )
+    numbers = sorted({p.num_people for s in data.success for p in s.points})
+    head = tag("tr", tag("th", "people asked for"), [tag("th", n) for n in numbers])
+    rows = [_success_row(one, numbers) for one in data.success]
+    table = tag("div", tag("table", tag("thead", head), tag("tbody", rows), class_="figures"), class_="scroll")
+    tables = []
+    if data.count_confusion:
+        note = "Rows: people asked for. Columns: people found."
+        tables.append(_panel("Counting", _heat(data.count_confusion, sort=True), _small(note)))
+    if data.identity_confusion:
+        note = "Rows: asked for. Columns: what the judge took the figure for. A bright diagonal is what we want."
+        tables.append(_panel("Who is taken for whom", _heat(data.identity_confusion), _small(note)))
+    return _section(
+        "success",
+        "Success by number of characters",
+        tag("p", intro, class_="intro"),
+        tag("div", legend, success_chart(data.success), table, class_="panel"),
+        tag("div", tables, class_="columns"),
+        _small(f"Judged by {data.judge}.") if data.judge else None,
+    )
+
+
+def failures(data: ReportData, pictures: Pictures) -> Html:
+    if not data.failures:
+        return _section("failures", "Failures", _absent(data, "failures"))
+    intro = tag("p", "What went wrong, most frequent first. One picture may fail in several ways.", class_="intro")
+    return _section("failures", "Failures", intro, [_failure(group, pictures) for group in data.failures])
+
+
+def repairs(data: ReportData, pictures: Pictures) -> Html:
+    if not data.repairs:
+        return _section("repairs", "Mended by inpainting", _absent(data, "repairs"))
+    pairs = [
+        tag(
+            "div",
+            pictures.figure(r.before, PICTURE_PX),
+            tag("span", "→", class_="arrow"),
+            pictures.figure(r.after, PICTURE_PX),
+            class_="pair",
+        )
+        for r in data.repairs
+    ]
+    intro = tag("p", "A wrong figure drawn anew; every pixel outside the mask is the same to the bit.", class_="intro")
+    return _section("repairs", "Mended by inpainting", intro, tag("div", pairs, class_="pairs"))
+
+
+def again(data: ReportData) -> Html:
+    commands = [
+        tag("div", tag("p", c.purpose), tag("pre", tag("code", c.text)), class_="command") for c in data.commands
+    ]
+    return _section("again", "How to make it again", commands or _absent(data, "commands"))
+
+
+def footer(data: ReportData, pictures: Pictures) -> Html:
+    licence = tag("p", "Licence: ", data.licence) if data.licence else None
+    missing = f"{len(pictures.missing)} pictures could not be read: {', '.join(pictures.missing[:3])}"
+    return tag("footer", _facts(data.facts), licence, tag("p", missing) if pictures.missing else None)
+
+
+def _main_series(data: ReportData) -> Series | None:
+    return next((s for s in data.success if s.kind == "main" and s.points), None)
+
+
+def _tile(point: Point) -> Html:
+    people = "1 character" if point.num_people == 1 else f"{point.num_people} characters"
+    told = f"95 % interval {percent(point.low)} to {percent(point.high)}, {point.num_pictures} pictures"
+    meter = [
+        tag("i", style=f"width:{100 * point.value:.1f}%"),
+        tag("u", style=f"left:{100 * point.low:.1f}%;width:{100 * (point.high - point.low):.1f}%"),
+    ]
+    return tag(
+        "div",
+        tag("b", percent(point.value)),
+        tag("span", people),
+        tag("div", meter, class_="meter"),
+        _small(told),
+        class_="tile",
+    )
+
+
+def _member(member: CastMember, pictures: Pictures) -> Html:
+    looks = []
+    for form in member.forms:
+        words = ", ".join(w for w in (member.trigger_word, form.trigger_word) if w)
+        faces = [pictures.embed(p, PORTRAIT_PX, f"{member.name} {form.name}") for p in form.portraits]
+        count = f"{number(form.num_people)} times in the kept pictures" if form.num_people else None
+        looks.append(
+            tag(
+                "div",
+                tag("div", faces, class_="faces"),
+                tag("code", words),
+                _small(count) if count else None,
+                class_="look",
+            )
+        )
+    return tag("article", tag("h3", member.name), looks, class_="member")
+
+
+def _gallery(one: Gallery, point: Point | None, pictures: Pictures) -> Html:
+    title = "One character" if one.num_people == 1 else f"{_WORDS.get(one.num_people, one.num_people)} characters"
+    said = f"{percent(point.value)} succeed ({percent(point.low)} to {percent(point.high)})" if point else ""
+    head = tag("h3", title, tag("small", said))
+    return tag(
+        "div",
+        head,
+        tag("div", [pictures.figure(s, PICTURE_PX) for s in one.pictures], class_="gallery"),
+        class_="count",
+    )
+
+
+def _failure(group: FailureGroup, pictures: Pictures) -> Html:
+    share = f"{group.count} of {group.num_pictures} pictures"
+    head = tag("h3", group.text[:1].upper() + group.text[1:], tag("small", share))
+    figures = [pictures.figure(s, PICTURE_PX) for s in group.pictures]
+    return tag("div", head, tag("div", figures, class_="gallery"), class_="count")
+
+
+def _success_row(one: Series, numbers: Sequence[int]) -> Html:
+    points = {p.num_people: p for p in one.points}
+    cells = []
+    for n in numbers:
+        p = points.get(n)
+        cells.append(
+            tag("td", tag("b", percent(p.value)), _small(f"{percent(p.low)} – {percent(p.high)}"))
+            if p
+            else tag("td", "–")
+        )
+    total = {p.num_pictures for p in one.points}
+    each = f"{total.pop()} pictures each" if len(total) == 1 else f"{sum(total)} pictures"
+    return tag("tr", tag("th", one.name, _small(each)), cells, class_=one.kind)
+
+
+def _heat(table: Mapping[str, Mapping[str, float]], sort: bool = False) -> Html:
+    """Rows as shares of their own total, deeper where larger; the figure itself is written."""
+    columns = list(dict.fromkeys([*table, *(c for row in table.values() for c in row)]))
+    if sort:
+        columns.sort(key=lambda text: int(text))
+    head = tag("tr", tag("th"), [tag("th", c) for c in columns])
+    rows = []
+    for name, row in table.items():
+        total = sum(row.values()) or 1
+        cells = []
+        for column in columns:
+            value = row.get(column, 0)
+            kind = "hit" if column == name else "miss"
+            cells.append(tag("td", number(value) if value else "", class_=kind, style=f"--share:{value / total:.3f}"))
+        rows.append(tag("tr", tag("th", name), cells))
+    return tag("div", tag("table", head, rows, class_="heat"), class_="scroll")
+
+
+def _bar(label: str, value: str, share: float, note: str = "", kind: str = "") -> Html:
+    fill = tag("span", tag("i", style=f"width:{100 * share:.2f}%"), class_="bars")
+    named = tag("span", label, tag("small", note) if note else None, class_="label")
+    return tag("div", named, fill, tag("span", value, class_="value"), class_=f"bar {kind}".strip())
+
+
+def _panel(title: str, *children: Content) -> Html:
+    return tag("div", tag("h3", title), children, class_="panel")
+
+
+def _legend(entries: Sequence[tuple[str, str]]) -> Html:
+    return tag("div", [tag("span", tag("i", class_=kind), name) for kind, name in entries], class_="legend")
+
+
+def _facts(facts: Sequence[Fact]) -> Html | None:
+    if not facts:
+        return None
+    return tag("dl", [tag("div", tag("dt", f.label), tag("dd", f.value)) for f in facts], class_="facts")
+
+
+def _small(text: str) -> Html:
+    return tag("small", text)
+
+
+def _absent(data: ReportData, name: str) -> Html:
+    return tag("p", data.absent.get(name, "Not there: this step has not been run yet."), class_="absent")
+
+
+def _section(anchor: str, title: str, *children: Content) -> Html:
+    return tag("section", tag("h2", title), children, id=anchor)
+
+
+def _uncaptioned(shown: Shown) -> Shown:
+    return Shown(shown.path, "", shown.labels, shown.badges, shown.note)
+
+
+_WORDS = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight"}
