@@ -1,0 +1,171 @@
+"""Settings of the mixture: shares, crops, buckets and the length of the stream. Imports neither torch nor numpy."""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import pairwise
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+NUMBER_FIELDS = {"num_people": int, "head_height": float}
+"""Fields with an order: their branches may be ranges, "2-3" (both ends for whole numbers, the lower one else), "4+"."""
+
+SHARE_FIELDS = (
+    *("source", "kind", "rating", "num_people", "head_height", "cast"),
+    *("character", "form", "name", "cell", "tag", "shot_id", "image_id"),
+)
+"""What a tree of shares may split by. The second row has several values in one picture: see `mixture.shares`."""
+
+_RANGE = re.compile(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?)|(\+))?")
+
+
+def bounds(by: str, branch: str) -> tuple[float, float]:
+    """[low, high) of a branch of a field in NUMBER_FIELDS: "2" -> [2, 3), "2-3" -> [2, 4), "4+" -> [4, inf)."""
+    match = _RANGE.fullmatch(branch.strip())
+    if match is None:
+        raise ValueError(f"{branch!r} is no branch of {by}: write a number, a range like 2-3, or 4+")
+    low = float(match[1])
+    if match[3]:
+        return low, math.inf
+    if NUMBER_FIELDS[by] is int:
+        return low, float(match[2] or low) + 1
+    if match[2] is None:
+        raise ValueError(f"{branch!r} is no branch of {by}: write a range like 0.25-0.5, or 0.5+")
+    return low, float(match[2])
+
+
+class Shares(BaseModel):
+    """One node of the tree of target shares: which field it splits by and what each branch gets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: str = Field(description=f"Field of a sample: {', '.join(SHARE_FIELDS)}.")
+    share: dict[str, float] = Field(
+        default_factory=dict,
+        description="Branch -> share, in any unit: siblings are divided by their sum. 0 means never.",
+    )
+    otherwise: float = Field(
+        default=1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Share of every branch that is found in the data and not listed above; 0: only what is listed.",
+    )
+    children: dict[str, Shares] = Field(
+        default_factory=dict,
+        description='Branch -> how it is split further; "*" is for every branch without an entry of its own.',
+    )
+
+    @field_validator("by")
+    @classmethod
+    def _known_field(cls, by: str) -> str:
+        if by not in SHARE_FIELDS:
+            raise ValueError(f"shares cannot be split by {by!r}; fields are: {', '.join(SHARE_FIELDS)}")
+        return by
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_text(cls, values: Any) -> Any:
+        """Lets Python callers write {1: 2.0} as TOML writes {1 = 2.0}."""
+        if isinstance(values, dict) and isinstance(values.get("share"), dict):
+            return {**values, "share": {str(k): v for k, v in values["share"].items()}}
+        return values
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Shares:
+        for branch, share in self.share.items():
+            if not (math.isfinite(share) and share >= 0):
+                raise ValueError(f"the share of {self.by} {branch!r} is {share}; it must be 0 or more")
+        if self.by in NUMBER_FIELDS:
+            spans = sorted((*bounds(self.by, branch), branch) for branch in {*self.share, *self.children} - {"*"})
+            for (_, high, one), (low, _, other) in pairwise(spans):
+                if low < high:
+                    raise ValueError(f"branches {one!r} and {other!r} of {self.by} overlap")
+        return self
+
+
+def seed_shares() -> Shares:
+    """The seed's own: 0.3 / 0.2 / 0.5 by source (its model card), within the show by number of people (its default
+    weighting file), then every combination of characters alike, then every look of theirs."""
+    people = {"0": 0.5, "1": 1.5, "2": 1.0, "3": 0.8, "4": 0.6, "5": 0.6, "6+": 0.6}
+    names = Shares(by="character", children={"*": Shares(by="form")})
+    show = Shares(by="num_people", share=people, children={"*": names})
+    return Shares(
+        by="source",
+        share={"screenshots": 0.3, "fanart": 0.2, "regularization": 0.5},
+        otherwise=0.0,
+        children={"screenshots": show, "fanart": names},
+    )
+
+
+class CropConfig(BaseModel):
+    """Crops around neighbouring people, so that heads are large enough to tell who it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: tuple[str, ...] = Field(
+        default=("screenshots", "fanart"), description="Sources whose pictures are cropped; empty: full pictures only."
+    )
+    aspects: tuple[float, ...] = Field(
+        default=(5 / 3, 3 / 2, 1.0, 2 / 3), description="Width over height of the crops to try; the smallest is taken."
+    )
+    max_people: int = Field(default=6, ge=1, description="Neighbours in one crop at most.")
+    crops_per_count: int = Field(
+        default=2, ge=0, description="Crops kept of one picture for each number of people, largest heads first."
+    )
+    min_gain: float = Field(
+        default=1.2,
+        ge=1.0,
+        description="A crop is kept if its smallest head comes out this much larger than in the full picture: below "
+        "1.2 the two look alike at 160x96.",
+    )
+    min_head_px: float = Field(
+        default=12.0,
+        ge=0.0,
+        description="Smallest head height in the bucket, in pixels, for a crop to be kept: below 12 all look alike.",
+    )
+    margin_above: float = Field(default=0.35, ge=0, description="Room above heads, in head heights.")
+    margin_side: float = Field(default=0.4, ge=0, description="Room beside heads, in head heights.")
+    margin_below: float = Field(default=0.8, ge=0, description="Room below heads, in head heights: shoulders.")
+
+
+class MixtureConfig(BaseModel):
+    """What is seen how often and in what shape."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shares: Shares = Field(default_factory=seed_shares, description="The tree of target shares.")
+    uniform_over: Literal["originals", "samples"] = Field(
+        default="originals",
+        description="Inside a leaf of the tree every original picture counts once, however many crops of it are there; "
+        "or every sample counts once.",
+    )
+    max_repeats: float | None = Field(
+        default=None,
+        gt=0,
+        description="Visits of one sample over the whole stream at most; what is cut off goes to the others.",
+    )
+    batch_size: int = Field(default=8, ge=1, description="Samples in one step, over all ranks. 8: the seed's.")
+    num_steps: int = Field(default=2000, ge=1, description="Steps of the stream.")
+    area_px: int = Field(
+        default=15360, ge=64, description="Pixels of a training picture at most; 15360 is 160x96, the pocket model's."
+    )
+    bucket_step_px: int = Field(
+        default=16, ge=1, description="Sides are multiples of this: the VAE's factor times the U-Net's."
+    )
+    max_aspect: float = Field(default=2.0, ge=1.0, description="Longest bucket: long side over short side at most.")
+    min_bucket_samples: int = Field(
+        default=1,
+        ge=1,
+        description="Buckets with fewer samples are merged into the next in aspect: a sample alone in its bucket takes "
+        "whole batches, and its visits are exact to a batch only.",
+    )
+    max_enlargement: float = Field(
+        default=1.5,
+        gt=0,
+        description="A picture that must be enlarged by more to fill its bucket is dropped and counted; one that must "
+        "be enlarged by less is kept and counted.",
+    )
+    separate_shots: bool = Field(default=True, description="Keep frames of one shot out of one batch where possible.")
+    crops: CropConfig = Field(default_factory=CropConfig)
