@@ -1,0 +1,161 @@
+"""The whole way of a show, from episodes to a card: joins the rooms, which do not know each other.
+
+`Journey` is one workspace with its recipe; its methods are the verbs of the command line. Each verb resumes where it
+stopped and returns an `Answer`: a few lines for people and the same as data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fullcast.journey.answers import Answer
+from fullcast.ports import Progress, Say, silent
+from fullcast.recipe import Recipe, commented_toml, read_recipe, settings
+from fullcast.store.atomic import write_text
+from fullcast.store.workspace import Workspace
+
+__all__ = ["Answer", "Journey", "list_settings", "new_workspace"]
+
+
+@dataclass(frozen=True)
+class Journey:
+    """A workspace, its recipe, and where to say how far it is. Rooms are imported when their verb is called."""
+
+    workspace: Workspace
+    recipe: Recipe
+    progress: Progress = silent
+    say: Say = lambda line: None
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        progress: Progress = silent,
+        say: Say = lambda line: None,
+    ) -> Journey:
+        """The workspace in `folder` with its fullcast.toml, `overrides` ({"training.learning-rate": "1e-5"}) on top."""
+        workspace = Workspace.open(folder)
+        recipe = read_recipe(workspace.recipe_path, overrides)
+        recipe = recipe.model_copy(update={"show": recipe.show or workspace.show})
+        return cls(workspace, recipe, progress, say)
+
+    def with_recipe(self, recipe: Recipe) -> Journey:
+        return replace(self, recipe=recipe)
+
+    def prepare(self) -> Answer:
+        """Episodes, fan art, references -> people, names, words: the samples."""
+        from fullcast.journey.preparing import prepare
+
+        return prepare(self)
+
+    def plan(self) -> Answer:
+        """Samples -> what will be seen how often."""
+        from fullcast.journey.planning import plan
+
+        return plan(self)
+
+    def train(self, minutes: float | None = None) -> Answer:
+        """The plan -> a checkpoint; goes on where it stopped."""
+        from fullcast.journey.planning import train
+
+        return train(self, minutes)
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        cast: str = "",
+        scenes: Path | None = None,
+        count: int = 1,
+        seed: int = 0,
+        checkpoint: str = "",
+        out: Path | None = None,
+    ) -> Answer:
+        """Scenes -> pictures; `cast` is "aoi,hinata/hairdown@1:2" as on the command line."""
+        from fullcast.journey.making import generate
+
+        return generate(self, prompt, cast, scenes, count, seed, checkpoint, out)
+
+    def inpaint(
+        self,
+        picture: Path,
+        *,
+        box: str = "",
+        mask: Path | None = None,
+        prompt: str = "",
+        cast: str = "",
+        strength: float = 0.75,
+        seed: int = 0,
+        checkpoint: str = "",
+        out: Path | None = None,
+    ) -> Answer:
+        """A picture with a part drawn anew; pixels outside the mask stay bit-identical."""
+        from fullcast.journey.making import inpaint
+
+        return inpaint(self, picture, box, mask, prompt, cast, strength, seed, checkpoint, out)
+
+    def grid(
+        self,
+        x: str,
+        y: str,
+        *,
+        prompt: str = "park",
+        cast: str = "",
+        seed: int = 0,
+        checkpoint: str = "",
+        out: Path | None = None,
+    ) -> Answer:
+        """A labelled grid; `x` and `y` are "cast=aoi,hinata" or "seed=1,2,3"."""
+        from fullcast.journey.making import grid
+
+        return grid(self, x, y, prompt, cast, seed, checkpoint, out)
+
+    def judge(
+        self, *, checkpoint: str = "", pictures: Path | None = None, scenes: Path | None = None, base: bool = True
+    ) -> Answer:
+        """How often whole scenes come out right, by number of people."""
+        from fullcast.journey.proving import judge
+
+        return judge(self, checkpoint, pictures, scenes, base)
+
+    def card(self) -> Answer:
+        """report.html and card/README.md."""
+        from fullcast.journey.proving import card
+
+        return card(self)
+
+    def export(self, what: str, out: Path, *, checkpoint: str = "") -> Answer:
+        """The dataset or a checkpoint, for other tools."""
+        from fullcast.journey.exporting import export
+
+        return export(self, what, out, checkpoint)
+
+
+def new_workspace(folder: Path, show: str = "") -> Answer:
+    """A workspace with a commented fullcast.toml; an existing one is left as it is."""
+    workspace = Workspace.create(folder, show=show)
+    if not workspace.recipe_path.exists():
+        title = "Every setting with its default. Take the # from before a line to change it."
+        write_text(workspace.recipe_path, commented_toml(Recipe(show=show), title))
+    lines = [
+        f"{workspace.root} is ready. Put in it:",
+        "  references/NAME/       3 to 10 pictures of each character; other looks in references/NAME/LOOK/",
+        "  episodes/              videos",
+        "  fanart/                pictures of the cast, with tags files beside them if there are any",
+        "  regularization/        pictures of other people, so that the model keeps what it knows",
+        f"Then: fullcast prepare -w {folder}",
+    ]
+    return Answer("\n".join(lines), {"workspace": str(workspace.root), "recipe": str(workspace.recipe_path)})
+
+
+def list_settings(section: str = "") -> Answer:
+    """Name, default and meaning of the settings whose name begins with `section`."""
+    found = [row for row in settings() if row[0].replace("-", "_").startswith(section.replace("-", "_"))]
+    rows = [{"name": name, "default": default, "meaning": meaning} for name, default, meaning in found]
+    text = "\n".join(f"{name} = {default}\n    {meaning}" for name, default, meaning in found)
+    return Answer(text or f"no setting begins with {section!r}", {"settings": rows})
