@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx_graphs
 import pytest
 from onnx import helper
 
 from fullcast.models.ccip import CcipEmbedder
 from fullcast.store.errors import FullcastError
+from tests import onnx_graphs
 
 MEAN, STD = np.array([0.48145466, 0.4578275, 0.40821073]), np.array([0.26862954, 0.26130258, 0.27577711])
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx_graphs
 import pytest
 from PIL import Image
 
 from fullcast.models.wd_tagger import WdTagger
 from fullcast.store.errors import FullcastError
+from tests import onnx_graphs
 
 LABELS = "tag_id,name,category,count\n1,general,9,1\n2,sensitive,9,1\n3,long_hair,0,5\n4,^_^,0,5\n5,aoi_(show),4,5\n"
 
@@ -55,7 +55,7 @@ def test_the_filter_is_bicubic(tmp_path: Path) -> None:
 
 
 def test_graph_and_list_must_be_a_pair(tmp_path: Path) -> None:
-    with pytest.raises(FullcastError, match="names 3 tags but .* gives 5; they are not a pair"):
+    with pytest.raises(FullcastError, match=r"names 3 tags but .* gives 5; they are not a pair"):
         tagger(tmp_path, "".join(LABELS.splitlines(keepends=True)[:4]))
     with pytest.raises(FullcastError, match="wanted is a csv with the columns name and category"):
         tagger(tmp_path, "a,b\n1,2\n")

@@ -6,12 +6,12 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import onnx_graphs
 import pytest
 from PIL import Image
 
 from fullcast.models.yolo import YoloDetector, suppress
 from fullcast.store.errors import FullcastError
+from tests import onnx_graphs
 
 
 def box(x: float, y: float, w: float, h: float, person: float, head: float) -> list[float]:
@@ -76,6 +76,17 @@ def test_the_detector_sees_where_things_are(tmp_path: Path) -> None:
     assert found["head"].xyxy == (144, 24, 184, 64)
     assert found["head"].confidence == pytest.approx(0.95, abs=1e-5)
     assert door.detect([np.full_like(picture, 255)]) == [[]]
+
+
+def test_letterboxing_keeps_the_shape_and_gives_boxes_in_the_pictures_pixels(tmp_path: Path) -> None:
+    """A square of 144 px in a canvas of 256x144: 56 px of grey at each side; nothing is squeezed."""
+    door = YoloDetector(onnx_graphs.marker_yolo(tmp_path / "marker.onnx", 144, 256), letterbox=True, threads=1)
+    picture = np.zeros((144, 144, 3), np.uint8)
+    picture[40:48, 64:72] = onnx_graphs.MARKER  # at x = 120 of the canvas
+    found = {d.label: d for d in door.detect([picture])[0]}
+    assert found["head"].xyxy == (48, 24, 88, 64)
+    prepared = door.prepare(picture)
+    assert np.allclose(prepared[:, :, :56], 114 / 255) and np.allclose(prepared[:, :, 200:], 114 / 255)
 
 
 def test_a_fixed_batch_is_filled_and_a_door_survives_pickling(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """CCIP character embedders, behind the Embedder protocol.
 
 The call (data-preparation.md 3.2): RGB, bilinear resize to S x S (aspect ratio not kept), / 255, CLIP mean and std,
-``input`` [B,3,S,S] -> ``output`` [B,D]. The CCIP metric is a linear function of the cosine followed by a softmax, so the
-cosine of the unit vectors orders pairs in the same way; its published thresholds (0.178475 and so on) are differences
-after that function and are no cosines, so they must not be passed here.
+``input`` [B,3,S,S] -> ``output`` [B,D]. The CCIP metric is a linear function of the cosine followed by a softmax, so
+the cosine of the unit vectors orders pairs in the same way; its published thresholds (0.178475 and so on) are
+differences after that function and are no cosines, so they must not be passed here.
 """
 
 from __future__ import annotations

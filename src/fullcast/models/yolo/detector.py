@@ -1,13 +1,16 @@
 """YOLO detectors as deepghs exports and calls them, behind the PersonDetector protocol.
 
-The call (data-preparation.md 3.2): RGB, plain resize to W x H with PIL's default filter (bicubic), no letterbox, / 255,
-CHW, input ``images`` -> ``output0`` [1, 4 + C, N]; best class above the confidence; cxcywh -> xyxy; non-maximum
-suppression on that score with +1 pixel areas; scaled back, clipped, rounded. A last dimension of 6 is an end-to-end head
-(x0, y0, x1, y1, score, class).
+The call (data-preparation.md 3.2): RGB, plain resize to W x H with PIL's default filter (bicubic), no letterbox,
+/ 255, CHW, input ``images`` -> ``output0`` [1, 4 + C, N]; best class above the confidence; cxcywh -> xyxy; non-maximum
+suppression on that score with +1 pixel areas; scaled back, clipped, rounded. A last dimension of 6 is an end-to-end
+head (x0, y0, x1, y1, score, class).
 
 One deliberate difference: suppression runs inside each label (``class_aware``). The deepghs detectors have one label
 each, so nothing changes for them; the pocket detector sees persons and heads, and in a close-up the head's box covers
 more than half of the person's, so that class-agnostic suppression would delete one of the two.
+
+One addition: ``letterbox``, for a network that saw only one shape of picture. A picture of another shape is first set
+in the middle of a grey (114) canvas of the network's own shape. Off unless asked for or stated in the file's metadata.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ class YoloDetector:
         iou: float = 0.5,
         *,
         class_aware: bool = True,
+        letterbox: bool | None = None,
         labels: Mapping[int, str] | None = None,
         threads: int = 0,
         device: str = "auto",
@@ -45,7 +49,8 @@ class YoloDetector:
     ) -> None:
         """`confidence`: in [0, 1], one for all or one per label; None: the file's metadata ``threshold``, else 0.25.
 
-        `iou`: in [0, 1]; of two boxes that overlap more, the weaker goes. `labels`: for a file without ``names``.
+        `iou`: in [0, 1]; of two boxes that overlap more, the weaker goes. `letterbox`: None: the file's metadata
+        ``letterbox`` ("true"), else False. `labels`: for a file without ``names``.
         """
         self.network = OnnxNetwork(path, threads=threads, device=device, batch=batch)
         self.input, self.output = self.network.require(
@@ -57,6 +62,7 @@ class YoloDetector:
         if confidence is None:
             confidence = float(metadata.get("threshold", DEFAULT_CONFIDENCE))
         self.confidence, self.iou, self.class_aware = confidence, iou, class_aware
+        self.letterbox = metadata.get("letterbox", "").lower() == "true" if letterbox is None else letterbox
         self.name = f"yolo:{self.network.name}"
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
@@ -65,7 +71,12 @@ class YoloDetector:
         return [self._read(output, image.shape) for output, image in zip(outputs, images, strict=True)]
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        """(3, height, width) float32 in [0, 1], RGB, aspect ratio not kept."""
+        """(3, height, width) float32 in [0, 1], RGB; the aspect ratio is kept with `letterbox` only."""
+        height, width, left, top = self._canvas(image.shape)
+        if self.letterbox and (height, width) != image.shape[:2]:
+            canvas = np.full((height, width, 3), 114, dtype=np.uint8)
+            canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
+            image = canvas
         resized = Image.fromarray(image).resize((self.width, self.height))
         return np.asarray(resized, dtype=np.float32).transpose(2, 0, 1) / 255
 
@@ -74,15 +85,24 @@ class YoloDetector:
         wanted = scores > self._limits()[classes]
         boxes, scores, classes = boxes[wanted], scores[wanted], classes[wanted]
         kept = suppress(boxes, scores, self.iou, classes if self.class_aware else None)
-        height, width = shape[:2]
-        scale = np.array([width / self.width, height / self.height] * 2)
-        pixels = np.clip(boxes[kept] * scale, 0, [width, height, width, height]).round()
+        height, width, left, top = self._canvas(shape)
+        scale, shift = np.array([width / self.width, height / self.height] * 2), np.array([left, top] * 2)
+        pixels = np.clip(boxes[kept] * scale - shift, 0, [shape[1], shape[0]] * 2).round()
         names = list(self.labels.values())
         return [
             Detection(tuple(float(v) for v in box), float(scores[i]), names[classes[i]])  # type: ignore[arg-type]
             for i, box in zip(kept, pixels, strict=True)
             if box[2] > box[0] and box[3] > box[1]
         ]
+
+    def _canvas(self, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+        """(height, width) of what is resized, and where (left, top) the picture lies in it, all in its own pixels."""
+        height, width = shape[:2]
+        if not self.letterbox:
+            return height, width, 0, 0
+        whole_height = max(height, round(width * self.height / self.width))
+        whole_width = max(width, round(height * self.width / self.height))
+        return whole_height, whole_width, (whole_width - width) // 2, (whole_height - height) // 2
 
     def _limits(self) -> np.ndarray:
         """(C,) confidence that each label needs."""
@@ -144,7 +164,7 @@ def _names(text: str | None, path: Path) -> dict[int, str]:
 
 
 def _input_size(shape: tuple[int | None, ...], imgsz: str | None) -> tuple[int, int]:
-    """(height, width). The graph's own size where it is fixed, else metadata ``imgsz`` (Ultralytics: [h, w]), else 640."""
+    """(height, width): the graph's own where it is fixed, else metadata ``imgsz`` (Ultralytics: [h, w]), else 640."""
     if shape[2] and shape[3]:
         return shape[2], shape[3]
     if imgsz is None:

@@ -1,0 +1,108 @@
+"""Pictures -> people: a detector's boxes joined into figures, head and body on one record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from fullcast.models.base import Detection, PersonDetector
+from fullcast.records import Box, Person, person_id
+
+PERSON, HEAD = "person", "head"
+
+MIN_CONTAINED = 0.5
+"""Share of a head's area that must lie in the body's box: boxes jitter, and hair sticks out, by well under half."""
+
+LONE_CONFIDENCE = 0.5
+"""A head without a body, or a body without a head, is believed from here on: the half that is missing is no witness."""
+
+LONE_HEAD = "#head"
+"""Ends `Person.detector` of a figure that is known by its head alone; its box is the head's."""
+
+
+class JointDetector:
+    """Several detectors as one: a person detector and a head detector that come as two files."""
+
+    def __init__(self, detectors: Sequence[PersonDetector]) -> None:
+        self.detectors = tuple(detectors)
+        self.name = "+".join(detector.name for detector in self.detectors)
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """The boxes of all, picture by picture."""
+        answers = [detector.detect(images) for detector in self.detectors]
+        return [[box for found in boxes for box in found] for boxes in zip(*answers, strict=True)]
+
+
+def detect_people(
+    images: Sequence[np.ndarray], image_ids: Sequence[str], detector: PersonDetector, *, lone: float = LONE_CONFIDENCE
+) -> list[list[Person]]:
+    """The people of each (H, W, 3) uint8 RGB picture, left to right."""
+    return [
+        join_heads(found, image_id, detector.name, lone=lone)
+        for found, image_id in zip(detector.detect(images), image_ids, strict=True)
+    ]
+
+
+def join_heads(
+    detections: Sequence[Detection], image_id: str, detector: str, *, lone: float = LONE_CONFIDENCE
+) -> list[Person]:
+    """One Person per figure, left to right: each head goes to one body, the best pairs over the whole picture.
+
+    What finds no partner is kept if its confidence is at least `lone`: a body alone (seen from behind, head out of the
+    picture) has no head box, a head alone (the rest hidden) stands with the head's box and is marked by LONE_HEAD.
+    """
+    bodies = [d for d in detections if d.label == PERSON]
+    heads = [d for d in detections if d.label == HEAD]
+    pairs = match_heads([b.xyxy for b in bodies], [h.xyxy for h in heads])
+    people = []
+    for i, body in enumerate(bodies):
+        head = heads[pairs[i]] if i in pairs else None
+        if head is not None or body.confidence >= lone:
+            people.append(_person(image_id, detector, body, head))
+    taken = set(pairs.values())
+    for j, head in enumerate(heads):
+        if j not in taken and head.confidence >= lone:
+            people.append(_person(image_id, detector + LONE_HEAD, head, head))
+    unique = {person.id: person for person in people}
+    return sorted(unique.values(), key=lambda person: person.place_xy)
+
+
+def _person(image_id: str, detector: str, body: Detection, head: Detection | None) -> Person:
+    return Person(
+        id=person_id(image_id, body.xyxy),
+        image_id=image_id,
+        xyxy=body.xyxy,
+        confidence=body.confidence,
+        head_xyxy=head.xyxy if head else None,
+        head_confidence=head.confidence if head else 0.0,
+        detector=detector,
+    )
+
+
+def match_heads(bodies: Sequence[Box], heads: Sequence[Box]) -> dict[int, int]:
+    """Index of the head of each body that has one: the assignment of the highest total `head_fit`."""
+    if not bodies or not heads:
+        return {}
+    fit = np.array([[head_fit(body, head) for head in heads] for body in bodies])
+    rows, columns = linear_sum_assignment(fit, maximize=True)
+    return {int(i): int(j) for i, j in zip(rows, columns, strict=True) if fit[i, j] > 0}
+
+
+def head_fit(body: Box, head: Box) -> float:
+    """How well a head sits on a body, in [0, 1]; 0: not its head.
+
+    The share of the head inside the body, less how far the head's top is from the body's top (in head heights) and
+    its centre from the body's middle (in body widths): the head of somebody behind lies inside the box as well, but
+    neither at its top nor in its middle.
+    """
+    x0, y0, x1, y1 = head
+    w = max(0.0, min(x1, body[2]) - max(x0, body[0]))
+    h = max(0.0, min(y1, body[3]) - max(y0, body[1]))
+    contained = w * h / max(1e-6, (x1 - x0) * (y1 - y0))
+    if contained < MIN_CONTAINED:
+        return 0.0
+    top = min(1.0, abs(y0 - body[1]) / max(1e-6, y1 - y0))
+    aside = min(1.0, abs(x0 + x1 - body[0] - body[2]) / 2 / max(1e-6, body[2] - body[0]))
+    return max(1e-3, contained - 0.4 * top - 0.4 * aside)

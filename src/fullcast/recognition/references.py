@@ -1,0 +1,251 @@
+"""A folder of reference pictures -> the Cast.
+
+``references/<character>/*.png`` shows the character's plain look, ``references/<character>/<form>/*.png`` its other
+looks. ``references/unknown/*.png``, if there, shows people who are not in the cast: they help to set the threshold.
+``references/cast.toml`` may overrule what folder names say::
+
+    show = "Yama no Susume"
+    licence = "fan work, non-commercial"
+
+    [characters.aoi]                    # the folder's name
+    name = "yukimura aoi"
+    trigger_word = "aoi"
+    licence = "CC BY 4.0"
+    [characters.aoi.forms.hairdown]
+    name = "hairdown"
+    trigger_word = "hairdown"
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fullcast.models.base import Embedder, PersonDetector
+from fullcast.ports import Progress, silent
+from fullcast.recognition.castfile import rounded
+from fullcast.recognition.detect import HEAD
+from fullcast.recognition.embed import degraded, head_crop
+from fullcast.recognition.identify import Calibration, Gallery, calibrate
+from fullcast.recognition.words import trigger_words
+from fullcast.records import UNKNOWN, Cast, Character, Drop, Form
+from fullcast.store.errors import FullcastError, UnreadableFile
+from fullcast.store.pictures import PICTURE_SUFFIXES, read_picture
+
+CAST_TOML = "cast.toml"
+_KEYS = {
+    "file": {"show", "licence", "characters"},
+    "character": {"name", "trigger_word", "licence", "forms"},
+    "form": {"name", "trigger_word"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltCast:
+    cast: Cast
+    calibration: Calibration
+    drops: tuple[Drop, ...] = ()
+    """Pictures that cannot be read (and, unless strict, folders without any)."""
+    headless: tuple[str, ...] = ()
+    """References in which no head was found; the whole picture was taken for one."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """The references of one form while they are gathered."""
+
+    folder: Path
+    character: str
+    """The character's folder name; ``unknown`` for strangers."""
+    form: str
+    """The form's folder name; '' for the plain look."""
+    crops: list[np.ndarray] = field(default_factory=list)
+
+
+def build_cast(
+    references_dir: Path,
+    embedder: Embedder,
+    detector: PersonDetector,
+    show_name: str,
+    *,
+    strict: bool = True,
+    progress: Progress = silent,
+) -> BuiltCast:
+    """The cast of a folder, its references embedded, its threshold calibrated on them.
+
+    Raises FullcastError when the folder is missing or empty, a key of cast.toml is unknown, two characters share a
+    name, or (if `strict`; else it is a drop) a folder holds no picture that can be read.
+    """
+    settings = _read_settings(references_dir)
+    looks = find_looks(references_dir)
+    drops, headless = _read_looks(looks, embedder, detector, progress)
+    empty = [look for look in looks if not look.crops]
+    if empty and strict:
+        raise FullcastError(_say_empty(empty[0]))
+    for look in empty:
+        item = look.folder.relative_to(references_dir).as_posix()
+        drops.append(Drop(item, "cast", "no-references", _say_empty(look)))
+    known = [look for look in looks if look.crops and look.character != UNKNOWN]
+    strangers = [crop for look in looks if look.character == UNKNOWN for crop in look.crops]
+    cast = _assemble(known, settings, embedder, show_name, references_dir)
+    calibration = _calibrate(cast, known, strangers, embedder)
+    cast = Cast(cast.show, cast.characters, cast.embedder, calibration.threshold, cast.layout)
+    return BuiltCast(cast, calibration, tuple(drops), tuple(headless))
+
+
+def find_looks(references_dir: Path) -> list[_Look]:
+    """The form folders, in the order of their names; crops still empty."""
+    if not references_dir.is_dir():
+        raise FullcastError(f"{references_dir}: there is no such folder; wanted is references/<character>/*.png")
+    looks: list[_Look] = []
+    for folder in _folders(references_dir):
+        forms = _folders(folder)
+        if _pictures(folder) or not forms:
+            looks.append(_Look(folder, folder.name, ""))
+        looks += [_Look(form, folder.name, form.name) for form in forms]
+    if not any(look.character != UNKNOWN for look in looks):
+        raise FullcastError(
+            f"{references_dir} has no folder of a character; put 3 to 10 pictures of each into "
+            f"{references_dir.name}/<character>"
+        )
+    return looks
+
+
+def _read_looks(
+    looks: list[_Look], embedder: Embedder, detector: PersonDetector, progress: Progress
+) -> tuple[list[Drop], list[str]]:
+    """Fills the looks' crops; what could not be read, and where no head was found."""
+    drops: list[Drop] = []
+    headless: list[str] = []
+    files = [(look, path) for look in looks for path in _pictures(look.folder)]
+    progress.start("references", len(files))
+    for look, path in files:
+        item = path.relative_to(look.folder.parent).as_posix()
+        try:
+            picture = read_picture(path)
+        except UnreadableFile as error:
+            drops.append(Drop(item, "cast", error.reason, error.detail))
+        else:
+            crop = reference_crop(picture, detector, embedder.crop_scale)
+            look.crops.append(picture if crop is None else crop)
+            if crop is None:
+                headless.append(item)
+        progress.advance()
+    progress.done()
+    return drops, headless
+
+
+def reference_crop(picture: np.ndarray, detector: PersonDetector, crop_scale: float) -> np.ndarray | None:
+    """(S, S, 3): the crop of the most certain head of a picture of one person; None without a head.
+
+    The picture is shown twice, as it is and in the middle of a white 16:9 canvas of twice its height: a head that
+    fills a square picture is larger, and by a plain resize wider, than any head that a detector learnt from frames.
+    """
+    height, width = picture.shape[:2]
+    canvas_height = 2 * max(height, math.ceil(width * 9 / 16))
+    canvas = np.full((canvas_height, math.ceil(canvas_height * 16 / 9), 3), 255, dtype=np.uint8)
+    top, left = (canvas.shape[0] - height) // 2, (canvas.shape[1] - width) // 2
+    canvas[top : top + height, left : left + width] = picture
+    plain, framed = detector.detect([picture, canvas])
+    heads = [(d.confidence, d.xyxy) for d in plain if d.label == HEAD]
+    for d in framed:
+        if d.label == HEAD:
+            x0, y0, x1, y1 = d.xyxy
+            heads.append((d.confidence, (x0 - left, y0 - top, x1 - left, y1 - top)))
+    return head_crop(picture, max(heads)[1], crop_scale) if heads else None
+
+
+def _assemble(
+    looks: list[_Look], settings: Mapping[str, Any], embedder: Embedder, show_name: str, references_dir: Path
+) -> Cast:
+    by_folder: dict[str, list[_Look]] = {}
+    for look in looks:
+        by_folder.setdefault(look.character, []).append(look)
+    own = settings.get("characters", {})
+    _known(own, set(by_folder), "characters", references_dir)
+    words = trigger_words(list(by_folder), {f: c["trigger_word"] for f, c in own.items() if "trigger_word" in c})
+    characters = []
+    for folder, forms in by_folder.items():
+        mine = own.get(folder, {})
+        characters.append(
+            Character(
+                name=mine.get("name", folder),
+                trigger_word=words[folder],
+                forms=_forms(forms, mine.get("forms", {}), embedder, references_dir),
+                licence=mine.get("licence", settings.get("licence", "")),
+            )
+        )
+    names = [c.name for c in characters]
+    for name in names:
+        if names.count(name) > 1 or name == UNKNOWN or "/" in name:
+            raise FullcastError(f"{references_dir}: the name {name!r} is taken or not allowed; each needs its own")
+    return Cast(settings.get("show", show_name), tuple(characters), embedder.name)
+
+
+def _forms(looks: list[_Look], own: Mapping[str, Any], embedder: Embedder, references_dir: Path) -> tuple[Form, ...]:
+    _known(own, {look.form for look in looks}, "forms", references_dir)
+    given = {form: value["trigger_word"] for form, value in own.items() if "trigger_word" in value}
+    words = {"": ""} | trigger_words([look.form for look in looks if look.form], given)
+    return tuple(
+        Form(
+            name=own.get(look.form, {}).get("name", look.form),
+            trigger_word=words[look.form],
+            references=rounded(embedder.embed(look.crops)),
+        )
+        for look in looks
+    )
+
+
+def _calibrate(cast: Cast, known: list[_Look], strangers: list[np.ndarray], embedder: Embedder) -> Calibration:
+    gallery = Gallery.of(cast)
+    # by character and form, as Gallery.of stacks the references
+    crops = [crop for look in known for crop in look.crops]
+    views = [embedder.embed(list(view)) for view in zip(*(degraded(crop) for crop in crops), strict=True)]
+    others = embedder.embed(strangers) if strangers else None
+    return calibrate(gallery, embedder.threshold, views, others)
+
+
+# -------------------------------------------------------------------------------------------------- the folder
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith("."))
+
+
+def _say_empty(look: _Look) -> str:
+    return (
+        f"{look.folder} has no picture that can be read; put 3 to 10 head-and-shoulder pictures of "
+        f"{look.character} there, or remove the folder"
+    )
+
+
+def _read_settings(references_dir: Path) -> Mapping[str, Any]:
+    path = references_dir / CAST_TOML
+    if not path.is_file():
+        return {}
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FullcastError(f"{path} is no TOML: {error}") from error
+    _known(settings, _KEYS["file"], "keys", path)
+    for character in settings.get("characters", {}).values():
+        _known(character, _KEYS["character"], "keys of a character", path)
+        for form in character.get("forms", {}).values():
+            _known(form, _KEYS["form"], "keys of a form", path)
+    return settings
+
+
+def _known(given: Mapping[str, Any], accepted: set[str], what: str, path: Path) -> None:
+    for key in given:
+        if key not in accepted:
+            raise FullcastError(f"{path}: {key!r} is not among the {what} known here: {', '.join(sorted(accepted))}")

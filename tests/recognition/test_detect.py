@@ -1,0 +1,78 @@
+"""Heads find their bodies; what has no partner is kept and marked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fullcast.models.base import Detection
+from fullcast.recognition.detect import LONE_HEAD, JointDetector, detect_people, join_heads
+from tests.recognition import drawn
+
+
+def body(x0: float, y0: float, x1: float, y1: float, confidence: float = 0.9) -> Detection:
+    return Detection((x0, y0, x1, y1), confidence, "person")
+
+
+def head(x0: float, y0: float, x1: float, y1: float, confidence: float = 0.9) -> Detection:
+    return Detection((x0, y0, x1, y1), confidence, "head")
+
+
+def test_people_come_from_left_to_right_with_their_own_heads() -> None:
+    detections = [body(200, 50, 260, 200), body(20, 60, 80, 200), head(30, 62, 60, 100), head(215, 52, 245, 92)]
+    left, right = join_heads(detections, "img", "yolo:x")
+    assert (left.xyxy, left.head_xyxy) == ((20, 60, 80, 200), (30, 62, 60, 100))
+    assert (right.xyxy, right.head_xyxy) == ((200, 50, 260, 200), (215, 52, 245, 92))
+    assert left.id == "img/20-60-80-200" and left.detector == "yolo:x"
+
+
+def test_somebody_behind_does_not_lend_his_head_to_who_stands_in_front() -> None:
+    """Both heads lie in the front person's box; only one of them at its top."""
+    front, behind = body(100, 40, 220, 240), body(170, 110, 260, 240)
+    people = join_heads([behind, front, head(190, 112, 225, 150), head(140, 42, 180, 90)], "img", "d")
+    assert {p.xyxy: p.head_xyxy for p in people} == {
+        front.xyxy: (140, 42, 180, 90),
+        behind.xyxy: (190, 112, 225, 150),
+    }
+
+
+def test_a_lone_head_is_a_person_and_says_so_and_weak_halves_are_not_believed() -> None:
+    detections = [head(10, 200, 60, 250, 0.8), head(300, 200, 350, 250, 0.3), body(400, 10, 440, 90, 0.3)]
+    (person,) = join_heads(detections, "img", "d")
+    assert person.xyxy == person.head_xyxy == (10, 200, 60, 250)
+    assert person.detector == "d" + LONE_HEAD
+    assert len(join_heads(detections, "img", "d", lone=0.2)) == 3
+
+
+def test_a_body_without_a_head_is_kept_and_has_none() -> None:
+    (person,) = join_heads([body(10, 10, 60, 200)], "img", "d")
+    assert person.head_xyxy is None and person.head_confidence == 0
+
+
+def test_a_head_that_touches_a_body_only_is_not_its_head() -> None:
+    people = join_heads([body(0, 0, 100, 200), head(90, 0, 140, 50)], "img", "d")
+    assert [p.head_xyxy for p in people] == [None, (90, 0, 140, 50)]
+
+
+def test_drawn_figures_are_found_through_the_real_door(tmp_path: Path) -> None:
+    figures = {(100, 100): (200, 0, 0), (300, 60): (0, 200, 0)}
+    people, nobody = detect_people(
+        [drawn.picture(figures), np.zeros((64, 64, 3), np.uint8)], ["a", "b"], drawn.detector(tmp_path)
+    )
+    assert [p.head_xyxy for p in people] == [(80, 80, 120, 120), (280, 40, 320, 80)]
+    assert [p.xyxy for p in people] == [(68, 80, 132, 200), (268, 40, 332, 160)]
+    assert nobody == []
+
+
+def test_two_detectors_work_as_one() -> None:
+    class Only:
+        def __init__(self, name: str, answer: list[Detection]) -> None:
+            self.name, self.answer = name, answer
+
+        def detect(self, images: list[np.ndarray]) -> list[list[Detection]]:
+            return [self.answer for _ in images]
+
+    both = JointDetector([Only("a", [body(20, 60, 80, 200)]), Only("b", [head(30, 62, 60, 100)])])
+    ((person,),) = detect_people([np.zeros((9, 9, 3), np.uint8)], ["i"], both)
+    assert person.head_xyxy == (30, 62, 60, 100) and person.detector == "a+b"
