@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -133,7 +134,8 @@ def commented_toml(recipe: BaseModel, title: str = "") -> str:
     """For a person to edit: each setting explained; what has its default is commented out, so that better defaults
     of a later version count."""
     head = [f"# {line}" for line in textwrap.wrap(title, 116)] if title else []
-    return "\n".join([*head, *_table(recipe, (), commented=True)]).strip() + "\n"
+    text = "\n".join([*head, "", *_table(recipe, (), commented=True)])
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def settings(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterable[tuple[str, Any, str]]:
@@ -195,26 +197,41 @@ def _known_keys(sections: Iterable[str]) -> list[str]:
 
 def _table(model: BaseModel, path: tuple[str, ...], *, commented: bool) -> list[str]:
     """Lines of one section: its own settings first, then its subsections, as TOML wants them."""
-    lines, sections = [], []
+    lines: list[str] = []
+    sections: list[str] = []
     for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
+        value, default = getattr(model, name), field.get_default(call_default_factory=True)
         if isinstance(value, BaseModel):
-            sections += [
+            section = [
                 "",
                 *_heading(value, (*path, name), commented),
                 *_table(value, (*path, name), commented=commented),
             ]
-            continue
-        if commented and field.description:
-            lines += [f"# {line}" for line in textwrap.wrap(" ".join(field.description.split()), 116)]
-        default = field.get_default(call_default_factory=True)
-        if value is None:
-            lines += [f"# {name} ="] if commented else []
+            sections += _hidden(section) if commented and value == default and _needs_more(value) else section
+        elif isinstance(value, Mapping) and any(isinstance(item, BaseModel) for item in value.values()):
+            for key, item in value.items():
+                inner = (*path, name, _key(key))
+                sections += ["", f"[{'.'.join(inner)}]", *_table(item, inner, commented=False)]
         else:
-            lines.append(f"{'# ' if commented and value == default else ''}{name} = {_value(value)}")
-        if commented:
-            lines.append("")
+            lines += _setting(name, field.description or "", value, default, commented)
     return lines + sections
+
+
+def _setting(name: str, description: str, value: Any, default: Any, commented: bool) -> list[str]:
+    line = [] if value is None else [f"{name} = {_value(value)}"]
+    if not commented:
+        return line
+    words = [f"# {words}" for words in textwrap.wrap(" ".join(description.split()), 116)]
+    return [*words, *(_hidden(line or [f"{name} ="]) if value == default else line), ""]
+
+
+def _needs_more(model: BaseModel) -> bool:
+    """A section that cannot stand empty: with its settings commented out its heading must be too."""
+    return any(field.is_required() for field in type(model).model_fields.values())
+
+
+def _hidden(lines: Iterable[str]) -> list[str]:
+    return [f"#{line}" if line and not line.startswith("#") else line for line in lines]
 
 
 def _heading(model: BaseModel, path: tuple[str, ...], commented: bool) -> list[str]:
@@ -225,13 +242,13 @@ def _heading(model: BaseModel, path: tuple[str, ...], commented: bool) -> list[s
 
 def _value(value: Any) -> str:
     """One TOML value on one line."""
-    if isinstance(value, BaseModel):
-        value = {name: v for name, v in value if v is not None}
+    if isinstance(value, BaseModel):  # in a list
+        value = {name: item for name, item in value if item is not None}
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         if not math.isfinite(value):
-            return str(value).replace("nan", "nan")
+            return str(value)
         return repr(value) if not value.is_integer() or abs(value) >= 1e16 else f"{value:.1f}"
     if isinstance(value, int):
         return str(value)

@@ -1,0 +1,135 @@
+"""The command line as a stranger meets it: help that explains, one sentence for a wrong word, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fullcast.cli import app, main
+from fullcast.cli.bars import Bars
+from fullcast.cli.words import pairs, spell_settings
+from fullcast.store.errors import FullcastError
+
+VERBS = ["new", "prepare", "audit", "plan", "train", "generate", "inpaint", "grid", "judge", "card", "export", "demo"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    try:
+        main(words)
+        code = 0
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "pocket show", "settings"])
+def test_every_verb_explains_itself_and_each_of_its_options(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, *verb.split(), "--help")
+    assert code == 0 and "--json" in out
+    command = app
+    for word in verb.split():
+        command = command[word]
+    assert len(command.help) > 40
+    for argument in command.assemble_argument_collection(parse_docstring=True):
+        assert argument.parameter.help, f"{verb}: {argument.name} has no help"
+
+
+def test_the_verbs_stand_in_the_order_of_the_journey(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--help")
+    positions = [out.index(f"│ {verb} ") for verb in VERBS]
+    assert positions == sorted(positions)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frobnicate"], "Unknown command"),
+        (["train", "--minuts", "3"], "--minutes"),
+        (["train", "--minutes", "soon"], "soon"),
+        (["new"], "FOLDER"),
+        (["prepare", "-w", "nowhere"], "fullcast new nowhere"),
+        (["plan", "--set", "seed"], "give a name and a value"),
+    ],
+)
+def test_a_wrong_word_is_answered_by_one_sentence_and_exit_code_2(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *words)
+    assert code == 2 and out == ""
+    assert said in err and err.count("\n") == 1 and "Traceback" not in err
+
+
+def test_an_unknown_key_in_the_recipe_names_the_nearest(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run(capsys, "new", str(tmp_path / "show"))
+    (tmp_path / "show" / "fullcast.toml").write_text("[training]\nlearning_rat = 1\n")
+    code, _, err = run(capsys, "plan", "-w", str(tmp_path / "show"))
+    assert code == 2 and "'learning_rat'" in err and "Did you mean 'learning_rate'" in err
+
+
+def test_new_makes_a_workspace_and_says_what_to_put_in(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "山の show"
+    code, out, _ = run(capsys, "new", str(folder), "--show", "Yama no Susume")
+    assert code == 0 and "references/" in out
+    assert (folder / "episodes").is_dir() and "learning_rate" in (folder / "fullcast.toml").read_text()
+    (folder / "fullcast.toml").write_text("seed = 5\n")
+    code, out, _ = run(capsys, "new", str(folder), "--json")
+    assert code == 0 and json.loads(out)["workspace"] == str(folder)
+    assert (folder / "fullcast.toml").read_text() == "seed = 5\n"
+
+
+def test_settings_lists_names_defaults_and_meanings(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "settings", "training", "--json")
+    rows = {row["name"]: row for row in json.loads(out)["settings"]}
+    assert "training.learning_rate" in rows and rows["training.learning_rate"]["meaning"]
+    assert all(name.startswith("training") for name in rows)
+
+
+def test_settings_may_stand_on_the_command_line() -> None:
+    words = ["train", "--training.learning-rate", "1e-5", "--json", "--mixture.separate_shots", "--show.x=a=b"]
+    spelt = spell_settings(words)
+    assert spelt == [
+        "train",
+        "--set=training.learning-rate=1e-5",
+        "--json",
+        "--set=mixture.separate_shots=true",
+        "--set=show.x=a=b",
+    ]
+    assert pairs([word.removeprefix("--set=") for word in spelt if "--set" in word]) == {
+        "training.learning-rate": "1e-5",
+        "mixture.separate_shots": "true",
+        "show.x": "a=b",
+    }
+    with pytest.raises(FullcastError):
+        pairs(["seed"])
+
+
+def test_help_is_fast_and_runs_as_a_module() -> None:
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import sys; from fullcast.cli import main; main(['--help'])"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1] / "src",
+    )
+    assert "Usage: fullcast" in result.stdout
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in result.stderr.splitlines()}
+    # numpy and pyarrow alone would double the time to the first line
+    assert loaded.isdisjoint({"torch", "numpy", "pyarrow", "pydantic", "av", "rich.progress"})
+
+
+def test_short_work_shows_no_bar_and_long_work_does(capsys: pytest.CaptureFixture[str]) -> None:
+    bars = Bars()
+    bars.start("quick", 2)
+    bars.advance()
+    assert bars.bar is None
+    bars.patience_s = -1.0
+    bars.advance(note="loss 0.3")
+    assert bars.bar is not None
+    bars.done()
+    assert bars.bar is None and "quick" in capsys.readouterr().err

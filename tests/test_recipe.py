@@ -1,0 +1,109 @@
+"""One definition of every setting: TOML out and in again, dotted overrides, and sentences for what is wrong."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from fullcast.recipe import (
+    Recipe,
+    commented_toml,
+    find_preset,
+    make_recipe,
+    read_recipe,
+    settings,
+    write_recipe,
+)
+from fullcast.store.errors import FullcastError
+
+OTHER = {
+    "show": 'ヤマノススメ "beta"',
+    "seed": 7,
+    "training": {"learning_rate": 1e-6, "min_snr_gamma": 5.0},
+    "mixture": {"batch_size": 3, "shares": {"by": "source", "share": {"fanart": 0.25}}},
+}
+
+
+def test_toml_out_and_in_gives_the_same_recipe(tmp_path: Path) -> None:
+    for recipe in (Recipe(), make_recipe(OTHER)):
+        write_recipe(tmp_path / "r.toml", recipe)
+        assert read_recipe(tmp_path / "r.toml") == recipe
+
+
+def test_the_commented_file_changes_nothing_until_a_line_is_uncommented() -> None:
+    text = commented_toml(Recipe(), "title")
+    assert make_recipe(tomllib.loads(text)) == Recipe()
+    changed = text.replace("#batch_size = 8\n", "batch_size = 9\n", 1)
+    assert changed != text and make_recipe(tomllib.loads(changed)).mixture.batch_size == 9
+
+
+def test_every_commented_line_is_a_setting_with_its_default() -> None:
+    lines = re.sub(r"(?m)^#(?=[^ #])", "", commented_toml(Recipe())).splitlines()
+    uncommented = "\n".join(line for line in lines if not re.fullmatch(r"\w+ =", line))
+    assert make_recipe(tomllib.loads(uncommented)) == Recipe()
+    assert "learning_rate = " in uncommented
+
+
+def test_what_differs_from_the_default_is_not_commented_out() -> None:
+    text = commented_toml(make_recipe(OTHER))
+    assert make_recipe(tomllib.loads(text)) == make_recipe(OTHER)
+    assert re.search(r"(?m)^learning_rate = 1e-06$", text)
+
+
+def test_dotted_overrides_are_read_as_toml_reads_them() -> None:
+    recipe = make_recipe({}, {"training.learning-rate": "1e-5", "show": "Yama no", "mixture.separate_shots": "false"})
+    assert recipe.training.learning_rate == 1e-5
+    assert recipe.show == "Yama no" and recipe.mixture.separate_shots is False
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (
+            {"training.learning-rat": "1"},
+            r"section \[training\] has no setting 'learning_rat'. Did you mean 'learning_",
+        ),
+        ({"trainig.x": "1"}, r"the top level has no setting 'trainig'. Did you mean 'training'"),
+        ({"training.learning-rate": "fast"}, r'learning_rate = "fast" in section \[training\] is not accepted'),
+        ({"mixture.crops.min_gain": "0.5"}, r"min_gain = 0.5 in section \[mixture.crops\] .* greater than"),
+        ({"seed.x": "1"}, "seed"),
+    ],
+)
+def test_a_wrong_setting_is_answered_by_one_sentence(overrides: dict[str, str], said: str) -> None:
+    with pytest.raises(FullcastError, match=said) as caught:
+        make_recipe({}, overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_override_below_a_single_setting_is_refused() -> None:
+    with pytest.raises(FullcastError, match="'seed' is a single setting"):
+        make_recipe({"seed": 1}, {"seed.x": "1"})
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "fullcast.toml").write_text("seed = \n")
+    with pytest.raises(FullcastError, match=r"fullcast.toml is not TOML"):
+        read_recipe(tmp_path / "fullcast.toml")
+    with pytest.raises(FullcastError, match="fullcast new"):
+        read_recipe(tmp_path / "gone.toml")
+    (tmp_path / "fullcast.toml").write_text("sed = 1\n")
+    with pytest.raises(FullcastError, match=r"'sed'\. Did you mean 'seed'"):
+        read_recipe(tmp_path / "fullcast.toml")
+
+
+def test_every_setting_says_what_it_means() -> None:
+    silent = [name for name, _, meaning in settings() if len(meaning) < 15]
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", ["demo", "smallest", "yama-no-susume"])
+def test_the_recipes_that_come_with_fullcast_can_be_read(name: str) -> None:
+    assert read_recipe(find_preset(name)).show
+
+
+def test_an_unknown_preset_names_the_known_ones() -> None:
+    with pytest.raises(FullcastError, match=r"'gone'.*demo.*smallest"):
+        find_preset("gone")
