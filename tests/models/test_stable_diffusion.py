@@ -11,6 +11,7 @@ from fullcast.models.stable_diffusion.build import build_pocket_pipeline, build_
 from fullcast.models.stable_diffusion.config import PocketModelConfig
 from fullcast.models.stable_diffusion.family import StableDiffusion, latents_of, to_images, to_tensor
 from fullcast.models.stable_diffusion.folder import folder_sha256, load_pipeline, save_pipeline
+from fullcast.models.stable_diffusion.normalise import latent_statistics, normalise_latents
 from fullcast.models.stable_diffusion.tokenizer import FULL_VOCABULARY, clip_tokenizer, vocabulary
 from fullcast.store.errors import FullcastError
 
@@ -131,8 +132,21 @@ def test_half_precision_other_weights_and_the_hash(model, tmp_path):
     assert not (model.pipeline.unet.conv_in.weight == 1).all()
 
 
+def test_normalised_latents_decode_to_the_same_picture():
+    vae = build_pocket_pipeline(TINY, seed=3).vae
+    pixels = to_tensor(np.random.default_rng(1).integers(0, 256, (6, 32, 48, 3), dtype=np.uint8))
+    with torch.no_grad():
+        before = vae.decode(vae.encode(pixels).latent_dist.mean).sample
+        mean, std = latent_statistics(vae, pixels)
+        normalise_latents(vae, mean, std)
+        after = vae.decode(vae.encode(pixels).latent_dist.mean).sample
+    assert torch.allclose(before, after, atol=1e-4)
+    mean, std = latent_statistics(vae, pixels)
+    assert torch.allclose(mean, torch.zeros(4), atol=1e-3) and torch.allclose(std, torch.ones(4), atol=1e-3)
+
+
 def test_what_is_no_model_is_said_so(tmp_path):
-    with pytest.raises(FullcastError, match="no model_index.json"):
+    with pytest.raises(FullcastError, match="it has no model_index"):
         load_pipeline(tmp_path)
     (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
     with pytest.raises(FullcastError, match="FluxPipeline"):

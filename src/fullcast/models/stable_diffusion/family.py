@@ -5,7 +5,8 @@ Legend: B batch, C latent channels, h w latent size, L text positions (77), D wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ class StableDiffusion:
         return torch.cat([posterior.mean, posterior.std], 1) * self.pipeline.vae.config.scaling_factor
 
     def encode_images(self, pixels: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
-        """(B, 3, H, W) in [-1, 1] -> scaled latents (B, C, h, w); the posterior's mean unless noise (B, C, h, w) is given."""
+        """(B, 3, H, W) in [-1, 1] -> scaled latents (B, C, h, w); the posterior's mean unless noise is given."""
         return latents_of(self.encode_moments(pixels), noise)
 
     @torch.no_grad()
@@ -119,6 +120,18 @@ class StableDiffusion:
 
     # The network
 
+    def for_training(self, device: torch.device, text_encoder: bool, gradient_checkpointing: bool = False) -> None:
+        """Moves all parts to the device in float32; gradients for the denoiser and, if asked, the text encoder."""
+        self.pipeline.to(device)
+        unet = self.pipeline.unet
+        # 1.0 to 1.2 times as fast on the CPU, 1.1 to 1.3 on tensor cores; values are the same up to rounding.
+        unet.to(memory_format=torch.channels_last)
+        self.pipeline.vae.requires_grad_(False)
+        unet.requires_grad_(True).train()
+        self.pipeline.text_encoder.requires_grad_(text_encoder).train(text_encoder)
+        if gradient_checkpointing:
+            unet.enable_gradient_checkpointing()
+
     def predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, prompt_embeds: torch.Tensor) -> torch.Tensor:
         """Noisy latents (B, C, h, w), integer timesteps (B,) or (), prompt_embeds (B, L, D) -> (B, C, h, w)."""
         return self.pipeline.unet(noisy, timesteps, encoder_hidden_states=prompt_embeds, return_dict=False)[0]
@@ -134,6 +147,39 @@ class StableDiffusion:
             "text_encoder": self.pipeline.text_encoder,
             "vae": self.pipeline.vae,
         }[component]
+
+    # Names and files
+
+    def sha256(self) -> str:
+        """Hash over all weights as they are now; the same for a model and its saved copy in float32."""
+        digest = hashlib.sha256()
+        for component in ("denoiser", "text_encoder", "vae"):
+            _sha256(self.module(component), digest)
+        return digest.hexdigest()
+
+    def vae_sha256(self) -> str:
+        """Hash over the VAE and its scaling: names a set of latents."""
+        digest = hashlib.sha256(str(self.pipeline.vae.config.scaling_factor).encode())
+        _sha256(self.pipeline.vae, digest)
+        return digest.hexdigest()
+
+    def write(
+        self,
+        folder: Path,
+        dtype: torch.dtype | None = None,
+        weights: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
+    ) -> None:
+        """Writes a diffusers folder into `folder`, which the caller makes atomic; `weights` replace live ones."""
+        from fullcast.models.stable_diffusion.folder import write_pipeline
+
+        own = {"denoiser": "unet"}
+        write_pipeline(self.pipeline, folder, dtype, {own.get(k, k): v for k, v in (weights or {}).items()})
+
+
+def _sha256(module: torch.nn.Module, digest: hashlib._Hash) -> None:
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
 
 
 def latents_of(moments: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:

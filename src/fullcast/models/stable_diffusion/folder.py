@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,6 @@ def load_pipeline(folder: str | Path) -> StableDiffusionPipeline:
 
     Raises FullcastError when the folder is not a Stable Diffusion pipeline.
     """
-    import torch
     from diffusers import StableDiffusionPipeline
 
     folder = Path(folder)
@@ -40,18 +40,31 @@ def load_pipeline(folder: str | Path) -> StableDiffusionPipeline:
     family = json.loads(index.read_text()).get("_class_name")
     if family != "StableDiffusionPipeline":
         raise FullcastError(f"{folder} holds a {family}; only StableDiffusionPipeline folders can be opened so far")
-    pipeline = StableDiffusionPipeline.from_pretrained(
-        folder,
-        local_files_only=True,
-        use_safetensors=True,
-        safety_checker=None,
-        requires_safety_checker=False,
-    )
-    pipeline.to(torch.float32)  # diffusers gives float32 by default, transformers 5 the dtype of the file
+    with _quietly():
+        pipeline = StableDiffusionPipeline.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, safety_checker=None, requires_safety_checker=False
+        )
+    pipeline.text_encoder.float()  # diffusers gives float32 by default, transformers 5 the dtype of the file
     pipeline.set_progress_bar_config(disable=True)
     for name in WEIGHT_FILES:
         getattr(pipeline, name).eval()
     return pipeline
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No progress bars of the libraries inside the block: ours is the only one."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
+
+    shown = [log for log in (of_diffusers, of_transformers) if log.is_progress_bar_enabled()]
+    for log in shown:
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log in shown:
+            log.enable_progress_bar()
 
 
 def save_pipeline(
@@ -130,6 +143,6 @@ def folder_sha256(folder: str | Path) -> str:
     digest = hashlib.sha256()
     for name, file_name in sorted(WEIGHT_FILES.items()):
         digest.update(name.encode())
-        with open(Path(folder) / name / file_name, "rb") as file:
+        with (Path(folder) / name / file_name).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

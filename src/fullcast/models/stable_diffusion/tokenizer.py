@@ -31,7 +31,7 @@ def byte_letters() -> list[str]:
 
 
 def vocabulary(size: int = FULL_VOCABULARY) -> tuple[dict[str, int], list[str]]:
-    """(token -> id, merges as "a b") of the first `size` - 2 entries of CLIP's vocabulary and the two special tokens."""
+    """(token -> id, merges as "a b") of the first `size` - 2 entries of CLIP's and the two special tokens."""
     if not NUM_BYTES + 2 <= size <= FULL_VOCABULARY:
         raise FullcastError(f"a vocabulary of {size} tokens was asked for; give {NUM_BYTES + 2} to {FULL_VOCABULARY}")
     lines = gzip.decompress(_MERGES.read_bytes()).decode().splitlines()[1:]

@@ -1,0 +1,108 @@
+"""Latents on disk, memory-mapped: each picture of the plan goes through the VAE once.
+
+    {folder}/{vae}/{width}x{height}.f16    rows of (2C, h, w) float16: mean and standard deviation of the posterior
+    {folder}/{vae}/{width}x{height}.idx    one line per row: the sample's id, in the order of the rows
+
+A row is written before its line, so a kill leaves at most rows without a line, which the next opening cuts off. Keyed
+by the VAE's hash, the sample (picture and crop) and the size; captions play no part, so dropout and fresh captions
+go on working.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
+from fullcast.ports import PixelSource, Progress, silent
+
+Wanted = tuple[str, int, int]
+"""(sample id, width, height)."""
+
+
+class LatentStore:
+    """Moments by sample and size. One writer; readers map the files."""
+
+    def __init__(self, folder: Path, model: StableDiffusion) -> None:
+        self.folder = folder / model.vae_sha256()[:16]
+        self.model = model
+        self._rows: dict[tuple[int, int], dict[str, int]] = {}
+        self._maps: dict[tuple[int, int], np.ndarray] = {}
+
+    def moments(self, sample_ids: Sequence[str], width: int, height: int) -> torch.Tensor:
+        """(B, 2C, h, w) float32 on the CPU; KeyError for a sample that `fill` was not asked for."""
+        rows = self._index(width, height)
+        data = self._map(width, height)
+        return torch.from_numpy(np.stack([data[rows[s]] for s in sample_ids]).astype(np.float32))
+
+    def fill(
+        self, wanted: Iterable[Wanted], pixels: PixelSource, batch_size: int = 1, progress: Progress = silent
+    ) -> int:
+        """Encodes what is missing, in a fixed order; returns how many that were."""
+        missing = [w for w in sorted(set(wanted)) if w[0] not in self._index(w[1], w[2])]
+        if not missing:
+            return 0
+        progress.start("latents", len(missing))
+        for group in _batches(missing, batch_size):
+            _, width, height = group[0]
+            images = np.stack([pixels.pixels(*w) for w in group])
+            moments = self.model.encode_moments(to_tensor(images).to(self.model.device))
+            self._append([w[0] for w in group], width, height, moments.half().cpu().numpy())
+            progress.advance(len(group))
+        progress.done()
+        return len(missing)
+
+    def _paths(self, width: int, height: int) -> tuple[Path, Path]:
+        return self.folder / f"{width}x{height}.f16", self.folder / f"{width}x{height}.idx"
+
+    def _row_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        channels, h, w = self.model.latent_shape(width, height)
+        return 2 * channels, h, w
+
+    def _index(self, width: int, height: int) -> dict[str, int]:
+        size = (width, height)
+        if size not in self._rows:
+            data, index = self._paths(width, height)
+            text = index.read_text(encoding="utf-8") if index.exists() else ""
+            whole = text[: text.rfind("\n") + 1]  # a line without its end was cut by a kill
+            row_bytes = 2 * int(np.prod(self._row_shape(width, height)))
+            ids = whole.splitlines()[: data.stat().st_size // row_bytes if data.exists() else 0]
+            if text != "".join(i + "\n" for i in ids):
+                index.write_text("".join(i + "\n" for i in ids), encoding="utf-8")
+            if data.exists() and data.stat().st_size != len(ids) * row_bytes:
+                with data.open("r+b") as file:
+                    file.truncate(len(ids) * row_bytes)
+            self._rows[size] = {sample_id: row for row, sample_id in enumerate(ids)}
+        return self._rows[size]
+
+    def _append(self, ids: Sequence[str], width: int, height: int, moments: np.ndarray) -> None:
+        data, index = self._paths(width, height)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with data.open("ab") as file:
+            file.write(moments.tobytes())
+        with index.open("a", encoding="utf-8") as file:
+            file.write("".join(f"{i}\n" for i in ids))
+        rows = self._index(width, height)
+        for sample_id in ids:
+            rows.setdefault(sample_id, len(rows))
+        self._maps.pop((width, height), None)
+
+    def _map(self, width: int, height: int) -> np.ndarray:
+        size = (width, height)
+        if size not in self._maps:
+            shape = (len(self._index(width, height)), *self._row_shape(width, height))
+            self._maps[size] = np.memmap(self._paths(width, height)[0], np.float16, "r", shape=shape)
+        return self._maps[size]
+
+
+def _batches(wanted: Sequence[Wanted], size: int) -> Iterable[list[Wanted]]:
+    """Groups of one picture size, at most `size` long; smallest sizes first."""
+    by_size: dict[tuple[int, int], list[Wanted]] = {}
+    for w in wanted:
+        by_size.setdefault((w[1], w[2]), []).append(w)
+    for _, group in sorted(by_size.items()):
+        for start in range(0, len(group), size):
+            yield group[start : start + size]

@@ -1,0 +1,97 @@
+"""metrics.jsonl and the probe: is the model listening to the captions?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fullcast.diffusion.draws import noise
+from fullcast.diffusion.schedule import add_noise, target
+from fullcast.models.stable_diffusion.family import StableDiffusion, latents_of
+from fullcast.ports import BatchStream, CaptionSource
+from fullcast.store.atomic import write_text
+from fullcast.training.latents import LatentStore
+
+PROBE_TIMESTEP = 900
+"""Noise at which layout and identity are still open: the caption is most of what can be known."""
+
+
+class Metrics:
+    """Appends one JSON object per line; lines after the step resumed from are cut off, as if never written."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        kept = [line for line in read_metrics(path) if line["step"] <= step]
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def write(self, step: int, **values: Any) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Every whole line of a metrics file; [] when there is none yet."""
+    if not path.exists():
+        return []
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:  # the line that a kill cut in two
+            continue
+    return lines
+
+
+@dataclass
+class Probe:
+    """A fixed set of samples of one size, their noise, and three captions for each."""
+
+    moments: torch.Tensor
+    noise: torch.Tensor
+    right: list[str]
+    wrong: list[str]
+
+    @classmethod
+    def of(
+        cls, stream: BatchStream, captions: CaptionSource, store: LatentStore, seed: int, num_samples: int
+    ) -> Probe | None:
+        """The first samples of the stream that have the size of its first batch; None when all captions are alike."""
+        first = stream.batch(0)
+        chosen: dict[str, None] = {}
+        for step in range(min(stream.num_steps, 50)):
+            batch = stream.batch(step)
+            if (batch.width, batch.height) == (first.width, first.height):
+                chosen.update(dict.fromkeys(v.sample_id for v in batch.visits))
+            if len(chosen) >= num_samples:
+                break
+        ids = list(chosen)[:num_samples]
+        right = [captions.caption(i, 0) for i in ids]
+        if len(set(right)) < 2:
+            return None
+        moments = store.moments(ids, first.width, first.height)
+        shape = store.model.latent_shape(first.width, first.height)
+        return cls(moments, noise(seed, "probe", ids, shape), right, wrong_captions(right))
+
+    @torch.no_grad()
+    def losses(self, model: StableDiffusion, power_T: torch.Tensor) -> dict[str, float]:
+        """Mean squared error at t = 900 with the right, the empty and a wrong caption: wrong should be highest."""
+        latents, e = latents_of(self.moments).to(model.device), self.noise.to(model.device)
+        t = torch.full((len(latents),), PROBE_TIMESTEP, device=model.device)
+        noisy = add_noise(latents, e, t, power_T)
+        wanted = target(model.prediction_type, latents, e, t, power_T)
+        result = {}
+        for name, texts in (("right", self.right), ("empty", [""] * len(self.right)), ("wrong", self.wrong)):
+            said = model.predict(noisy, t, model.encode_prompts(texts))
+            result[f"probe_{name}"] = round(float((said.float() - wanted).square().mean()), 6)
+        return result
+
+
+def wrong_captions(right: Sequence[str]) -> list[str]:
+    """For each caption the next one in the list that differs from it."""
+    n = len(right)
+    return [next(right[(i + k) % n] for k in range(1, n) if right[(i + k) % n] != right[i]) for i in range(n)]

@@ -1,0 +1,275 @@
+"""Training on a tiny real pipeline: it learns, it stops and goes on bit for bit, its checkpoints are plain models."""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fullcast.models.stable_diffusion.build import build_pocket_pipeline
+from fullcast.models.stable_diffusion.config import PocketModelConfig
+from fullcast.models.stable_diffusion.family import to_tensor
+from fullcast.models.stable_diffusion.folder import load_pipeline, save_pipeline
+from fullcast.models.stable_diffusion.normalise import latent_statistics, normalise_latents
+from fullcast.ports import Batch, Visit
+from fullcast.store.errors import FullcastError
+from fullcast.store.seeding import rng
+from fullcast.training.checkpoint import checkpoints, read_state
+from fullcast.training.config import TrainingConfig
+from fullcast.training.loop import train
+from fullcast.training.metrics import read_metrics, wrong_captions
+
+TINY = PocketModelConfig(
+    width=48,
+    height=32,
+    latent_channels=4,
+    vae_block_out_channels=(8, 8, 8),
+    vae_norm_num_groups=4,
+    unet_block_out_channels=(8, 16),
+    unet_norm_num_groups=4,
+    attention_head_width=4,
+    text_hidden_size=16,
+    text_num_layers=1,
+    text_num_heads=2,
+    vocabulary_size=800,
+)
+CONFIG = TrainingConfig(
+    learning_rate=2e-3,
+    text_encoder_learning_rate=2e-3,
+    warmup_steps=2,
+    checkpoint_every=5,
+    log_every=2,
+    probe_every=4,
+    probe_samples=4,
+    sample_every=6,
+    keep_states=2,
+    device="cpu",
+)
+COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220), "green": (30, 200, 30), "white": (250, 250, 250)}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Two sizes in turn, samples drawn by step."""
+
+    batch_size: int = 4
+    num_steps: int = 12
+
+    def batch(self, step: int) -> Batch:
+        names = rng(0, "order", step).permutation(sorted(COLOURS))[: self.batch_size]
+        width, height = ((48, 32), (32, 48))[step % 3 == 2]
+        return Batch(step, width, height, tuple(Visit(str(n), step) for n in names))
+
+    def fingerprint(self) -> str:
+        return f"stream of {self.batch_size} x {self.num_steps}"
+
+
+class Pixels:
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def pixels(self, sample_id: str, width: int, height: int) -> np.ndarray:
+        self.read.append(sample_id)
+        return np.full((height, width, 3), COLOURS[sample_id], dtype=np.uint8)
+
+
+class Captions:
+    def caption(self, sample_id: str, visit: int) -> str:
+        return f"{sample_id} wall" if visit % 2 else f"a {sample_id} wall"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    pipeline = build_pocket_pipeline(TINY)
+    colours = np.stack([np.full((32, 48, 3), c, dtype=np.uint8) for c in COLOURS.values()])
+    with torch.no_grad():  # an untrained VAE's posterior is wider than its colours are apart: make it sharp
+        pipeline.vae.quant_conv.bias[TINY.latent_channels :] -= 12
+    normalise_latents(pipeline.vae, *latent_statistics(pipeline.vae, to_tensor(colours)))
+    return save_pipeline(pipeline, tmp_path_factory.mktemp("base") / "model")
+
+
+def hashes(checkpoint: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(checkpoint)): sha256(p.read_bytes()).hexdigest()
+        for p in sorted(checkpoint.rglob("*.safetensors"))
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(base, tmp_path_factory) -> Path:
+    run_dir = tmp_path_factory.mktemp("whole")
+    assert train(base, Stream(), Pixels(), Captions(), CONFIG, run_dir).finished
+    return run_dir
+
+
+def test_stopped_and_resumed_equals_uninterrupted(base, whole, tmp_path):
+    calls = iter(range(100))
+    first = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path, stop=lambda: next(calls) == 6)
+    assert first.step == 7 and not first.finished
+    second = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path, stop=lambda: True)
+    assert second.step == 8
+    last = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path)
+    assert last.finished
+    expected = checkpoints(whole)[-1]
+    assert len(hashes(expected)) == 6
+    assert hashes(last.checkpoint) == hashes(expected)
+    assert read_state(last.checkpoint).ledger == read_state(expected).ledger
+    assert sum(read_state(expected).ledger.values()) == 12 * 4
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_killed_between_checkpoints_repeats_exactly(base, whole, tmp_path):
+    class Failing(Captions):
+        calls = 0
+
+        def caption(self, sample_id, visit):
+            Failing.calls += 1
+            if Failing.calls > 30:
+                raise Killed
+            return super().caption(sample_id, visit)
+
+    with pytest.raises(Killed):
+        train(base, Stream(), Pixels(), Failing(), CONFIG, tmp_path)
+    assert [p.name for p in checkpoints(tmp_path)] == ["step-000005"]
+    last = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path)
+    assert hashes(last.checkpoint) == hashes(checkpoints(whole)[-1])
+    steps = [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")]
+    assert steps == sorted(steps)
+    assert [s for s in steps if s == 6] == [6]
+
+
+def test_an_uninterrupted_bf16_run_differs_and_is_another_run(base, whole, tmp_path):
+    config = CONFIG.model_copy(update={"mixed_precision": "bf16"})
+    result = train(base, Stream(num_steps=2), Pixels(), Captions(), config, tmp_path)
+    assert result.finished
+    with pytest.raises(FullcastError, match="cannot be resumed"):
+        train(base, Stream(num_steps=2), Pixels(), Captions(), CONFIG, tmp_path)
+    longer = config.model_copy(update={"checkpoint_every": 1, "log_every": 1})
+    assert train(base, Stream(num_steps=2), Pixels(), Captions(), longer, tmp_path).step == 2
+
+
+def test_every_picture_is_encoded_once(base, tmp_path):
+    pixels = Pixels()
+    train(base, Stream(num_steps=3), pixels, Captions(), CONFIG, tmp_path)
+    assert sorted(pixels.read) == sorted([*COLOURS, *COLOURS])  # both sizes
+    again = Pixels()
+    config = CONFIG.model_copy(update={"seed": 1})
+    train(base, Stream(num_steps=3), again, Captions(), config, tmp_path / "b", latents_dir=tmp_path / "latents")
+    assert again.read == []
+
+
+def test_metrics_tell_loss_rate_and_probe(whole):
+    lines = read_metrics(whole / "metrics.jsonl")
+    assert {"step", "probe_right", "probe_empty", "probe_wrong"} <= lines[0].keys() and lines[0]["step"] == 0
+    logged = [line for line in lines if "loss" in line]
+    assert logged[-1]["step"] == 12 and logged[-1]["learning_rate"] == 2e-3
+    assert logged[0]["seconds"] <= logged[-1]["seconds"]
+
+
+@dataclass(frozen=True)
+class SmallPictures(Stream):
+    def batch(self, step: int) -> Batch:
+        return Batch(step, 16, 16, super().batch(step).visits)
+
+
+def test_it_learns_and_listens(base, tmp_path):
+    rates = {"learning_rate": 5e-3, "text_encoder_learning_rate": 5e-3}
+    config = CONFIG.model_copy(update={**rates, "probe_every": 100, "checkpoint_every": 1000, "sample_every": 0})
+    train(base, SmallPictures(num_steps=100), Pixels(), Captions(), config, tmp_path)
+    lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if "probe_right" in line]
+    first, last = lines[0], lines[-1]
+    assert first["probe_wrong"] == pytest.approx(first["probe_right"], rel=0.05)
+    assert last["probe_right"] < 0.6 * first["probe_right"]
+    assert last["probe_right"] * 1.2 < last["probe_empty"] < last["probe_wrong"] / 1.1
+
+
+def test_checkpoint_is_the_average_and_the_cast_lies_beside(base, tmp_path):
+    cast = tmp_path / "cast.json"
+    cast.write_text("{}")
+    seen = []
+
+    def preview(pipeline, step, out_dir):
+        seen.append((step, pipeline.unet.conv_in.weight.detach().clone(), out_dir.name))
+
+    config = CONFIG.model_copy(update={"sample_every": 4, "ema_decay": 0.9})
+    result = train(
+        base,
+        Stream(num_steps=4),
+        Pixels(),
+        Captions(),
+        config,
+        tmp_path / "r",
+        preview=preview,
+        beside={"cast.json": cast},
+    )
+    assert (result.checkpoint / "cast.json").read_text() == "{}"
+    saved = load_pipeline(result.checkpoint)
+    [(step, shown, name)] = seen
+    assert step == 4 and name == "step-000004" and (saved.unet.conv_in.weight == shown).all()
+    from safetensors.torch import load_file
+
+    live = load_file(result.checkpoint / "state" / "live.safetensors")["denoiser.conv_in.weight"]
+    assert not (live == shown).all()
+
+
+def test_only_the_newest_can_be_resumed_and_all_are_models(whole):
+    found = checkpoints(whole)
+    assert [p.name for p in found] == ["step-000005", "step-000010", "step-000012"]
+    assert [(p / "state").exists() for p in found] == [False, True, True]
+    assert all(load_pipeline(p) for p in found)
+
+
+def test_max_seconds_stops_after_a_whole_step(base, tmp_path):
+    result = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path, max_seconds=0.0)
+    assert result.step == 1 and not result.finished and result.checkpoint.name == "step-000001"
+
+
+def test_loss_that_is_no_number_is_said_and_not_saved(base, tmp_path):
+    class Broken(Stream):
+        def batch(self, step):
+            batch = super().batch(step)
+            visits = tuple(Visit(v.sample_id, v.visit, float("nan")) for v in batch.visits)
+            return Batch(step, batch.width, batch.height, visits)
+
+    with pytest.raises(FullcastError, match="no longer a number"):
+        train(base, Broken(), Pixels(), Captions(), CONFIG, tmp_path)
+    assert checkpoints(tmp_path) == []
+
+
+def test_frozen_text_encoder_stays_as_it_was(base, tmp_path):
+    config = CONFIG.model_copy(update={"text_encoder_learning_rate": 0.0})
+    result = train(base, Stream(num_steps=2), Pixels(), Captions(), config, tmp_path)
+    before, after = load_pipeline(base), load_pipeline(result.checkpoint)
+    name = "embeddings.position_embedding.weight"
+    key = next(k for k in before.text_encoder.state_dict() if k.endswith(name))
+    assert (before.text_encoder.state_dict()[key] == after.text_encoder.state_dict()[key]).all()
+    assert not (before.unet.conv_in.weight == after.unet.conv_in.weight).all()
+
+
+def test_wrong_captions_are_always_other_words():
+    assert wrong_captions(["a", "a", "b"]) == ["b", "b", "a"]
+
+
+def test_settings_are_checked_and_rates_are_pure():
+    with pytest.raises(ValueError, match="extra"):
+        TrainingConfig.model_validate({"learning_rat": 1.0})
+    config = TrainingConfig(warmup_steps=10, lr_schedule="cosine")
+    assert config.rate_at(0, 100) == pytest.approx(0.1)
+    assert config.rate_at(99, 100) == pytest.approx(0.1, abs=0.01)
+    assert json.dumps(config.about_weights())
+    assert "device" not in config.about_weights()
+
+
+def test_config_imports_without_torch():
+    import subprocess
+    import sys
+
+    modules = "fullcast.training.config, fullcast.models.stable_diffusion.config"
+    code = f"import sys, {modules}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
