@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from fullcast.judging.page.html import Content, Html, percent, tag
 from fullcast.judging.report_data import Curve, Series
 
-WIDTH, HEIGHT = 640, 300
+HEIGHT = 300
+WIDE, NARROW = 960, 520
+"""Widths of a chart that has the page to itself, and of one of two side by side: so both have letters of one size."""
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 40
 """Margins in the SVG's own units, for the ticks' numbers and the axes' names."""
 
@@ -21,15 +24,15 @@ def success_chart(series: Sequence[Series]) -> Html:
     numbers = sorted({point.num_people for s in series for point in s.points})
     if not numbers:
         return Html("")
-    step = (WIDTH - LEFT - RIGHT) / len(numbers)
+    step = (WIDE - LEFT - RIGHT) / len(numbers)
     at = {n: LEFT + step * (i + 0.5) for i, n in enumerate(numbers)}
-    parts = [_y_grid([0, 0.25, 0.5, 0.75, 1], 0, 1, percent)]
+    parts = [_y_grid([0, 0.25, 0.5, 0.75, 1], 0, 1, percent, WIDE)]
     parts += [_text(at[n], HEIGHT - 18, str(n), "middle") for n in numbers]
-    parts.append(_text(LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 2, "people asked for", "middle", "axis"))
+    parts.append(_text((WIDE + LEFT - RIGHT) / 2, HEIGHT - 2, "people asked for", "middle", "axis"))
     for index, one in enumerate(series):
         # Side by side, 9 units apart, so that intervals do not lie on each other.
         shift = 9 * (index - (len(series) - 1) / 2)
-        points = [(at[p.num_people] + shift, p) for p in one.points]
+        points = [(at[p.num_people] + shift, p) for p in one.points if math.isfinite(p.value)]
         line = " ".join(f"{x:.1f},{_y(p.value, 0, 1):.1f}" for x, p in points)
         marks: list[Content] = [tag("polyline", points=line)]
         for x, p in points:
@@ -40,7 +43,7 @@ def success_chart(series: Sequence[Series]) -> Html:
             dot = Html(f'<circle cx="{x:.1f}" cy="{_y(p.value, 0, 1):.1f}" r="5"><title>')
             marks.append([dot, told, Html("</title></circle>")])
         parts.append(tag("g", marks, class_=f"series {one.kind}"))
-    return _svg(parts, "Whole-scene success by number of people")
+    return _svg(parts, "Whole-scene success by number of people", WIDE)
 
 
 def line_chart(curves: Sequence[Curve], name: str) -> Html:
@@ -56,16 +59,16 @@ def line_chart(curves: Sequence[Curve], name: str) -> Html:
     last = max(1, *(curve.steps[-1] for curve in drawn))
 
     def x(step: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * step / last
+        return LEFT + (NARROW - LEFT - RIGHT) * step / last
 
-    parts = [_y_grid(y_ticks, low, high, lambda v: f"{v:g}")]
+    parts = [_y_grid(y_ticks, low, high, lambda v: f"{v:g}", NARROW)]
     parts += [_text(x(t), HEIGHT - 18, f"{t:,.0f}", "middle") for t in nice_ticks(0, last) if t <= last]
-    parts.append(_text(LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 2, "training step", "middle", "axis"))
+    parts.append(_text((NARROW + LEFT - RIGHT) / 2, HEIGHT - 2, "training step", "middle", "axis"))
     for index, curve in enumerate(drawn):
         pairs = zip(curve.steps, curve.values, strict=True)
         line = " ".join(f"{x(s):.1f},{_y(v, low, high):.1f}" for s, v in pairs if math.isfinite(v))
         parts.append(tag("g", tag("polyline", points=line), class_=f"series c{index}"))
-    return _svg(parts, name)
+    return _svg(parts, name, NARROW)
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -84,7 +87,7 @@ def _smooth(curve: Curve) -> Curve:
     if n <= SMOOTHED_POINTS:
         return curve
     edges = [round(i * n / SMOOTHED_POINTS) for i in range(SMOOTHED_POINTS + 1)]
-    spans = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    spans = [slice(a, b) for a, b in pairwise(edges)]
     means = [math.fsum(curve.values[s]) / (s.stop - s.start) for s in spans]
     return Curve(curve.name, tuple(curve.steps[s][-1] for s in spans), tuple(means))
 
@@ -93,11 +96,11 @@ def _y(value: float, low: float, high: float) -> float:
     return TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low or 1))
 
 
-def _y_grid(ticks: Sequence[float], low: float, high: float, text) -> list[Html]:
+def _y_grid(ticks: Sequence[float], low: float, high: float, text: Callable[[float], str], width: int) -> list[Html]:
     parts = []
     for tick in ticks:
         y = _y(tick, low, high)
-        parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="grid"))
+        parts.append(tag("line", x1=LEFT, x2=width - RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="grid"))
         parts.append(_text(LEFT - 8, y + 4, text(tick), "end"))
     return parts
 
@@ -106,5 +109,5 @@ def _text(x: float, y: float, text: str, anchor: str, class_: str = "tick") -> H
     return tag("text", text, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, class_=class_)
 
 
-def _svg(parts: Content, name: str) -> Html:
-    return tag("svg", tag("title", name), parts, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", class_="chart")
+def _svg(parts: Content, name: str, width: int) -> Html:
+    return tag("svg", tag("title", name), parts, viewBox=f"0 0 {width} {HEIGHT}", role="img", class_="chart")

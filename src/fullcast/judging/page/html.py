@@ -24,7 +24,7 @@ def render(content: Content) -> Html:
     return Html("".join(render(part) for part in content))
 
 
-def tag(name: str, *children: Content, **attributes: object) -> Html:
+def tag(name: str, /, *children: Content, **attributes: object) -> Html:
     """``tag("a", "text", href="#x", class_="y")``; an attribute that is None is left out, ``_`` becomes ``-``."""
     pairs = ((k.rstrip("_").replace("_", "-"), v) for k, v in attributes.items() if v is not None)
     head = name + "".join(f' {key}="{escape(str(value), quote=True)}"' for key, value in pairs)

@@ -31,16 +31,15 @@ def header(data: ReportData, pictures: Pictures) -> Html:
     main = _main_series(data)
     lead = [f"A model that knows {looks}." if data.cast else "A model and its cast."]
     if main:
-        several = [p for p in main.points if p.num_people > 1 and p.value > 0]
+        # The most people of whom at least every second picture is right, else the most of whom any is.
+        several = [p for p in main.points if p.value > 0]
+        several = [p for p in several if p.value >= 0.5] or several[:1]
         if several:
             best = several[-1]
-            lead.append(
-                f" Asked for {best.num_people} of them at once, it draws every one right in "
-                f"{percent(best.value)} of pictures."
-            )
+            whom = "one of them" if best.num_people == 1 else f"{best.num_people} of them at once"
+            lead.append(f" Asked for {whom}, it draws everybody right in {percent(best.value)} of pictures.")
     tiles = [_tile(point) for point in main.points] if main else []
-    best_of = [s for g in reversed(data.galleries) for s in g.pictures if not s.note][:6]
-    strip = [tag("div", pictures.embed(s.path, PICTURE_PX, s.caption), class_="strip-item") for s in best_of]
+    strip = [tag("div", pictures.embed(s.path, PICTURE_PX, s.caption), class_="strip-item") for s in _strip(data)]
     return tag(
         "header",
         tag("p", "Fullcast report", data.made and f" · {data.made}", class_="eyebrow"),
@@ -89,7 +88,7 @@ def mixture(data: ReportData) -> Html:
         words = f"planned {percent(share.planned, 1)}"
         if share.delivered >= 0:
             bars.append(tag("span", class_="delivered", style=f"width:{100 * share.delivered / top:.2f}%"))
-            words = f"{percent(share.delivered, 1)} of {percent(share.planned, 1)}"
+            words = f"{percent(share.delivered, 1)} (plan {percent(share.planned, 1)})"
         count = f"{number(share.num_samples)} samples" if share.num_samples else ""
         label = tag("span", share.name, tag("small", count), class_="label", style=f"padding-left:{share.depth}em")
         rows.append(
@@ -202,6 +201,13 @@ def footer(data: ReportData, pictures: Pictures) -> Html:
     return tag("footer", _facts(data.facts), licence, tag("p", missing) if pictures.missing else None)
 
 
+def _strip(data: ReportData) -> list[Shown]:
+    """Six pictures that succeeded, most people first, taking turns between the numbers of people."""
+    right = [[s for s in g.pictures if not s.note] for g in reversed(data.galleries)]
+    turns = [row[i] for i in range(6) for row in right if i < len(row)]
+    return turns[:6] if len(turns) >= 3 else []
+
+
 def _main_series(data: ReportData) -> Series | None:
     return next((s for s in data.success if s.kind == "main" and s.points), None)
 
@@ -210,7 +216,7 @@ def _tile(point: Point) -> Html:
     people = "1 character" if point.num_people == 1 else f"{point.num_people} characters"
     told = f"95 % interval {percent(point.low)} to {percent(point.high)}, {point.num_pictures} pictures"
     meter = [
-        tag("i", style=f"width:{100 * point.value:.1f}%"),
+        tag("i", style=f"width:{100 * point.value:.1f}%") if point.value == point.value else None,
         tag("u", style=f"left:{100 * point.low:.1f}%;width:{100 * (point.high - point.low):.1f}%"),
     ]
     return tag(

@@ -1,0 +1,115 @@
+"""The page: whole without any request, honest about what is not there, safe against names with markup in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from fullcast.judging.page.charts import nice_ticks
+from fullcast.judging.report import write_report
+from fullcast.judging.report_data import Curve, Point, ReportData, Series, Shown, TrainingShown
+from fullcast.store.tables import from_plain, to_plain
+from tests.judging.sample import sample_report
+
+VOID = {"img", "meta", "input", "br", "line", "rect", "circle", "path", "polyline"}
+
+
+class Checker(HTMLParser):
+    """Every element closed in order; remembers what is asked of the network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.outside: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.outside += [v for k, v in attrs if k in ("src", "href") and v and not v.startswith(("data:", "#"))]
+        if tag not in VOID or tag == "circle":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.outside += [v for k, v in attrs if k in ("src", "href") and v and not v.startswith(("data:", "#"))]
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+def check(page: str) -> Checker:
+    checker = Checker()
+    checker.feed(page)
+    return checker
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ReportData]:
+    root = tmp_path_factory.mktemp("sample")
+    return root, sample_report(root)
+
+
+def test_page_is_well_formed_and_asks_nothing_of_the_network(sample: tuple[Path, ReportData]):
+    root, data = sample
+    page = write_report(data, root / "report.html", root).read_text()
+    checker = check(page)
+    assert checker.wrong == [] and checker.open == [] and checker.outside == []
+    assert not re.search(r"@import|url\(|https?://", page)
+    assert page.count("data:image/") >= 5 * 8 + 10 * 3
+    assert len(page) < 6_000_000
+
+
+def test_every_section_tells_its_figures(sample: tuple[Path, ReportData]):
+    root, data = sample
+    page = write_report(data, root / "report.html", root).read_text()
+    for said in ("aoi, hairdown", "3,024", "near-duplicate", "30.1", "right caption", "fullcast demo --seed 7"):
+        assert said in page
+    three = next(p for p in data.success[0].points if p.num_people == 3)
+    assert f"<b>{100 * three.value:.0f}\u00a0%</b>" in page
+    assert data.failures and all(g.text.capitalize() in page for g in data.failures)
+
+
+def test_empty_report_says_what_is_not_there(tmp_path: Path):
+    data = ReportData(show="Nothing yet", absent={"training": "Training was stopped before its first checkpoint."})
+    page = write_report(data, tmp_path / "report.html", tmp_path).read_text()
+    checker = check(page)
+    assert checker.wrong == [] and checker.open == []
+    assert "Training was stopped before its first checkpoint." in page
+    assert page.count("this step has not been run yet") >= 5
+
+
+def test_markup_in_names_is_text(tmp_path: Path):
+    data = ReportData(show='<script>alert("x")</script>', made="<b>")
+    page = write_report(data, tmp_path / "report.html", tmp_path).read_text()
+    assert "<script>alert" not in page and "&lt;script&gt;alert" in page
+
+
+def test_missing_pictures_are_told_not_fatal(sample: tuple[Path, ReportData], tmp_path: Path):
+    _, data = sample
+    lost = replace(data, training=TrainingShown(samples=(Shown("gone.png"),)), galleries=(), failures=(), cast=())
+    page = write_report(lost, tmp_path / "report.html", tmp_path).read_text()
+    assert "picture missing" in page and "pictures could not be read" in page
+
+
+def test_data_survives_json(sample: tuple[Path, ReportData]):
+    _, data = sample
+    assert from_plain(ReportData, to_plain(data)) == data
+
+
+def test_curves_with_one_point_or_nan_do_not_break_the_page(tmp_path: Path):
+    odd = TrainingShown(loss=Curve("loss", (0,), (0.5,)), probes=(Curve("right", (0, 10), (float("nan"), 1.0)),))
+    flat = Series("one", (Point(1, 0, float("nan"), 0.0, 1.0),))
+    page = write_report(ReportData("x", training=odd, success=(flat,)), tmp_path / "r.html", tmp_path).read_text()
+    assert check(page).wrong == [] and "–" in page and "nan" not in page.lower().replace("finance", "")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0, 4000, [0, 1000, 2000, 3000, 4000]), (0.3, 0.3, None)],
+)
+def test_ticks_are_round(low: float, high: float, ticks: list[float] | None):
+    made = nice_ticks(low, high)
+    assert made == ticks if ticks else made[0] <= low and made[-1] >= high
