@@ -49,7 +49,9 @@ class Gallery:
     @staticmethod
     def of(cast: Cast, scoring: str | None = None) -> Gallery:
         """`scoring`: None chooses by leave-one-out. Raises FullcastError if a form has no references."""
-        forms, vectors, owners = [], [], []
+        forms: list[tuple[int, str]] = []
+        vectors: list[np.ndarray] = []
+        owners: list[int] = []
         for index, character in enumerate(cast.characters):
             for form in character.forms:
                 if form.references is None or not len(form.references):
