@@ -1,0 +1,193 @@
+"""Stage 1 of prepare: episodes and folders of pictures to images, one partition each; then duplicates over all.
+
+A video's partition is the folder ``data/frames/{video id}``: kept frames beside their tables. A folder of pictures has
+tables alone, its pictures stay where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fullcast.records import Drop, Image, Shot, Source, Video
+from fullcast.store.partitions import cached_dir, partition_key
+from fullcast.store.pictures import PICTURE_SUFFIXES, file_id
+from fullcast.store.tables import read_records, write_records
+from fullcast.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fullcast.ingest.fingerprint import Fingerprint
+    from fullcast.journey import Journey
+
+STAGE = "ingest"
+
+BESIDE = frozenset({".txt", ".tags", ".json", ".toml", ".srt", ".ass", ".ssa", ".vtt", ".nfo", ".md", ".csv"})
+"""Files that may lie beside videos and pictures and are neither."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One map result: a video's frames, or a folder of pictures."""
+
+    name: str
+    """The video's id, or the source's name; also the name of its results in later stages."""
+    key: str
+    folder: Path
+    images: tuple[Image, ...] = ()
+    shots: tuple[Shot, ...] = ()
+    video: Video | None = None
+    drops: tuple[Drop, ...] = ()
+    fresh: bool = False
+    """Computed now, not found ready."""
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A picture that is not used because another shows the same."""
+
+    image_id: str
+    kept_id: str
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """Everything that was given, as images; those of no use say why in ``dropped``."""
+
+    partitions: tuple[Partition, ...]
+    images: tuple[Image, ...]
+    shots: tuple[Shot, ...]
+    videos: tuple[Video, ...]
+    drops: tuple[Drop, ...]
+
+
+def take_in(journey: Journey) -> TakenIn:
+    """All partitions, those that are ready as they are; then near-duplicates over the whole show."""
+    partitions = [*_videos(journey), *_folders(journey)]
+    images = _without_duplicates(journey, partitions)
+    shots = [shot for partition in partitions for shot in partition.shots]
+    return TakenIn(
+        tuple(partitions),
+        tuple(images),
+        tuple(_mark_repeats(shots, images)),
+        tuple(p.video for p in partitions if p.video),
+        tuple(drop for partition in partitions for drop in partition.drops),
+    )
+
+
+def _videos(journey: Journey) -> Iterator[Partition]:
+    """One partition per video, in the order of their paths: the order of the show."""
+    from fullcast.ingest.decode import VIDEO_SUFFIXES
+    from fullcast.ingest.extract import VERSION, extract_video
+
+    workspace, config = journey.workspace, journey.recipe.ingest
+    seen: dict[str, str] = {}
+    for path in _files(workspace.episodes_dir):
+        name = workspace.relative(path)
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
+            if path.suffix.lower() not in BESIDE:
+                yield Partition(name, "", path, drops=(Drop(name, STAGE, "other-file", "no video by its name"),))
+            continue
+        video_id = file_id(path)
+        if video_id in seen:
+            yield Partition(name, "", path, drops=(Drop(name, STAGE, "same-file", f"the bytes of {seen[video_id]}"),))
+            continue
+        seen[video_id] = name
+        key = partition_key([video_id], config, version=VERSION)
+
+        final = workspace.relative(workspace.frames_dir / video_id)
+
+        def make(folder: Path, path: Path = path, final: str = final) -> None:
+            result = extract_video(path, folder, config, journey.progress, root=workspace.root)
+            images = [replace(image, path=f"{final}/{Path(image.path).name}") for image in result.images]
+            _write(folder, images, result.fingerprints, result.drops, result.shots, result.video)
+
+        yield _partition(workspace, video_id, key, make, name)
+
+
+def _folders(journey: Journey) -> Iterator[Partition]:
+    """Fan art and regularization pictures: one partition each."""
+    from fullcast.ingest.pictures import VERSION, collect_pictures
+
+    workspace, config = journey.workspace, journey.recipe.ingest
+    sources: tuple[tuple[Source, Path], ...] = (
+        ("fanart", workspace.fanart_dir),
+        ("regularization", workspace.regularization_dir),
+    )
+    for source, folder in sources:
+        files = _files(folder)
+        if not any(path.suffix.lower() in PICTURE_SUFFIXES for path in files):
+            continue
+        inputs = {workspace.relative(path): file_id(path) for path in files}
+        key = partition_key(inputs, config, version=VERSION)
+
+        def make(out: Path, source: Source = source, folder: Path = folder) -> None:
+            result = collect_pictures(folder, source, config, journey.progress, root=workspace.root)
+            _write(out, result.images, result.fingerprints, result.drops)
+
+        yield _partition(workspace, source, key, make)
+
+
+def _partition(
+    workspace: Workspace, name: str, key: str, make: Callable[[Path], None], video_path: str = ""
+) -> Partition:
+    folder = workspace.frames_dir / name
+    fresh = cached_dir(folder, key, make)
+    videos = read_records(folder / "video.parquet", Video)
+    return Partition(
+        name,
+        key,
+        folder,
+        tuple(read_records(folder / "images.parquet", Image)),
+        tuple(read_records(folder / "shots.parquet", Shot)),
+        replace(videos[0], path=video_path) if videos else None,  # the file may have been renamed since
+        tuple(read_records(folder / "drops.parquet", Drop)),
+        fresh,
+    )
+
+
+def _write(
+    folder: Path,
+    images: list[Image],
+    fingerprints: list[Fingerprint],
+    drops: list[Drop],
+    shots: list[Shot] | None = None,
+    video: Video | None = None,
+) -> None:
+    from fullcast.ingest.fingerprint import Fingerprint
+
+    write_records(folder / "images.parquet", images, Image)
+    write_records(folder / "fingerprints.parquet", fingerprints, Fingerprint)
+    write_records(folder / "drops.parquet", drops, Drop)
+    write_records(folder / "shots.parquet", shots or [], Shot)
+    write_records(folder / "video.parquet", [video] if video else [], Video)
+
+
+def _without_duplicates(journey: Journey, partitions: list[Partition]) -> list[Image]:
+    """All images in the order of the show, near-duplicates marked; data/show/duplicates.parquet says of what."""
+    from fullcast.ingest.dedup import find_duplicates
+    from fullcast.ingest.fingerprint import Fingerprint
+
+    images = [image for partition in partitions for image in partition.images]
+    images = list({image.id: image for image in images}.values())  # the same file in two folders counts once
+    tables = [p.folder / "fingerprints.parquet" for p in partitions if p.images]
+    fingerprints = [fingerprint for table in tables for fingerprint in read_records(table, Fingerprint)]
+    found = find_duplicates(images, fingerprints, journey.recipe.ingest)
+    duplicates = [Duplicate(image_id, kept) for image_id, kept in found.dropped.items()]
+    write_records(journey.workspace.show_dir / "duplicates.parquet", duplicates, Duplicate)
+    return [replace(image, dropped="near-duplicate") if image.id in found.dropped else image for image in images]
+
+
+def _mark_repeats(shots: list[Shot], images: list[Image]) -> Iterator[Shot]:
+    """Story shots of which nothing is left, because all of it is seen elsewhere: openings, flashbacks."""
+    had = {image.shot_id for image in images}
+    left = {image.shot_id for image in images if not image.dropped}
+    for shot in shots:
+        yield replace(shot, kind="repeat") if shot.kind == "story" and shot.id in had - left else shot
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
