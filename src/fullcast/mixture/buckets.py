@@ -11,8 +11,8 @@ import numpy as np
 from fullcast.store.errors import FullcastError
 
 ALIKE = 0.06
-"""Of two buckets whose aspects differ by less than this (as a logarithm) only the one with more pixels is kept: a cut of
-3 % on average is little; pixels left unused are paid for and lost. 0.06 keeps all sizes in steps of 64 up to 768."""
+"""Of two buckets whose aspects differ by less than this (as a logarithm) only the one with more pixels is kept: a cut
+of 3 % on average is little; pixels left unused are paid for and lost. 0.06 keeps all sizes in steps of 64 up to 768."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,12 +10,13 @@ turn k must be taken in the window [first, last] of slots,
     first = ceil((k + d) / q),    last = floor((k + 1 - d) / q) + 1,    0 < d <= 1/(2n - 2).
 
 Any assignment of turns to slots inside their windows satisfies |v - t q| <= 1 - d, and one exists by the theorem. We
-take d = 1/(4n): half of what is allowed, so that rounding in float64 (t q is wrong by at most t * 2^-52) cannot spoil it.
+take d = 1/(4n): half of what is allowed, so that rounding in float64 (t q is wrong by at most t * 2^-52) cannot spoil
+it.
 
 Inside its window a turn may fall anywhere, and where it falls matters: earliest-deadline-first alone would show all
-heavy samples before all light ones at the start. So each turn has a *wish*, the time (k + u) / q with u uniform in [0, 1)
-and stratified over items of the same kind: then the share of every group of items is right early on, not only that of
-each item.
+heavy samples before all light ones at the start. So each turn has a *wish*, the time (k + u) / q with u uniform in
+[0, 1) and stratified over items of the same kind: then the share of every group of items is right early on, not only
+that of each item.
 """
 
 from __future__ import annotations

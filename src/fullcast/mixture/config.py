@@ -107,9 +107,6 @@ class CropConfig(BaseModel):
     sources: tuple[str, ...] = Field(
         default=("screenshots", "fanart"), description="Sources whose pictures are cropped; empty: full pictures only."
     )
-    aspects: tuple[float, ...] = Field(
-        default=(5 / 3, 3 / 2, 1.0, 2 / 3), description="Width over height of the crops to try; the smallest is taken."
-    )
     max_people: int = Field(default=6, ge=1, description="Neighbours in one crop at most.")
     crops_per_count: int = Field(
         default=2, ge=0, description="Crops kept of one picture for each number of people, largest heads first."
@@ -124,6 +121,13 @@ class CropConfig(BaseModel):
         default=12.0,
         ge=0.0,
         description="Smallest head height in the bucket, in pixels, for a crop to be kept: below 12 all look alike.",
+    )
+    max_headless: float = Field(
+        default=0.15,
+        ge=0.0,
+        le=1.0,
+        description="A crop is not kept if a figure whose head it does not show takes up more of it than this (by its "
+        "box): such figures are not listed, and the number of people would be wrong.",
     )
     margin_above: float = Field(default=0.35, ge=0, description="Room above heads, in head heights.")
     margin_side: float = Field(default=0.4, ge=0, description="Room beside heads, in head heights.")

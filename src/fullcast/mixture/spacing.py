@@ -1,4 +1,4 @@
-"""Frames of one shot out of one batch: a second wish, granted where it breaks nobody's window, counted where it does."""
+"""Frames of one shot out of one batch: a second wish, granted where no window is broken, counted elsewhere."""
 
 from __future__ import annotations
 

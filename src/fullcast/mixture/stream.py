@@ -1,8 +1,9 @@
 """The order of training: full batches of one size each, in which every sample has the share that it should have.
 
 Chairman assignment twice (`mixture.chairman`): over the buckets, a turn being a batch; and inside each bucket, a turn
-being a slot of its batches. After t steps a bucket with share Q has had n batches, |n - t Q| < 1, and inside it a sample
-with share q of the bucket has had v visits, |v - B n q| < 1. So |v - B t Q q| < 1 + B q, at every step and in between.
+being a slot of its batches. After t steps a bucket with share Q has had n batches, |n - t Q| < 1, and inside it a
+sample with share q of the bucket has had v visits, |v - B n q| < 1. So |v - B t Q q| < 1 + B q, at every step and in
+between.
 """
 
 from __future__ import annotations

@@ -1,0 +1,242 @@
+"""From pictures and people to samples: full pictures, and crops in which the people are large enough to be told apart.
+
+A frame of 1280x720 becomes 160x96 in the pocket model's area: a head of 60 px is then 8 px high and could be anybody's.
+So beside the full picture there are crops around one person and around neighbours, as small as margins and enlargement
+allow. Every crop has exactly the shape of its bucket, cuts through nobody's head, lists everybody whose head it shows,
+and shows little of anybody else. A crop carries the id of its picture: it is no second original, and
+`uniform_over = "originals"` counts it so.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fullcast.mixture.buckets import Bucket, assign_buckets, make_buckets, match
+from fullcast.mixture.config import CropConfig, MixtureConfig
+from fullcast.mixture.crops import LISTED, Fit, area, fit_aspect, head_of, intersection, is_cut, people_in, share_inside
+from fullcast.records import Box, Drop, Image, Person, Sample
+
+STAGE = "mixture"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Samples, and what the cutting did."""
+
+    samples: tuple[Sample, ...]
+    fits: tuple[Fit, ...]
+    """One for each sample."""
+    drops: tuple[Drop, ...]
+    buckets: tuple[Bucket, ...]
+    """Those that are used."""
+
+
+def make_samples(
+    images: Iterable[Image],
+    people: Iterable[Person],
+    config: MixtureConfig,
+    scene_tags: Mapping[str, Sequence[str]] | None = None,
+) -> list[Sample]:
+    """Samples of all pictures that were not dropped; see `cut_samples` for what was lost on the way."""
+    return list(cut_samples(images, people, config, scene_tags).samples)
+
+
+def cut_samples(
+    images: Iterable[Image],
+    people: Iterable[Person],
+    config: MixtureConfig,
+    scene_tags: Mapping[str, Sequence[str]] | None = None,
+) -> Cut:
+    """Samples with their losses and drops.
+
+    scene_tags: words about the whole picture by image id (setting, light), where somebody found some; else the words
+    that came with the file.
+    """
+    images = [image for image in images if not image.dropped]
+    of_image: dict[str, list[Person]] = defaultdict(list)
+    for person in people:
+        of_image[person.image_id].append(person)
+    buckets = make_buckets(config.area_px, config.bucket_step_px, config.max_aspect)
+    while True:
+        cutter = _Cutter(config, buckets, scene_tags or {})
+        for image in images:
+            cutter.add(image, of_image[image.id])
+        aspects = [sample.width / sample.height for sample in cutter.samples]
+        used = assign_buckets(aspects, buckets, config.min_bucket_samples) if aspects else ()
+        if len(used) == len(set(match(aspects, buckets).tolist()) if aspects else ()):
+            return Cut(tuple(cutter.samples), tuple(cutter.fits), tuple(cutter.drops), used)
+        buckets = used
+
+
+def bucket_indices(samples: Sequence[Sample], config: MixtureConfig) -> tuple[tuple[Bucket, ...], np.ndarray]:
+    """The buckets of the config and, (n,) int64, in which of them each sample is: its crop has that shape."""
+    buckets = make_buckets(config.area_px, config.bucket_step_px, config.max_aspect)
+    return buckets, match([sample.width / sample.height for sample in samples], buckets)
+
+
+class _Cutter:
+    def __init__(
+        self, config: MixtureConfig, buckets: Sequence[Bucket], scene_tags: Mapping[str, Sequence[str]]
+    ) -> None:
+        self.config = config
+        self.buckets = buckets
+        self.scene_tags = scene_tags
+        self.samples: list[Sample] = []
+        self.fits: list[Fit] = []
+        self.drops: list[Drop] = []
+
+    def add(self, image: Image, people: Sequence[Person]) -> None:
+        """The full picture and its crops; a picture that is too small is a drop, and so are its crops."""
+        bucket = self.buckets[match([image.width / image.height], self.buckets)[0]]
+        full = fit_aspect((0.0, 0.0, image.width, image.height), bucket.aspect, [head_of(p) for p in people])
+        enlargement = bucket.height / (full[3] - full[1])
+        if enlargement > self.config.max_enlargement:
+            detail = f"{image.width}x{image.height} would be enlarged {enlargement:.2f} times to {bucket}"
+            self.drops.append(Drop(image.id, STAGE, "undersized", detail))
+            return
+        self._keep(image, people, full, "full", bucket)
+        crops = self.config.crops
+        if image.source in crops.sources and people:
+            scale = bucket.height / (full[3] - full[1])
+            for crop, kind, chosen in group_crops(
+                image, people, self.buckets, scale, crops, self.config.max_enlargement
+            ):
+                self._keep(image, people, crop, kind, chosen)
+
+    def _keep(self, image: Image, people: Sequence[Person], crop: Box, kind: str, bucket: Bucket) -> None:
+        crop = intersection(crop, (0.0, 0.0, image.width, image.height))  # rounding may reach over the edge
+        inside = people_in(people, crop)
+        name = "full" if kind == "full" else f"{kind}_" + "-".join(f"{v:.0f}" for v in crop)
+        self.samples.append(
+            Sample(
+                *(f"{image.id}_{name}", image.id, image.path, crop, image.source, inside, kind),
+                tags=tuple(self.scene_tags.get(image.id, image.tags)),
+                shot_id=image.shot_id,
+            )
+        )
+        cut = sum(is_cut(head_of(p), crop) for p in people)
+        kept = area(crop) / (image.width * image.height)
+        self.fits.append(Fit(kept, cut, len(people) - len(inside), bucket.height / (crop[3] - crop[1])))
+
+
+def group_crops(
+    image: Image,
+    people: Sequence[Person],
+    buckets: Sequence[Bucket],
+    full_scale: float,
+    config: CropConfig,
+    max_enlargement: float,
+) -> list[tuple[Box, str, Bucket]]:
+    """Crops of one picture around 1 to ``max_people`` neighbours: (crop, kind, its bucket), the best few of each count.
+
+    kind is ``head`` (one person, less than half of the figure), ``person`` (one, more of it) or ``group``. full_scale:
+    by how much the full picture is resized; a crop must show its smallest head ``min_gain`` times larger than that.
+    """
+    found: dict[tuple[str, ...], tuple[float, Box, str, Bucket]] = {}
+    for target in _targets(sorted(people, key=lambda p: p.place_xy), config):
+        best = _best_crop(image, people, target, buckets, max_enlargement, config)
+        if best is None:
+            continue
+        crop, bucket, members = best
+        head_px = _smallest_head(members) * bucket.height / (crop[3] - crop[1])
+        if head_px < config.min_head_px or head_px < config.min_gain * full_scale * _smallest_head(members):
+            continue
+        kind = _kind(members, people, crop)
+        key = (kind, *sorted(p.id for p in members))
+        if key not in found or head_px > found[key][0]:
+            found[key] = head_px, crop, kind, bucket
+    chosen = []
+    of_count: dict[tuple[str, int], int] = defaultdict(int)
+    for (kind, *ids), (_, crop, _, bucket) in sorted(found.items(), key=lambda f: (-f[1][0], f[0])):
+        of_count[kind, len(ids)] += 1
+        if of_count[kind, len(ids)] <= config.crops_per_count:
+            chosen.append((crop, kind, bucket))
+    return chosen
+
+
+def _targets(ordered: Sequence[Person], config: CropConfig) -> Iterable[Box]:
+    """What a crop must hold: heads of neighbours with their margins, and whole figures."""
+    for count in range(1, min(config.max_people, len(ordered)) + 1):
+        for start in range(len(ordered) - count + 1):
+            yield _union([_with_margin(head_of(p), config) for p in ordered[start : start + count]])
+    for person in ordered:
+        yield _union([person.xyxy, _with_margin(head_of(person), config)])
+
+
+def _with_margin(head: Box, config: CropConfig) -> Box:
+    high = head[3] - head[1]
+    side = config.margin_side * high
+    return head[0] - side, head[1] - config.margin_above * high, head[2] + side, head[3] + config.margin_below * high
+
+
+def _union(boxes: Sequence[Box]) -> Box:
+    return (
+        *(min(b[0] for b in boxes), min(b[1] for b in boxes)),
+        *(max(b[2] for b in boxes), max(b[3] for b in boxes)),
+    )
+
+
+def _best_crop(
+    image: Image,
+    people: Sequence[Person],
+    target: Box,
+    buckets: Sequence[Bucket],
+    max_enlargement: float,
+    config: CropConfig,
+) -> tuple[Box, Bucket, tuple[Person, ...]] | None:
+    """The crop of any bucket's shape that shows the target largest and cuts no head; None if there is none."""
+    best = None
+    for bucket in buckets:
+        crop = _grown(image, people, target, bucket, max_enlargement, config)
+        if crop is None:
+            continue
+        members = tuple(p for p in people if share_inside(head_of(p), crop) >= LISTED)
+        strangers = [p for p in people if p not in members]
+        if any(area(intersection(p.xyxy, crop)) > config.max_headless * area(crop) for p in strangers):
+            continue
+        scale = bucket.height / (crop[3] - crop[1])
+        if members and (best is None or scale > best[0]):
+            best = scale, crop, bucket, members
+    return None if best is None else best[1:]
+
+
+def _grown(
+    image: Image, people: Sequence[Person], target: Box, bucket: Bucket, max_enlargement: float, config: CropConfig
+) -> Box | None:
+    """The smallest crop of the bucket's shape around the target; a head that its edge would cut is taken in, too."""
+    for _ in range(len(people) + 1):
+        crop = _around(image, target, bucket, max_enlargement)
+        if crop is None:
+            return None
+        cut = [p for p in people if is_cut(head_of(p), crop)]
+        if not cut:
+            return crop
+        target = _union([target, *(_with_margin(head_of(p), config) for p in cut)])
+    return None
+
+
+def _around(image: Image, target: Box, bucket: Bucket, max_enlargement: float) -> Box | None:
+    x0, y0, x1, y1 = max(0.0, target[0]), max(0.0, target[1]), min(image.width, target[2]), min(image.height, target[3])
+    width = max(x1 - x0, (y1 - y0) * bucket.aspect, bucket.width / max_enlargement)
+    height = width / bucket.aspect
+    if width > image.width or height > image.height:
+        return None
+    left = min(max(0.0, (x0 + x1 - width) / 2), image.width - width)
+    top = min(max(0.0, (y0 + y1 - height) / 2), image.height - height)
+    return left, top, left + width, top + height
+
+
+def _smallest_head(people: Sequence[Person]) -> float:
+    return min(head_of(p)[3] - head_of(p)[1] for p in people)
+
+
+def _kind(members: Sequence[Person], people: Sequence[Person], crop: Box) -> str:
+    if len(members) > 1:
+        return "group"
+    top, bottom = members[0].xyxy[1], members[0].xyxy[3]
+    shown = min(bottom, crop[3]) - max(top, crop[1])
+    return "person" if shown >= (bottom - top) / 2 else "head"
