@@ -16,7 +16,7 @@ HEIGHT, WIDTH = 288, 512
 HEAD = 40
 
 COLOURS = {"aoi": (220, 40, 40), "mio": (40, 60, 220), "rin": (40, 200, 60), "hairdown": (225, 150, 30)}
-STRANGER = (60, 220, 225)
+STRANGER = (200, 60, 210)
 
 
 def detector(folder: Path) -> YoloDetector:

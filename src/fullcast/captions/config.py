@@ -72,10 +72,10 @@ class CaptionsConfig(BaseModel):
         description="Words for where a picture comes from, by source; aniscreen is the seed's word for screenshots.",
     )
     token_budget: int = Field(
-        75,
-        ge=8,
-        description="Tokens of a caption that the text encoder reads: 75 of CLIP's 77. Longer captions are shortened by "
-        "whole words, from the least important on, and counted.",
+        0,
+        ge=0,
+        description="Tokens that a caption may have; 0: as many as the model's text encoder reads. Longer captions are "
+        "shortened by whole words, from the least important on, and counted.",
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,1 @@
+"""Room 2: images -> people with names."""

@@ -28,7 +28,7 @@ class PeopleConfig(BaseModel):
         0.5,
         ge=0,
         le=1,
-        description="A head without a body, or a body without a head, needs this confidence: nothing else witnesses it.",
+        description="A head without a body, or a body without a head, needs this confidence: no other box confirms it.",
     )
     min_head_px: float = Field(
         14.0,
@@ -46,21 +46,21 @@ class PeopleConfig(BaseModel):
         0.6,
         ge=-1,
         le=1,
-        description="Two figures of one shot are the same person from this cosine on, wherever they stand. 0.6: above "
-        "what different characters of a cast reach, below one character's frame to frame.",
+        description="Cosine from which two figures of one shot can be the same person. 0.6 is above what most "
+        "characters of a cast reach with one another and below one character's from frame to frame.",
     )
-    track_overlap: float = Field(
-        0.4,
+    track_reach: float = Field(
+        3.0,
         ge=0,
-        le=1,
-        description="Figures whose heads overlap by this much (IoU) from one kept frame to the next may differ in "
-        "appearance by `track_slack`: a turned head in its old place is still the same head.",
+        description="How far a head may have moved between two kept frames, in head widths: drawings are held, and a "
+        "cast's near-twins must not inherit each other's track across the picture.",
     )
     track_slack: float = Field(
         0.2,
         ge=0,
         le=1,
-        description="How much cosine an overlapping head may lack: 0.2 is a turn of the head or a hand.",
+        description="How much cosine may be missing where the heads overlap by half (IoU): a turned head in its old "
+        "place is still the same head.",
     )
     track_gap_s: float = Field(
         20.0,
