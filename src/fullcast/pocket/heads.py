@@ -16,6 +16,7 @@ from pathlib import Path
 from fullcast.pocket.looks import Look, shade
 
 EXPRESSIONS = ("smile", "laugh", "sad", "angry", "surprised", "eyes closed")
+"""A figure may also talk: ``smile|laugh`` is the face of the first with the mouth of the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,9 @@ def _options(look: Look, expression: str) -> dict:
             options[f"{name}Probability"] = 0
         else:
             options[f"{name}Variant"] = [next(iter(component["variants"]))]
-    for name, variant in style.expressions[expression].items():
+    face, _, mouth = expression.partition("|")
+    parts = style.expressions[face] | ({"mouth": style.expressions[mouth]["mouth"]} if mouth else {})
+    for name, variant in parts.items():
         options[f"{name}Variant"] = [variant]
     front, _, rear = look.hair.partition("+")
     options |= {"hairVariant": [front], "hairProbability": 100, "hairColor": [look.hair_color.lstrip("#")]}
