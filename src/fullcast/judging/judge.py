@@ -53,7 +53,8 @@ def judge(
     config = config or JudgingConfig()
     for scene in {entry.scene.id: entry.scene for entry in entries}.values():
         check_scene(scene, cast)
-    verdicts, drops = [], []
+    verdicts: list[Verdict] = []
+    drops: list[Drop] = []
     progress.start("judging pictures", len(entries))
     for start in range(0, len(entries), config.batch_size):
         batch = entries[start : start + config.batch_size]

@@ -110,7 +110,7 @@ def _count(n: int, judged: Sequence[tuple[Verdict, Scene]], config: JudgingConfi
     errors = [v.num_found - n for v in verdicts]
     matched = sum(figure.asked >= 0 for v in verdicts for figure in v.found)
     recall, precision = share(matched, n * len(verdicts)), share(matched, sum(v.num_found for v in verdicts))
-    kinds = Counter(kind for verdict, scene in judged for kind in failures(verdict, scene))
+    kinds = Counter(str(kind) for verdict, scene in judged for kind in failures(verdict, scene))
     return CountSummary(
         num_people=n,
         num_pictures=len(verdicts),

@@ -149,8 +149,8 @@ def calibrate_hybrid_margin(scores: np.ndarray) -> float:
 def in_place(figures: Sequence[Found], people: Sequence[Placement], width: int, tolerance: int = 1) -> bool:
     """Each matched figure whose place was asked for stands at most ``tolerance`` columns beside it, and all of them
     in the asked order from left to right (who shares a column may stand in any order). Nobody placed: True."""
-    placed = [(column(people[f.asked]), centre(f)[0]) for f in figures if f.asked >= 0]
-    placed = [(asked, x) for asked, x in placed if asked is not None]
+    matched = [(column(people[f.asked]), centre(f)[0]) for f in figures if f.asked >= 0]
+    placed = [(asked, x) for asked, x in matched if asked is not None]
     near = all(abs(min(GRID - 1, max(0, int(GRID * x / width))) - asked) <= tolerance for asked, x in placed)
     ordered = all(x_a < x_b for a, x_a in placed for b, x_b in placed if a < b)
     return near and ordered

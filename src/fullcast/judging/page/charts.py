@@ -26,7 +26,7 @@ def success_chart(series: Sequence[Series]) -> Html:
         return Html("")
     step = (WIDE - LEFT - RIGHT) / len(numbers)
     at = {n: LEFT + step * (i + 0.5) for i, n in enumerate(numbers)}
-    parts = [_y_grid([0, 0.25, 0.5, 0.75, 1], 0, 1, percent, WIDE)]
+    parts: list[Content] = [_y_grid([0, 0.25, 0.5, 0.75, 1], 0, 1, percent, WIDE)]
     parts += [_text(at[n], HEIGHT - 18, str(n), "middle") for n in numbers]
     parts.append(_text((WIDE + LEFT - RIGHT) / 2, HEIGHT - 2, "people asked for", "middle", "axis"))
     for index, one in enumerate(series):
@@ -61,7 +61,7 @@ def line_chart(curves: Sequence[Curve], name: str) -> Html:
     def x(step: float) -> float:
         return LEFT + (NARROW - LEFT - RIGHT) * step / last
 
-    parts = [_y_grid(y_ticks, low, high, lambda v: f"{v:g}", NARROW)]
+    parts: list[Content] = [_y_grid(y_ticks, low, high, lambda v: f"{v:g}", NARROW)]
     parts += [_text(x(t), HEIGHT - 18, f"{t:,.0f}", "middle") for t in nice_ticks(0, last) if t <= last]
     parts.append(_text((NARROW + LEFT - RIGHT) / 2, HEIGHT - 2, "training step", "middle", "axis"))
     for index, curve in enumerate(drawn):
