@@ -11,6 +11,11 @@ from fullcast.diffusion.draws import noise, uniform
 from fullcast.diffusion.weighting import biased_timesteps, min_snr_weights
 
 
+@pytest.fixture(autouse=True)
+def same_draws():
+    torch.manual_seed(0)
+
+
 def sd_betas() -> torch.Tensor:
     return schedule.betas(1000, 0.00085, 0.012, "scaled_linear")
 

@@ -7,7 +7,7 @@ import torch
 
 
 def min_snr_weights(snr: torch.Tensor, gamma: float, prediction_type: str) -> torch.Tensor:
-    """Loss weights of Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", 2023, arXiv:2303.09556.
+    """Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", 2023, arXiv:2303.09556: loss weights.
 
     min(SNR, gamma) in terms of x_0; a squared error in epsilon is SNR times that in x_0, one in v is SNR + 1 times
     (their section 3.4 and appendix). Dividing by SNR for v, as some trainers do, blows up where the SNR is near 0. At

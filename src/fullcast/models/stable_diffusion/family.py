@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -135,6 +136,32 @@ class StableDiffusion:
     def predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, prompt_embeds: torch.Tensor) -> torch.Tensor:
         """Noisy latents (B, C, h, w), integer timesteps (B,) or (), prompt_embeds (B, L, D) -> (B, C, h, w)."""
         return self.pipeline.unet(noisy, timesteps, encoder_hidden_states=prompt_embeds, return_dict=False)[0]
+
+    @contextmanager
+    def regions(self, masks: Sequence[torch.Tensor], beta: float) -> Iterator[None]:
+        """Inside the block `predict` takes prompt_embeds (B, (N+1) * L, D) = [global; c_1; ...; c_N] along the tokens.
+
+        `masks`: for each of the B rows (N, h, w) bool over the latents, where c_1 to c_N are heard; an empty mask
+        silences one. `beta` in (0, 1] is the weight of the global words inside a region.
+        """
+        from fullcast.models.stable_diffusion.region_attention import bias_tables, region_attention
+
+        num_tokens = self.pipeline.tokenizer.model_max_length
+        num_levels = len(self.pipeline.unet.config.block_out_channels)
+        rows = [bias_tables(mask, num_tokens, beta, num_levels) for mask in masks]
+        tables = {q: torch.stack([row[q] for row in rows])[:, None].to(self.device) for q in rows[0]}
+        with region_attention(self.pipeline.unet, tables):
+            yield
+
+    def scheduler(self, name: str) -> Any:
+        """A fresh diffusers scheduler (ddim | euler | dpm++2m) on this model's noise schedule."""
+        from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+
+        known = {"ddim": DDIMScheduler, "euler": EulerDiscreteScheduler, "dpm++2m": DPMSolverMultistepScheduler}
+        if name not in known:
+            raise FullcastError(f"there is no scheduler {name!r}; known are {', '.join(known)}")
+        # A config that comes from a DDPM keeps clip_sample = True and would clip the latents to [-1, 1].
+        return known[name].from_config(self.pipeline.scheduler.config, clip_sample=False)
 
     def parameters(self, component: str) -> Iterator[tuple[str, torch.nn.Parameter]]:
         """(name, parameter) of "denoiser" or "text_encoder", in a fixed order."""

@@ -1,0 +1,140 @@
+"""Scenes -> pictures in a folder, each a PNG that says how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fullcast.generation.config import GenerationConfig
+from fullcast.generation.metadata import Recipe, Slot, png_text, read_recipe
+from fullcast.generation.regions import regions_of
+from fullcast.generation.sampler import sample
+from fullcast.models.stable_diffusion.family import StableDiffusion
+from fullcast.ports import Progress, silent
+from fullcast.recognition.words import prompt_for
+from fullcast.records import Cast, Picture, Scene
+from fullcast.store.errors import FullcastError
+from fullcast.store.pictures import file_id, write_png
+
+
+def open_model(folder: Path, device: str = "auto") -> StableDiffusion:
+    """The model in a diffusers folder, on the device, ready to draw."""
+    import torch
+
+    model = StableDiffusion.load(folder)
+    model.pipeline.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    return model
+
+
+def generate(
+    model: StableDiffusion,
+    scenes: Sequence[Scene],
+    cast: Cast,
+    config: GenerationConfig,
+    out_dir: Path,
+    *,
+    num_pictures: int = 1,
+    seeds: Sequence[int] | None = None,
+    checkpoint: str = "",
+    checkpoint_sha256: str = "",
+    progress: Progress = silent,
+) -> list[Picture]:
+    """`num_pictures` of each scene (seeds from config.seed on), or one of each scene with its own entry of `seeds`.
+
+    Written as `{scene.id}-{seed}.png`; what is there already from the same recipe is not made again. In the order of
+    scenes, then seeds. Paths of the pictures are relative to `out_dir`. `checkpoint` names the model in the records;
+    its sha256 is computed unless given (5 s for SD 1.5).
+    """
+    asked = _asked(scenes, config, num_pictures, seeds)
+    sha256 = checkpoint_sha256 or model.sha256()
+    recipes = [recipe_for(model, scene, seed, cast, config, checkpoint, sha256) for scene, seed in asked]
+    names = [f"{scene.id}-{seed}.png" for scene, seed in asked]
+    if len(set(names)) < len(names):
+        raise FullcastError("two of the pictures asked for have the same scene id and seed; give each its own")
+    missing = [i for i, r in enumerate(recipes) if not _made_already(out_dir / names[i], r)]
+    if missing:
+        progress.start("generate", len(missing))
+    for group in batches(recipes, missing, config.batch_size):
+        write_batch(model, [recipes[i] for i in group], [out_dir / names[i] for i in group])
+        progress.advance(len(group))
+    if missing:
+        progress.done()
+    return [picture_of(out_dir / name, recipe, name) for name, recipe in zip(names, recipes, strict=True)]
+
+
+def recipe_for(
+    model: StableDiffusion, scene: Scene, seed: int, cast: Cast, config: GenerationConfig, checkpoint: str, sha256: str
+) -> Recipe:
+    """A scene in the words and numbers of one picture."""
+    own_width, own_height = model.default_size
+    negative = ", ".join(n for n in (scene.negative_prompt, config.negative_prompt) if n)
+    regions = regions_of(scene, cast) if config.region_steps > 0 else []
+    return Recipe(
+        scene=scene,
+        prompt=prompt_for(scene, cast),
+        negative_prompt=negative,
+        regions=tuple({"box": list(r.box), "prompt": r.prompt, "negative_prompt": r.negative_prompt} for r in regions),
+        seed=seed,
+        width=scene.width or config.width or own_width,
+        height=scene.height or config.height or own_height,
+        num_inference_steps=config.num_inference_steps,
+        guidance_scale=config.guidance_scale,
+        guidance_rescale=config.guidance_rescale,
+        scheduler=config.scheduler,
+        region_global=config.region_global,
+        region_steps=config.region_steps,
+        # A path of this machine would mean nothing elsewhere, and tell whose it is.
+        checkpoint=Path(checkpoint).name if Path(checkpoint).is_absolute() else checkpoint,
+        checkpoint_sha256=sha256,
+    )
+
+
+def write_batch(model: StableDiffusion, recipes: Sequence[Recipe], paths: Sequence[Path]) -> None:
+    images = sample(model, recipes)
+    for index, (recipe, path) in enumerate(zip(recipes, paths, strict=True)):
+        write_png(path, images[index], png_text(recipe, Slot(len(recipes), index)))
+
+
+def batches(recipes: Sequence[Recipe], which: Iterable[int], size: int) -> list[list[int]]:
+    """Indices in groups that can be sampled together: one size and one number of regions each."""
+    groups: dict[tuple[int, int, int], list[int]] = {}
+    for i in which:
+        groups.setdefault((recipes[i].width, recipes[i].height, len(recipes[i].regions)), []).append(i)
+    return [group[start : start + size] for group in groups.values() for start in range(0, len(group), size)]
+
+
+def picture_of(path: Path, recipe: Recipe, name: str) -> Picture:
+    """The record of a PNG that was written."""
+    return Picture(
+        id=file_id(path),
+        path=name,
+        scene=recipe.scene,
+        prompt=recipe.prompt,
+        negative_prompt=recipe.negative_prompt,
+        seed=recipe.seed,
+        width=recipe.width,
+        height=recipe.height,
+        num_inference_steps=recipe.num_inference_steps,
+        guidance_scale=recipe.guidance_scale,
+        scheduler=recipe.scheduler,
+        checkpoint=recipe.checkpoint,
+        checkpoint_sha256=recipe.checkpoint_sha256,
+        parent=recipe.inpaint["parent"] if recipe.inpaint else "",
+    )
+
+
+def _asked(
+    scenes: Sequence[Scene], config: GenerationConfig, num_pictures: int, seeds: Sequence[int] | None
+) -> list[tuple[Scene, int]]:
+    if seeds is not None:
+        return list(zip(scenes, seeds, strict=True))
+    return [(scene, config.seed + k) for scene in scenes for k in range(num_pictures)]
+
+
+def _made_already(path: Path, recipe: Recipe) -> bool:
+    if not path.exists():
+        return False
+    try:
+        return read_recipe(path)[0].to_json() == recipe.to_json()
+    except (FullcastError, KeyError, TypeError, ValueError):
+        return False

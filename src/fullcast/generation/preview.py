@@ -1,0 +1,25 @@
+"""Sample pictures while training runs: `ports.Preview` over fixed scenes and seeds, so that checkpoints compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fullcast.generation.config import GenerationConfig
+from fullcast.records import Cast, Scene
+
+
+@dataclass
+class ScenePreview:
+    """Draws the scenes with the live pipeline; picklable, imports torch only when it draws."""
+
+    scenes: tuple[Scene, ...]
+    cast: Cast
+    config: GenerationConfig = field(default_factory=GenerationConfig)
+
+    def __call__(self, pipeline: Any, step: int, out_dir: Path) -> None:
+        from fullcast.generation.generate import generate
+        from fullcast.models.stable_diffusion.family import StableDiffusion
+
+        generate(StableDiffusion(pipeline), self.scenes, self.cast, self.config, out_dir, checkpoint=f"step-{step:06d}")

@@ -1,0 +1,74 @@
+"""Cross-attention of the U-Net under a region bias (see `diffusion.regions`), by diffusers' own processor interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from fullcast.diffusion.regions import halved, key_bias
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
+    from diffusers.models.attention_processor import Attention
+
+
+def bias_tables(masks: torch.Tensor, num_tokens: int, beta: float, num_levels: int) -> dict[int, torch.Tensor]:
+    """Number of queries -> bias (queries, keys) at every resolution of a U-Net over latents of the masks' size."""
+    tables = {}
+    for _ in range(num_levels):
+        tables[masks.shape[1] * masks.shape[2]] = key_bias(masks, num_tokens, beta)
+        masks = halved(masks)
+    return tables
+
+
+class RegionAttention:
+    """An attention processor that adds `tables[queries]`, (B, 1, queries, keys) or None, to the scores."""
+
+    def __init__(self, tables: Mapping[int, torch.Tensor | None]) -> None:
+        self.tables = tables
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        temb: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """hidden_states (B, Q, C) attend to encoder_hidden_states (B, K, D); as diffusers' AttnProcessor2_0."""
+        batch, queries, _ = hidden_states.shape
+        q, k, v = (
+            layer(states).view(batch, states.shape[1], attn.heads, -1).transpose(1, 2)
+            for layer, states in (
+                (attn.to_q, hidden_states),
+                (attn.to_k, encoder_hidden_states),
+                (attn.to_v, encoder_hidden_states),
+            )
+        )
+        bias = self.tables[queries]
+        heard = F.scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias.to(q.dtype))
+        heard = heard.transpose(1, 2).reshape(batch, queries, -1).to(q.dtype)
+        out = attn.to_out[1](attn.to_out[0](heard))
+        if attn.residual_connection:
+            out = out + hidden_states
+        return out / attn.rescale_output_factor
+
+
+@contextmanager
+def region_attention(unet: UNet2DConditionModel, tables: Mapping[int, torch.Tensor]) -> Iterator[None]:
+    """Inside the block every cross-attention uses the tables; afterwards the former processors are back.
+
+    A table of zeros is passed as no mask, so that the kernel, and every bit of the output, is that of plain attention.
+    """
+    exact = {queries: table if bool(table.any()) else None for queries, table in tables.items()}
+    former = unet.attn_processors
+    ours = RegionAttention(exact)
+    unet.set_attn_processor({name: ours if ".attn2." in name else p for name, p in former.items()})
+    try:
+        yield
+    finally:
+        unet.set_attn_processor(former)

@@ -1,0 +1,304 @@
+"""Pictures from a tiny real pipeline: equal to diffusers', equal when made again, identical outside the mask."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fullcast.generation.again import regenerate
+from fullcast.generation.config import GenerationConfig
+from fullcast.generation.generate import generate
+from fullcast.generation.grid import Axis, grid
+from fullcast.generation.inpaint import box_mask, erode, inpaint, latent_mask, mask_from_picture, pad, paste
+from fullcast.generation.metadata import read_recipe
+from fullcast.generation.preview import ScenePreview
+from fullcast.models.stable_diffusion.build import build_pocket_pipeline
+from fullcast.models.stable_diffusion.config import PocketModelConfig
+from fullcast.models.stable_diffusion.family import StableDiffusion
+from fullcast.models.stable_diffusion.region_attention import bias_tables, region_attention
+from fullcast.records import Cast, Character, Placement, Scene
+from fullcast.store.errors import FullcastError
+from fullcast.store.pictures import read_picture, read_png_text, write_png
+
+TINY = PocketModelConfig(
+    width=48,
+    height=32,
+    latent_channels=4,
+    vae_block_out_channels=(8, 8, 8),
+    vae_norm_num_groups=4,
+    unet_block_out_channels=(8, 16),
+    unet_norm_num_groups=4,
+    attention_head_width=4,
+    text_hidden_size=16,
+    text_num_layers=1,
+    text_num_heads=2,
+    vocabulary_size=800,
+)
+CAST = Cast("show", (Character("aoi", "aoi"), Character("mio", "mio")))
+CONFIG = GenerationConfig(num_inference_steps=3, batch_size=3)
+PARK = Scene("park", "park", (Placement("aoi"), Placement("mio")))
+PLACED = Scene("placed", "park", (Placement("aoi", cell=(0, 1)), Placement("mio", cell=(4, 1), negative_prompt="hat")))
+
+
+@pytest.fixture(autouse=True)
+def same_draws():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def model() -> StableDiffusion:
+    pipeline = build_pocket_pipeline(TINY, seed=1)
+    with torch.no_grad():  # an untrained network hardly looks at the words: make it look
+        for name, parameter in pipeline.unet.named_parameters():
+            if "attn2" in name or "conv_out" in name:
+                parameter.mul_(4)
+    return StableDiffusion(pipeline)
+
+
+def test_same_pictures_as_the_diffusers_pipeline(model, tmp_path):
+    scene = Scene("plain", "a girl in the park", negative_prompt="night")
+    config = CONFIG.model_copy(update={"batch_size": 1})
+    [picture] = generate(model, [scene], CAST, config, tmp_path)
+    theirs = model.pipeline(
+        "a girl in the park",
+        negative_prompt="night",
+        width=48,
+        height=32,
+        num_inference_steps=3,
+        guidance_scale=config.guidance_scale,
+        guidance_rescale=config.guidance_rescale,
+        generator=torch.Generator().manual_seed(0),
+        output_type="np",
+    ).images[0]
+    ours = read_picture(tmp_path / picture.path).astype(int)
+    assert np.abs(ours - np.rint(theirs * 255)).max() <= 1
+    assert ours.std() > 1
+
+
+@pytest.mark.parametrize("scheduler", ["euler", "dpm++2m"])
+def test_every_scheduler_draws(model, tmp_path, scheduler):
+    config = CONFIG.model_copy(update={"scheduler": scheduler, "num_inference_steps": 5})
+    [picture] = generate(model, [PARK], CAST, config, tmp_path)
+    assert picture.scheduler == scheduler and read_picture(tmp_path / picture.path).std() > 1
+
+
+def test_a_picture_depends_on_its_own_seed_alone(model, tmp_path):
+    together = generate(model, [PARK], CAST, CONFIG, tmp_path / "a", num_pictures=3)
+    alone = generate(model, [PARK], CAST, CONFIG, tmp_path / "b", seeds=[2])
+    a, b = read_picture(tmp_path / "a" / together[2].path), read_picture(tmp_path / "b" / alone[0].path)
+    assert together[2].path == alone[0].path == "park-2.png"
+    assert np.abs(a.astype(int) - b).max() <= 1
+    assert np.abs(a.astype(int) - read_picture(tmp_path / "a" / together[1].path)).max() > 5
+
+
+@pytest.mark.parametrize("scene", [PARK, PLACED], ids=["prompt", "places"])
+def test_made_again_to_the_byte(model, tmp_path, scene):
+    pictures = generate(model, [scene], CAST, CONFIG, tmp_path, num_pictures=4, checkpoint="runs/a/step-10")
+    for picture in (pictures[1], pictures[3]):
+        again = regenerate(model, tmp_path / picture.path, tmp_path / "again" / picture.path)
+        assert again.read_bytes() == (tmp_path / picture.path).read_bytes()
+    other = StableDiffusion(build_pocket_pipeline(TINY, seed=2))
+    with pytest.raises(FullcastError, match="was made by runs/a/step-10"):
+        regenerate(other, tmp_path / pictures[0].path, tmp_path / "no.png")
+
+
+def test_what_is_there_is_not_made_again(model, tmp_path):
+    class Counting:
+        count = 0
+
+        def start(self, title, total):
+            Counting.count += total
+
+        def advance(self, count=1, note=""):
+            pass
+
+        def done(self):
+            pass
+
+    first = generate(model, [PARK], CAST, CONFIG, tmp_path, num_pictures=2, progress=Counting())
+    assert generate(model, [PARK], CAST, CONFIG, tmp_path, num_pictures=2, progress=Counting()) == first
+    assert Counting.count == 2
+    generate(model, [replace(PARK, prompt="sea")], CAST, CONFIG, tmp_path, num_pictures=3, progress=Counting())
+    assert Counting.count == 5
+    with pytest.raises(FullcastError, match="same scene id and seed"):
+        generate(model, [PARK, PARK], CAST, CONFIG, tmp_path)
+
+
+def test_png_tells_how_it_was_made(model, tmp_path):
+    [picture] = generate(model, [PLACED], CAST, CONFIG, tmp_path, checkpoint="/home/me/secret/model")
+    text = read_png_text(tmp_path / picture.path)
+    assert text["parameters"].splitlines()[0] == picture.prompt
+    assert "Steps: 3, Sampler: DDIM, CFG scale: 4, Seed: 0, Size: 48x32" in text["parameters"]
+    assert "secret" not in str(text) and json.loads(text["fullcast"])["checkpoint"] == "model"
+    recipe, slot = read_recipe(tmp_path / picture.path)
+    assert recipe.scene == PLACED == picture.scene and (slot.batch_size, slot.index) == (1, 0)
+    assert len(recipe.regions) == 2
+    write_png(tmp_path / "bare.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(FullcastError, match="does not say how it was made"):
+        read_recipe(tmp_path / "bare.png")
+
+
+def test_wrong_size_is_said(model, tmp_path):
+    with pytest.raises(FullcastError, match="multiples of 4"):
+        generate(model, [replace(PARK, width=50, height=32)], CAST, CONFIG, tmp_path)
+
+
+# Regions
+
+
+def test_no_bias_is_plain_attention_bit_for_bit(model):
+    unet, embeds = model.pipeline.unet, model.encode_prompts(["aoi", "mio"])
+    x, t = torch.randn(2, 4, 8, 12), torch.tensor([900, 900])
+    with torch.no_grad():
+        plain = model.predict(x, t, embeds)
+        with region_attention(unet, bias_tables(torch.zeros(0, 8, 12, dtype=torch.bool), 77, 0.3, 2)):
+            assert torch.equal(model.predict(x, t, embeds), plain)
+        assert torch.equal(model.predict(x, t, embeds), plain)
+
+
+def test_silent_regions_leave_the_global_words_alone(model):
+    embeds = model.encode_prompts(["aoi", "mio", "sea"]).reshape(1, 3 * 77, -1)
+    x, t = torch.randn(1, 4, 8, 12), torch.tensor([900])
+    with torch.no_grad():
+        plain = model.predict(x, t, embeds[:, :77])
+        with model.regions([torch.zeros(2, 8, 12, dtype=torch.bool)], 0.3):
+            silent = model.predict(x, t, embeds)
+        with model.regions([torch.ones(2, 8, 12, dtype=torch.bool)], 0.3):
+            heard = model.predict(x, t, embeds)
+    assert (silent - plain).abs().max() < 1e-4 * plain.abs().max()
+    assert (heard - plain).abs().max() > 1e-3
+
+
+def test_words_act_in_their_own_region_first(model):
+    """Cross-attention of the finest level: changing c_1 changes the outputs of region 1 and of no other place."""
+    attn = model.pipeline.unet.down_blocks[0].attentions[0].transformer_blocks[0].attn2
+    from fullcast.models.stable_diffusion.region_attention import RegionAttention
+
+    masks = torch.zeros(1, 8, 12, dtype=torch.bool)
+    masks[0, :, :6] = True
+    processor = RegionAttention({q: b[None, None] for q, b in bias_tables(masks, 77, 0.3, 2).items()})
+    hidden, words = torch.randn(1, 96, 8), torch.randn(1, 2 * 77, 16)
+    other = words.clone()
+    other[:, 77:] = torch.randn(1, 77, 16)
+    with torch.no_grad():
+        changed = (processor(attn, hidden, words) - processor(attn, hidden, other)).abs().amax(-1).view(8, 12)
+    assert (changed[:, :6] > 0).all() and (changed[:, 6:] == 0).all()
+
+
+def test_places_change_the_picture_and_can_be_switched_off(model, tmp_path):
+    [placed] = generate(model, [PLACED], CAST, CONFIG, tmp_path / "a")
+    config = CONFIG.model_copy(update={"region_steps": 0.0})
+    [plain] = generate(model, [PLACED], CAST, config, tmp_path / "b")
+    assert placed.prompt == plain.prompt
+    a, b = read_picture(tmp_path / "a" / placed.path), read_picture(tmp_path / "b" / plain.path)
+    assert np.abs(a.astype(int) - b).max() > 0
+
+
+# Inpainting
+
+
+def test_outside_the_mask_every_pixel_stays(model, tmp_path):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (35, 50, 3), dtype=np.uint8)  # sides that the factor does not divide
+    write_png(tmp_path / "in.png", image)
+    mask = box_mask((10, 5, 31, 22), 50, 35)
+    scene = Scene("fix", "park", (Placement("mio"),))
+    picture = inpaint(model, tmp_path / "in.png", mask, scene, CAST, CONFIG, tmp_path / "out.png", seed=3)
+    result = read_picture(tmp_path / "out.png")
+    assert np.array_equal(result[~mask], image[~mask])
+    assert (result[mask] != image[mask]).mean() > 0.5
+    assert picture.parent and (picture.width, picture.height) == (50, 35)
+    again = regenerate(model, tmp_path / "out.png", tmp_path / "again.png", parent=tmp_path / "in.png")
+    assert again.read_bytes() == (tmp_path / "out.png").read_bytes()
+    with pytest.raises(FullcastError, match="give that picture as its parent"):
+        regenerate(model, tmp_path / "out.png", tmp_path / "again.png")
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "euler", "dpm++2m"])
+def test_latents_outside_are_the_pictures_own_with_every_scheduler(model, scheduler):
+    from fullcast.generation.generate import recipe_for
+    from fullcast.generation.sampler import Kept, sample
+
+    config = CONFIG.model_copy(update={"scheduler": scheduler, "num_inference_steps": 5})
+    recipe = recipe_for(model, PARK, 0, CAST, config, "", "")
+    latents = torch.randn(1, *model.latent_shape(48, 32))
+    for strength in (1.0, 0.5):
+        nothing = sample(model, [recipe], Kept(latents, torch.zeros(1, 1, 8, 12), strength))
+        expected = (model.decode(latents) + 1) * 127.5
+        assert np.abs(nothing[0] - expected[0].permute(1, 2, 0).numpy()).max() <= 1
+
+
+def test_masks_are_checked(model, tmp_path):
+    write_png(tmp_path / "in.png", np.zeros((32, 48, 3), np.uint8))
+    scene, out = Scene("fix", "park"), tmp_path / "out.png"
+    for mask, says in ((np.ones((8, 8), bool), "8x8"), (np.zeros((32, 48), bool), "mask is empty")):
+        with pytest.raises(FullcastError, match=says):
+            inpaint(model, tmp_path / "in.png", mask, scene, CAST, CONFIG, out)
+    with pytest.raises(FullcastError, match="strength is 0"):
+        inpaint(model, tmp_path / "in.png", np.ones((32, 48), bool), scene, CAST, CONFIG, out, strength=0)
+    with pytest.raises(FullcastError, match="outside the picture"):
+        box_mask((60, 0, 70, 5), 48, 32)
+    write_png(
+        tmp_path / "mask.png", np.where(box_mask((0, 0, 8, 8), 48, 32)[..., None], 255, 0).repeat(3, 2).astype("uint8")
+    )
+    assert mask_from_picture(tmp_path / "mask.png").sum() == 64
+
+
+def test_fading_stays_inside_the_mask():
+    image, painted = np.zeros((9, 9, 3), np.uint8), np.full((9, 9, 3), 200, np.uint8)
+    mask = box_mask((2, 0, 9, 9), 9, 9)
+    result = paste(image, painted, mask, 1)
+    assert (result[:, :2] == 0).all() and (result[:, 2] == 100).all() and (result[:, 3:] == 200).all()
+    assert erode(np.ones((3, 3), bool)).all()
+    assert pad(image, 4).shape == (12, 12, 3)
+    single = np.zeros((8, 8), bool)
+    single[7, 0] = True
+    assert latent_mask(single, (2, 2))[0, 0].tolist() == [[0, 0], [1, 0]]
+
+
+# Grids and previews
+
+
+def test_grid_holds_every_pair_with_labels(model, tmp_path):
+    loaded = []
+
+    def load(name):
+        loaded.append(name)
+        return model
+
+    scene = Scene("g", "park", (Placement("aoi"),))
+    out = tmp_path / "grid.png"
+    x, y = Axis.parse("character=aoi,mio"), Axis.parse("seed=1,2,3")
+    pictures = grid(load, scene, CAST, CONFIG, x, y, out, checkpoint="base")
+    assert [(p.scene.people[0].character, p.seed) for p in pictures] == [
+        ("aoi", 1), ("mio", 1), ("aoi", 2), ("mio", 2), ("aoi", 3), ("mio", 3),
+    ]  # fmt: skip
+    assert loaded == ["base"]
+    sheet = read_picture(out)
+    assert sheet.shape[0] > 3 * 32 and sheet.shape[1] > 2 * 48
+    last = read_picture(tmp_path / "grid" / pictures[-1].path)
+    assert np.array_equal(sheet[-38:-6, -54:-6], last)
+
+
+def test_grid_over_checkpoints_and_settings(model, tmp_path):
+    x, y = Axis.parse("checkpoint=a,b"), Axis.parse("cfg=1,3")
+    pictures = grid(lambda name: model, PARK, CAST, CONFIG, x, y, tmp_path / "g.png")
+    assert [(p.checkpoint, p.guidance_scale) for p in pictures] == [("a", 1.0), ("b", 1.0), ("a", 3.0), ("b", 3.0)]
+
+
+@pytest.mark.parametrize(("text", "says"), [("sed=1", "is no axis"), ("seed=", "is no axis"), ("seed=a", "is no seed")])
+def test_wrong_axes_are_said(text, says):
+    with pytest.raises(FullcastError, match=says):
+        Axis.parse(text)
+
+
+def test_preview_draws_with_live_modules(model, tmp_path):
+    import pickle
+
+    preview = pickle.loads(pickle.dumps(ScenePreview((PARK,), CAST, CONFIG)))
+    before = {k: v.clone() for k, v in model.pipeline.unet.state_dict().items()}
+    preview(model.pipeline, 7, tmp_path)
+    assert read_recipe(tmp_path / "park-0.png")[0].checkpoint == "step-000007"
+    assert all(torch.equal(v, before[k]) for k, v in model.pipeline.unet.state_dict().items())

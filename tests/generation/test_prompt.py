@@ -1,0 +1,123 @@
+"""What people type and write down becomes scenes, or one clear sentence."""
+
+import pytest
+
+from fullcast.generation.prompt import parse_cell, parse_name, read_scenes, scene_from_prompt
+from fullcast.generation.regions import regions_of
+from fullcast.recognition.words import prompt_for
+from fullcast.records import UNKNOWN, Cast, Character, Form, Placement, Scene
+from fullcast.store.errors import FullcastError
+
+CAST = Cast(
+    "show",
+    (
+        Character("aoi", "aoi", (Form(""), Form("hairdown", "hairdown"))),
+        Character("hinata", "hinata"),
+        Character("mio", "mio"),
+    ),
+)
+
+
+def test_prompt_and_names():
+    scene = scene_from_prompt("3 people, park", ["aoi/hairdown@3:1", "hinata", "mio@far left"], CAST)
+    assert scene.people == (Placement("aoi", "hairdown", (3, 1)), Placement("hinata"), Placement("mio", "", (0, 1)))
+    assert prompt_for(scene, CAST).startswith("3 people, mio at far left")
+
+
+def test_more_people_than_names_are_somebody():
+    scene = scene_from_prompt("two people, night", ["aoi"], CAST)
+    assert [p.character for p in scene.people] == ["aoi", UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "names", "says"),
+    [
+        ("1 person, park", ["aoi", "mio"], "asks for 1 people and 2 are named"),
+        ("park", ["kaede"], "nobody in the cast is called 'kaede'; the cast is: aoi, hinata, mio"),
+        ("park", ["aoi/swimsuit"], "aoi has no form 'swimsuit'"),
+        ("park", ["aoi@7:1"], "'7:1' is no place"),
+        ("park", ["/x"], "names nobody"),
+    ],
+)
+def test_wrong_requests_are_said(prompt, names, says):
+    with pytest.raises(FullcastError, match=says):
+        scene_from_prompt(prompt, names, CAST)
+
+
+def test_cells_in_numbers_and_words():
+    assert parse_cell([4, 0]) == parse_cell("4:0") == parse_cell("far right top") == (4, 0)
+    assert parse_cell("center") == (2, 1)
+    assert parse_name("aoi @ 1:2").cell == (1, 2)
+
+
+SCENES = """
+[[scene]]
+id = "pair"
+prompt = "park"
+size = [160, 96]
+[[scene.people]]
+character = "aoi"
+cell = "left upper"
+[[scene.people]]
+character = "mio"
+box = [0.5, 0.1, 1.0, 1.0]
+prompt = "smiling"
+[[scene]]
+prompt = "night"
+"""
+
+
+def test_scene_file(tmp_path):
+    path = tmp_path / "scenes.toml"
+    path.write_text(SCENES)
+    first, second = read_scenes(path, CAST)
+    assert (first.id, first.width, first.height, second.id) == ("pair", 160, 96, "scene-002")
+    assert first.people == (
+        Placement("aoi", "", (1, 1)),
+        Placement("mio", "", None, (0.5, 0.1, 1.0, 1.0), "smiling"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[scene]]\npromt = 'x'", "scene 1: promt is not known"),
+        ("[[scene]]\nsize = [160]", r"give \[width, height\]"),
+        ("[[scene]]\n[[scene.people]]\ncharacter='zoe'", "person 1: nobody in the cast"),
+        ("[[scene]]\n[[scene.people]]\nbox=[0.5,0,0.1,1]", "fractions of the picture"),
+        ("[[scene]]\n[[scene.people]]\ncell=[0,0]\nbox=[0,0,1,1]", "not both"),
+        ("[[scene]]\nid='a'\n[[scene]]\nid='a'", "used twice"),
+        ("[[scene]]\nid='a/b'", "names a file"),
+        ("x = 1", "nothing else"),
+        ("[[scene", "no TOML"),
+    ],
+)
+def test_wrong_scene_files_are_said(tmp_path, text, says):
+    path = tmp_path / "scenes.toml"
+    path.write_text(text)
+    with pytest.raises(FullcastError, match=says):
+        read_scenes(path, CAST)
+
+
+def test_missing_scene_file(tmp_path):
+    with pytest.raises(FullcastError, match="no such scene file"):
+        read_scenes(tmp_path / "no.toml")
+
+
+def test_regions_meet_half_way_and_speak_of_one_each():
+    scene = Scene("s", "2 people, park", (Placement("mio", "", (3, 1)), Placement("aoi", "hairdown", (1, 2))))
+    left, right = regions_of(scene, CAST)
+    assert left.prompt == "1 person, aoi hairdown, park" and right.prompt == "1 person, mio, park"
+    assert left.box[2] == pytest.approx(0.5) and right.box[0] == pytest.approx(0.5)
+    assert left.box[1] == pytest.approx(0.5 - 0.15) and left.box[3] == 1.0
+
+
+def test_regions_of_boxes_crowds_and_nobody():
+    box = (0.1, 0.2, 0.4, 0.9)
+    scene = Scene("s", "park", (Placement("aoi", box=box), Placement("mio"), Placement(UNKNOWN, cell=(4, 0))))
+    first, second = regions_of(scene, CAST)
+    assert first.box == box and second.prompt == ""
+    assert regions_of(scene.without_places(), CAST) == []
+    crowd = Scene("s", "", (Placement("aoi", cell=(2, 1)), Placement("mio", cell=(2, 1))))
+    for region in regions_of(crowd, CAST):
+        assert region.box[2] - region.box[0] >= 0.2
