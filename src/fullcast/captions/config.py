@@ -23,11 +23,18 @@ class CaptionsConfig(BaseModel):
         le=1,
         description="Probability above which a tag counts. Not set: what the tagger's file states, else 0.35.",
     )
-    tag_heads: bool = Field(
-        True,
-        description="Tag each head by itself besides the whole figure: an expression is 3 px of a person crop of 96.",
+    figure_crop: tuple[float, float, float] = Field(
+        (1.7, 0.35, 1.25),
+        description="What of a figure is tagged, in head heights: width, room above the head, room below it. Face and "
+        "chest: an expression must not shrink to 3 px, and a neighbour's clothes must stay outside. A figure "
+        "without a head is tagged whole.",
     )
-    head_crop_scale: float = Field(1.6, gt=1, le=4, description="Head box times this is what is tagged as a head.")
+    min_tag_px: float = Field(
+        12.0, ge=0, description="Heads lower than this (pixels) are not tagged: what a network says of them is guessed."
+    )
+    max_settings: int = Field(
+        1, ge=0, description="Words for the setting at most (park, classroom), the likeliest; the light has one."
+    )
     prune: Literal["core", "traits", "none"] = Field(
         "core",
         description="What a name absorbs: core, the traits that the character nearly always has; traits, every word "

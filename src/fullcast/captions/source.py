@@ -1,0 +1,103 @@
+"""Implements ports.CaptionSource: the words of a visit, a pure function of (seed, sample, visit)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fullcast.captions.config import CaptionsConfig
+from fullcast.captions.core import own_tags
+from fullcast.captions.grammar import Draft, Figure, View, draw
+from fullcast.recognition.words import who_words
+from fullcast.records import Cast, Person, Sample
+from fullcast.store.seeding import rng
+
+CountTokens = Callable[[str], int]
+"""Tokens of a text without the start and end marks; picklable (a tokenizer's bound method or a function)."""
+
+
+class Captions:
+    """Captions of a set of samples. Picklable under spawn if `count_tokens` is."""
+
+    def __init__(
+        self,
+        samples: Iterable[Sample],
+        cast: Cast,
+        config: CaptionsConfig,
+        seed: int,
+        *,
+        stage: str = "",
+        count_tokens: CountTokens | None = None,
+        token_limit: int = 0,
+    ) -> None:
+        """`stage`: the training stage, whose shares of grammars count. `token_limit`: what the text encoder reads;
+        the settings' `token_budget` goes before it. Without `count_tokens` nothing is shortened.
+
+        Raises ValueError when a person's name or form is not in the cast.
+        """
+        self.config, self.seed, self.stage = config, seed, stage
+        self.count_tokens, self.token_limit = count_tokens, config.token_budget or token_limit
+        self.views: Mapping[str, View] = {sample.id: view_of(sample, cast, config) for sample in samples}
+
+    def caption(self, sample_id: str, visit: int) -> str:
+        """The words of one visit, no longer than the limit; the same for the same visit, in any process."""
+        return self._fit(self._draft(sample_id, visit))[0].text
+
+    def _draft(self, sample_id: str, visit: int) -> Draft:
+        return draw(self.views[sample_id], rng(self.seed, "caption", f"{sample_id}/{visit}"), self.config, self.stage)
+
+    def _fit(self, draft: Draft) -> tuple[Draft, bool]:
+        """The draft cut word by word to the limit, and whether it is short enough now."""
+        if self.count_tokens is None or not self.token_limit:
+            return draft, True
+        while self.count_tokens(draft.text) > self.token_limit:
+            shorter = draft.shorter()
+            if shorter is None:
+                return draft, False
+            draft = shorter
+        return draft, True
+
+    def survey(self, visits: int = 1) -> Survey:
+        """How long the captions of the first `visits` visits of every sample are."""
+        lengths, shortened, cut_off = [], 0, 0
+        for sample_id in self.views:
+            for visit in range(visits):
+                draft = self._draft(sample_id, visit)
+                fitted, fits = self._fit(draft)
+                shortened += fitted != draft
+                cut_off += not fits
+                lengths.append(self.count_tokens(draft.text) if self.count_tokens else 0)
+        longest, mean = (max(lengths), float(np.mean(lengths))) if lengths else (0, 0.0)
+        return Survey(len(lengths), self.token_limit, shortened, cut_off, longest, mean)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Lengths of captions in tokens, before shortening."""
+
+    captions: int
+    token_limit: int
+    shortened: int
+    """Captions that lost words about figures or scene, and fit then."""
+    cut_off: int
+    """Captions too long even so: the text encoder will not read their end."""
+    longest: int
+    mean: float
+
+
+def view_of(sample: Sample, cast: Cast, config: CaptionsConfig) -> View:
+    """What may be said of a sample; places are those inside its crop."""
+    people = sorted(sample.people, key=lambda person: person.place_xy[0])
+    return View(
+        figures=tuple(_figure(person, sample, cast, config) for person in people),
+        scene=sample.tags,
+        medium=config.medium.get(sample.source, ""),
+        cropped=sample.kind != "full",
+    )
+
+
+def _figure(person: Person, sample: Sample, cast: Cast, config: CaptionsConfig) -> Figure:
+    who = who_words(cast, person.character, person.form)
+    return Figure(who, person.cell(sample.width, sample.height), own_tags(person, cast, config))

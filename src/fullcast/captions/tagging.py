@@ -1,0 +1,138 @@
+"""The map stage: the pictures of a partition -> words with probabilities, for each figure and each whole picture."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from fullcast.captions.config import CaptionsConfig
+from fullcast.captions.vocabulary import kind_of
+from fullcast.models.base import Tagger
+from fullcast.ports import Progress, silent
+from fullcast.records import Box, Drop, Image, Person
+from fullcast.store.errors import UnreadableFile
+from fullcast.store.pictures import read_picture
+
+VERSION = 1
+"""Raised when the same pictures, people, tagger and settings would give other words."""
+
+CONFIG_FIELDS = ("tag_threshold", "figure_crop", "min_tag_px")
+"""What of CaptionsConfig a partition's key must hash; pruning and grammar read tables only."""
+
+BATCH = 8
+"""Pictures held at a time; the tagger makes its own batches of their crops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the tagger said of one figure or of one whole picture."""
+
+    item: str
+    """Id of the Person or of the Image."""
+    tags: tuple[str, ...] = ()
+    """Likeliest first."""
+    probabilities: tuple[float, ...] = ()
+    """Of the tags, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    words: tuple[Words, ...]
+    drops: tuple[Drop, ...] = ()
+
+
+def tag_partition(
+    images: Sequence[Image],
+    people: Iterable[Person],
+    root: Path,
+    tagger: Tagger,
+    config: CaptionsConfig,
+    progress: Progress = silent,
+) -> Tagged:
+    """Words of every used picture and of its figures. Pictures that cannot be read are drops; the rest is done."""
+    wanted = [image for image in images if not image.dropped]
+    of_image: dict[str, list[Person]] = defaultdict(list)
+    for person in people:
+        of_image[person.image_id].append(person)
+    words: list[Words] = []
+    drops: list[Drop] = []
+    progress.start("tags", len(wanted))
+    for start in range(0, len(wanted), BATCH):
+        items: list[str] = []
+        crops: list[np.ndarray] = []
+        for image in wanted[start : start + BATCH]:
+            try:
+                picture = read_picture(root / image.path)
+            except UnreadableFile as error:
+                drops.append(Drop(image.id, "captions", error.reason, error.detail))
+                continue
+            items.append(image.id)
+            crops.append(picture)
+            for person in of_image[image.id]:
+                crop = figure_crop(picture, person, config)
+                if crop is not None:
+                    items.append(person.id)
+                    crops.append(crop)
+        words += [_words(item, found) for item, found in zip(items, tagger.tag(crops), strict=True)]
+        progress.advance(len(wanted[start : start + BATCH]))
+    progress.done()
+    return Tagged(tuple(words), tuple(drops))
+
+
+def figure_crop(picture: np.ndarray, person: Person, config: CaptionsConfig) -> np.ndarray | None:
+    """(h, w, 3): face and chest, cut at the picture's edge; the whole box without a head; None: too small to tell."""
+    area: Box = person.xyxy
+    if person.head_xyxy is not None:
+        x0, y0, x1, y1 = person.head_xyxy
+        height, middle = y1 - y0, (x0 + x1) / 2
+        if height < config.min_tag_px:
+            return None
+        width, above, below = config.figure_crop
+        half = max(x1 - x0, height * width) / 2
+        area = (middle - half, y0 - height * above, middle + half, y1 + height * below)
+    left, top = max(0, round(area[0])), max(0, round(area[1]))
+    crop = picture[top : max(top, round(area[3])), left : max(left, round(area[2]))]
+    return crop if min(crop.shape[:2]) >= max(2, config.min_tag_px) else None
+
+
+def _words(item: str, found: Mapping[str, float]) -> Words:
+    ordered = sorted(found.items(), key=lambda pair: -pair[1])
+    return Words(item, tuple(tag for tag, _ in ordered), tuple(round(float(p), 4) for _, p in ordered))
+
+
+def tagged_people(people: Iterable[Person], words: Iterable[Words], images: Iterable[Image] = ()) -> list[Person]:
+    """The same people with their own words: traits, clothes, expression; never the scene's or the count's.
+
+    A picture with one figure lends it the words that came with its file (booru tags), before the tagger's.
+    """
+    people = list(people)
+    said = {entry.item: entry.tags for entry in words}
+    alone = {person.image_id: person.id for person in people}
+    for person in people:
+        if alone[person.image_id] != person.id:
+            alone[person.image_id] = ""
+    lent = {alone[image.id]: image.tags for image in images if alone.get(image.id)}
+    return [
+        replace(person, tags=_of_kinds((*lent.get(person.id, ()), *said.get(person.id, ())), ("trait", "own")))
+        for person in people
+    ]
+
+
+def scene_tags(images: Iterable[Image], words: Iterable[Words], config: CaptionsConfig) -> dict[str, tuple[str, ...]]:
+    """Words about each whole picture by image id: settings (at most `max_settings`), then one light."""
+    said = {entry.item: entry.tags for entry in words}
+    answer = {}
+    for image in images:
+        tags = (*image.tags, *said.get(image.id, ()))
+        settings = _of_kinds(tags, ("setting",))[: config.max_settings]
+        answer[image.id] = (*settings, *_of_kinds(tags, ("light",))[:1])
+    return answer
+
+
+def _of_kinds(tags: Sequence[str], kinds: Sequence[str]) -> tuple[str, ...]:
+    plain = (tag.replace("_", " ").strip().lower() for tag in tags)
+    return tuple(dict.fromkeys(tag for tag in plain if tag and kind_of(tag) in kinds))

@@ -1,0 +1,85 @@
+"""What kind of word a tag is: about the count, a trait, the light, the setting, or whatever a figure does and wears.
+
+By whole words: "bow" is not in "elbow gloves" nor "hair" in "chair". The lists hold what taggers of the Danbooru family
+say of most pictures of shows; a word that is in none of them is about the figure it was seen on (clothes, expression,
+pose), and on a whole picture it is not used.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Kind = Literal["count", "trait", "light", "setting", "medium", "own"]
+
+
+def _list(text: str) -> frozenset[str]:
+    """Tags separated by commas."""
+    return frozenset(" ".join(tag.split()) for tag in text.split(",") if tag.strip())
+
+
+_COUNT = re.compile(
+    r"(no|\d+\+?|multiple|many) ?(girl|boy|other|person|people|human)s?|solo|solo focus|crowd|group|male focus"
+)
+
+TRAIT_WORDS = _list("""
+    hair, bangs, ponytail, twintails, twintail, braid, braids, bun, ahoge, sidelocks, afro, mohawk, bob, dreadlocks,
+    undercut, drills, bald, eyes, eye, pupils, heterochromia, eyelashes, eyebrows, skin, freckles, mole, scar, beard,
+    mustache, stubble, goatee, sideburns, glasses, eyewear, sunglasses, eyepatch, ribbon, headband, hairband, hairclip,
+    hairpin, scrunchie, flower, earring, earrings, piercing, turban, horn, horns, tail, halo, fang, ears
+""")
+"""Any of these words makes a tag a trait: hair, eyes, skin, beard, what is worn on the head."""
+
+TRAIT_TAGS = _list("crew cut, bowl cut, hime cut, side shave")
+
+NOT_TRAITS = _list("""
+    eyes closed, closed eyes, one eye closed, half-closed eyes, wide-eyed, rolling eyes, crying with eyes open,
+    wet hair, hand in own hair, covering own eyes, adjusting hair, adjusting eyewear, hair blowing, shiny hair,
+    shiny skin, empty eyes, holding flower, hands on own ears
+""")
+"""Expressions, actions and light that name a trait's word."""
+
+LIGHTS = _list("""
+    day, daytime, dusk, night, evening, sunset, sunrise, dawn, morning, twilight, night sky, dark, sunlight, moonlight,
+    backlighting, dim lighting
+""")
+
+SETTINGS = _list("""
+    park, street, classroom, beach, bedroom, mountain, mountains, indoors, outdoors, forest, city, cityscape, school,
+    kitchen, room, bathroom, library, office, hallway, rooftop, stage, ocean, sea, river, lake, pool, snow, rain, field,
+    grass, garden, bridge, train, train interior, bus, car interior, shop, restaurant, cafe, temple, shrine, castle,
+    ruins, desert, sky, blue sky, cloudy sky, starry sky, space, house, building, stairs, road, festival, train station,
+    hospital, gym, store, convenience store, alley, playground, balcony, church, cave, island, waterfall, tent, camp,
+    living room, crosswalk, school hallway, poolside, onsen
+""")
+
+MEDIUMS = _list("""
+    monochrome, greyscale, comic, sketch, lineart, traditional media, photorealistic, realistic, screencap, chibi, 3d,
+    pixel art, aniscreen, fanart, composite, parody, anime coloring, fake screenshot, subtitled, letterboxed, watermark,
+    signature, artist name, english text, text, logo, simple background, white background, black background,
+    grey background, gradient background, blurry, blurry background, upper body, lower body, full body, cowboy shot,
+    portrait, close-up, from side, from behind, from above, from below, depth of field, border
+""")
+"""How the picture is made and framed. Said by nobody: what we know of it is said in words of our own."""
+
+
+def kind_of(tag: str) -> Kind:
+    """The kind of a tag, written with spaces."""
+    tag = tag.lower()
+    if _COUNT.fullmatch(tag):
+        return "count"
+    if tag in LIGHTS:
+        return "light"
+    if tag in SETTINGS:
+        return "setting"
+    if tag in MEDIUMS:
+        return "medium"
+    if tag in TRAIT_TAGS or (tag not in NOT_TRAITS and TRAIT_WORDS & set(tag.split())):
+        return "trait"
+    return "own"
+
+
+def without_overlaps(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Tags whose words are all in another, longer tag are dropped: "shirt" beside "white shirt". Order stays."""
+    sets = [frozenset(tag.split()) for tag in tags]
+    return tuple(tag for tag, words in zip(tags, sets, strict=True) if not any(words < other for other in sets))
