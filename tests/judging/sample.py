@@ -164,7 +164,7 @@ def sample_report(root: Path) -> ReportData:
         ),
         count_confusion=count_table(summary),
         identity_confusion=identity_table(summary),
-        judge="sample figures: nobody judged",
+        judge="Judged by nobody: sample figures.",
         failures=failure_groups(verdicts, scenes, paths),
         repairs=(Repair(Shown("1-n2-0000.png", "before"), Shown("1-n2-0001.png", "after")),),
         commands=(

@@ -195,7 +195,7 @@ class ReportData:
     identity_confusion: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Asked for -> taken for -> times."""
     judge: str = ""
-    """The networks that judged, and how they are kept apart from those that labelled."""
+    """A sentence: which networks judged, and how they are kept apart from those that labelled."""
     failures: tuple[FailureGroup, ...] = ()
     commands: tuple[Command, ...] = ()
     licence: str = ""

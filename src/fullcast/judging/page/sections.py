@@ -160,7 +160,7 @@ def success(data: ReportData) -> Html:
         tag("p", intro, class_="intro"),
         tag("div", legend, success_chart(data.success), table, class_="panel"),
         tag("div", tables, class_="columns"),
-        _small(f"Judged by {data.judge}.") if data.judge else None,
+        _small(data.judge) if data.judge else None,
     )
 
 
