@@ -74,7 +74,7 @@ def test_tall_pictures_are_cut_above_and_below() -> None:
 def test_every_sample_is_sound(seed: int) -> None:
     """Thirty random crowds: shape, borders, heads, people and enlargement of every sample that comes out."""
     picture, people = crowd(seed)
-    config = MixtureConfig()
+    config = MixtureConfig(crops=CropConfig(min_full_head_px=0))
     cut = cut_samples([picture], people, config)
     buckets, index = bucket_indices(cut.samples, config)
     assert cut.samples[0].kind == "full" and len({s.id for s in cut.samples}) == len(cut.samples)
@@ -97,13 +97,23 @@ def test_crops_make_heads_larger() -> None:
     """Two people side by side far off, heads 40 px of 720: 5 px in the full picture, 12 in the crop of both."""
     picture = image("far")
     people = [person("far", 600, 300, 40, "aoi"), person("far", 690, 310, 40, "hinata")]
-    samples = make_samples([picture], people, MixtureConfig())
+    samples = make_samples([picture], people, MixtureConfig(crops=CropConfig(min_full_head_px=0)))
     pair = [s for s in samples if s.kind == "group"]
     assert pair and [p.character for p in pair[0].people] == ["aoi", "hinata"]
     assert samples[0].head_height * 96 < 6 < 12 <= pair[0].head_height * 96
     assert not [
         s for s in make_samples([picture], people, MixtureConfig(crops=CropConfig(sources=()))) if s.kind != "full"
     ]
+
+
+def test_full_pictures_with_tiny_heads_give_way_to_their_crops() -> None:
+    """Heads of 40 px of 720 are 5 px of 96: the crops stand for the picture, and that is counted; alone it stays."""
+    picture, somebody = image("far"), person("far", 600, 300, 40)
+    cut = cut_samples([picture], [somebody], MixtureConfig())
+    assert cut.samples and "full" not in {s.kind for s in cut.samples}
+    assert [(d.item, d.reason) for d in cut.drops] == [("far_full", "heads-too-small")]
+    alone = cut_samples([picture], [somebody], MixtureConfig(crops=CropConfig(sources=())))
+    assert [s.kind for s in alone.samples] == ["full"] and not alone.drops
 
 
 def test_a_headless_neighbour_spoils_a_crop() -> None:

@@ -70,7 +70,7 @@ def _row(item: Item) -> dict[str, Any]:
         "num_people": sample.num_people,
         "image_id": sample.image_id,
         "shot_id": sample.shot_id,
-        "crop_xyxy": [round(v, 2) for v in sample.crop],
+        "crop_xyxy": [round(float(v), 2) for v in sample.crop],
         "tags": list(sample.tags),
         "objects": {
             "character": [p.character for p in people],

@@ -39,7 +39,7 @@ class Item:
         """A box of the sample in pixels of ``pixels``, to a tenth of a pixel."""
         height, width = self.pixels.shape[:2]
         x, y = width / self.sample.width, height / self.sample.height
-        return [round(box[0] * x, 1), round(box[1] * y, 1), round(box[2] * x, 1), round(box[3] * y, 1)]
+        return [round(float(v * scale), 1) for v, scale in zip(box, (x, y, x, y), strict=True)]
 
 
 @contextmanager

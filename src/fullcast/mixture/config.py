@@ -122,6 +122,12 @@ class CropConfig(BaseModel):
         ge=0.0,
         description="Smallest head height in the bucket, in pixels, for a crop to be kept: below 12 all look alike.",
     )
+    min_full_head_px: float = Field(
+        default=8.0,
+        ge=0.0,
+        description="A full picture is left out, and counted, if a head comes out smaller than this in its bucket and "
+        "there are crops of it: a name on a head of 5 px teaches nothing. 0: every full picture is kept.",
+    )
     max_headless: float = Field(
         default=0.15,
         ge=0.0,

@@ -33,6 +33,10 @@ class BranchRow:
     delivered: float
     """What the stream gives, counted."""
     visits: float
+    originals: int
+    """Different pictures of positive weight in it."""
+    samples: int
+    """Samples of positive weight in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ class PlanReport:
     values: dict[str, tuple[ValueRow, ...]]
     buckets: tuple[BucketRow, ...]
     crops: dict[str, float]
-    """Mean share of area cut off full pictures, heads cut, people lost, samples enlarged, pictures dropped."""
+    """Mean share of area cut off full pictures, heads cut, people lost, samples enlarged, pictures dropped, and
+    pictures of which only crops are seen."""
     notes: tuple[str, ...]
     estimated_s: float | None
     """Seconds of training, from the throughput that was given; None: none was."""
@@ -132,11 +137,18 @@ def _branches(planned: MixturePlan, visits: np.ndarray) -> tuple[BranchRow, ...]
     asked = planned.resolved.asked_shares()
     deliverable = planned.resolved.branch_shares(planned.stream.weights)
     delivered = planned.resolved.branch_shares(visits)
-    rows = [
-        BranchRow(path, asked[path], deliverable[path], delivered[path], delivered[path] * float(visits.sum()))
+    inside: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    for leaf in planned.resolved.leaves:
+        for depth in range(1, len(leaf.path) + 1):
+            inside[leaf.path[:depth]].update(leaf.items.tolist())
+    return tuple(
+        BranchRow(
+            *(path, asked[path], deliverable[path], delivered[path], delivered[path] * float(visits.sum())),
+            originals=len({planned.samples[i].image_id for i in inside[path]}),
+            samples=len(inside[path]),
+        )
         for path in asked
-    ]
-    return tuple(rows)
+    )
 
 
 def _values(planned: MixturePlan, by: str, visits: np.ndarray) -> tuple[ValueRow, ...]:
@@ -176,7 +188,8 @@ def _crop_losses(cut: Cut) -> dict[str, float]:
         "heads_cut": sum(fit.heads_cut for fit in full),
         "people_lost": sum(fit.people_lost for fit in full),
         "samples_enlarged": sum(fit.enlargement > 1 for fit in cut.fits),
-        "pictures_dropped": len(cut.drops),
+        "pictures_dropped": sum(drop.reason == "undersized" for drop in cut.drops),
+        "pictures_as_crops_only": sum(drop.reason == "heads-too-small" for drop in cut.drops),
     }
 
 
@@ -197,7 +210,8 @@ def as_text(report: PlanReport, max_rows: int = 60) -> str:
             f"full pictures lose {report.crops['mean_area_cut_off']:.1%} of their area to buckets; "
             f"{report.crops['heads_cut']:.0f} heads cut, {report.crops['people_lost']:.0f} people lost, "
             f"{report.crops['samples_enlarged']:.0f} samples enlarged, "
-            f"{report.crops['pictures_dropped']:.0f} pictures dropped as too small"
+            f"{report.crops['pictures_dropped']:.0f} pictures dropped as too small, "
+            f"{report.crops['pictures_as_crops_only']:.0f} seen as crops only because heads are too small"
         )
     rows = [
         (
@@ -205,6 +219,7 @@ def as_text(report: PlanReport, max_rows: int = 60) -> str:
             *(f"{v:.2%}" for v in (row.planned, row.deliverable, row.delivered)),
         )
         for row in report.branches
+        if not _repeats_parent(row, report.branches)
     ]
     lines += ["", *_table(("branch", "planned", "deliverable", "delivered"), rows[:max_rows])]
     if len(rows) > max_rows:
@@ -219,6 +234,11 @@ def as_text(report: PlanReport, max_rows: int = 60) -> str:
     lines += ["", *_table(("bucket", "samples", "batches", "bound", ""), sizes)]
     lines += ["", *report.notes] if report.notes else []
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _repeats_parent(row: BranchRow, rows: Sequence[BranchRow]) -> bool:
+    """The only branch of its parent, such as the one look of a character: a line that says nothing new."""
+    return len(row.path) > 1 and sum(other.path[:-1] == row.path[:-1] for other in rows) == 1
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

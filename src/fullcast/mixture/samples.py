@@ -9,6 +9,7 @@ and shows little of anybody else. A crop carries the id of its picture: it is no
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,14 +99,18 @@ class _Cutter:
             detail = f"{image.width}x{image.height} would be enlarged {enlargement:.2f} times to {bucket}"
             self.drops.append(Drop(image.id, STAGE, "undersized", detail))
             return
-        self._keep(image, people, full, "full", bucket)
-        crops = self.config.crops
-        if image.source in crops.sources and people:
-            scale = bucket.height / (full[3] - full[1])
-            for crop, kind, chosen in group_crops(
-                image, people, self.buckets, scale, crops, self.config.max_enlargement
-            ):
-                self._keep(image, people, crop, kind, chosen)
+        config = self.config.crops
+        crops = []
+        if image.source in config.sources and people:
+            crops = group_crops(image, people, self.buckets, enlargement, config, self.config.max_enlargement)
+        head_px = _smallest_head(people) * enlargement if people else math.inf
+        if crops and head_px < config.min_full_head_px:
+            detail = f"its smallest head is {head_px:.1f} px high in {bucket}; {len(crops)} crops stand for it"
+            self.drops.append(Drop(f"{image.id}_full", STAGE, "heads-too-small", detail))
+        else:
+            self._keep(image, people, full, "full", bucket)
+        for crop, kind, chosen in crops:
+            self._keep(image, people, crop, kind, chosen)
 
     def _keep(self, image: Image, people: Sequence[Person], crop: Box, kind: str, bucket: Bucket) -> None:
         crop = intersection(crop, (0.0, 0.0, image.width, image.height))  # rounding may reach over the edge
