@@ -82,7 +82,7 @@ def front_matter(data: ReportData) -> str:
     else:
         lines += ["license: other", f"license_name: {json.dumps(licence or 'not stated', ensure_ascii=False)}"]
     lines += ["library_name: diffusers", "pipeline_tag: text-to-image"]
-    if data.base_model:
+    if "/" in data.base_model:  # the Hub takes the name of a repository only
         lines.append(f"base_model: {json.dumps(data.base_model, ensure_ascii=False)}")
     lines += [
         "tags:",
