@@ -23,7 +23,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ReportData]:
 
 def test_card_tells_what_the_seed_s_card_told_and_shows_its_pictures(sample: tuple[Path, ReportData]):
     root, data = sample
-    path = write_card(data, root / "card", root)
+    path = write_card(data, root / "card" / "README.md", root)
     card = path.read_text()
     for title in ("Characters", "Dataset", "Training", "Results", "Scenes without inpainting", "Failures", "Licence"):
         assert f"## {title}" in card
@@ -36,7 +36,7 @@ def test_card_tells_what_the_seed_s_card_told_and_shows_its_pictures(sample: tup
 
 def test_results_have_their_intervals(sample: tuple[Path, ReportData]):
     root, data = sample
-    card = write_card(data, root / "card", root).read_text()
+    card = write_card(data, root / "card" / "README.md", root).read_text()
     for series in data.success:
         for point in series.points:
             assert f"**{point.value:.0%}** ({point.low:.0%} – {point.high:.0%})" in card
@@ -45,7 +45,9 @@ def test_results_have_their_intervals(sample: tuple[Path, ReportData]):
 
 
 def test_empty_card_says_what_is_missing(tmp_path: Path):
-    path = write_card(ReportData(show="x", absent={"success": "Nothing is judged yet."}), tmp_path / "card", tmp_path)
+    path = write_card(
+        ReportData(show="x", absent={"success": "Nothing is judged yet."}), tmp_path / "card" / "README.md", tmp_path
+    )
     card = path.read_text()
     assert "Nothing is judged yet." in card and "Nothing was trained." in card and "Not stated" in card
     assert not (tmp_path / "card" / "images").exists()
@@ -53,7 +55,7 @@ def test_empty_card_says_what_is_missing(tmp_path: Path):
 
 def test_names_cannot_break_tables_or_front_matter(tmp_path: Path):
     odd = ReportData(show="x", licence='a "b": c', cast=(CastMember("a|b", "ab", (CastForm("", "", ()),)),))
-    card = write_card(odd, tmp_path / "card", tmp_path).read_text()
+    card = write_card(odd, tmp_path / "card" / "README.md", tmp_path).read_text()
     assert "| a\\|b | plain | `ab` |" in card
     assert 'license: other\nlicense_name: "a \\"b\\": c"' in front_matter(odd)
     assert "license: apache-2.0" in front_matter(replace(odd, licence="Apache-2.0"))

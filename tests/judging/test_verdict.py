@@ -108,6 +108,7 @@ def test_swapped_places():
     verdict = judge([figure("hinata", 1), figure("aoi", 3)], scene)
     assert verdict.success and not verdict.success_placed
     assert failures(verdict, scene) == ["place"]
+    assert failures(verdict, scene.without_places()) == []
     assert judge([figure("hinata", 1), figure("aoi", 3)], scene.without_places()).success_placed
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from fullcast.judging.sheets import contact_sheet
 from fullcast.store.atomic import replacing_dir, write_text
 from fullcast.store.pictures import write_png
 
-CARD, IMAGES = "README.md", "images"
+IMAGES = "images"
 
 KNOWN_LICENCES = frozenset(
     [
@@ -31,13 +30,13 @@ KNOWN_LICENCES = frozenset(
 """What the Hub takes in `license:`; any other is `other` with a name."""
 
 
-def write_card(data: ReportData, card_dir: Path, root: Path) -> Path:
-    """Write ``card_dir/README.md`` and its pictures (contact sheets) in ``card_dir/images``; returns the card's path.
+def write_card(data: ReportData, path: Path, root: Path) -> Path:
+    """Write the card to ``path`` and its pictures (contact sheets) to ``images`` beside it; returns ``path``.
 
-    ``root``: the folder that the pictures' paths in ``data`` are relative to. A folder can be uploaded as it is.
+    ``root``: the folder that the pictures' paths in ``data`` are relative to. The card's folder can be uploaded.
     """
-    card_dir.mkdir(parents=True, exist_ok=True)
-    with replacing_dir(card_dir / IMAGES) as folder:
+    images = path.parent / IMAGES
+    with replacing_dir(images) as folder:
         sheets = Sheets(folder, root)
         parts = [
             front_matter(data),
@@ -51,9 +50,8 @@ def write_card(data: ReportData, card_dir: Path, root: Path) -> Path:
             _use(data),
             _licence(data),
         ]
-    if not any((card_dir / IMAGES).iterdir()):
-        shutil.rmtree(card_dir / IMAGES)
-    path = card_dir / CARD
+    if not any(images.iterdir()):
+        images.rmdir()
     write_text(path, "\n\n".join(part for part in parts if part) + "\n")
     return path
 

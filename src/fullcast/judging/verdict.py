@@ -166,10 +166,12 @@ def column(placement: Placement) -> int | None:
 
 
 def failures(verdict: Verdict, scene: Scene) -> list[Failure]:
-    """What went wrong, worst first; empty: nothing did. ``place`` only where all else is right."""
+    """What went wrong, worst first; empty: nothing did. ``place`` only where all else is right and
+    the scene asks for places (a verdict may have been given on the same scene with them)."""
     forms = {(p.character, p.form) for p in scene.people if p.form}
     strays = [f for f in verdict.found if f.asked < 0 and f.character not in verdict.duplicates]
     right_but_form = any(f.character == name and f.form != form for f in strays for name, form in forms)
+    placed = any(column(p) is not None for p in scene.people)
     kinds: dict[Failure, bool] = {
         "too few": verdict.num_found < verdict.num_asked,
         "too many": verdict.num_found > verdict.num_asked,
@@ -178,7 +180,7 @@ def failures(verdict: Verdict, scene: Scene) -> list[Failure]:
         "stranger": verdict.unknown > 0,
         "wrong form": right_but_form,
         "mixed up": verdict.hybrids > 0 and not verdict.success,
-        "place": verdict.success and not verdict.success_placed,
+        "place": placed and verdict.success and not verdict.success_placed,
     }
     return [kind for kind, holds in kinds.items() if holds]
 
