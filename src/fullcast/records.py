@@ -86,6 +86,8 @@ class Image:
     licence: str = ""
     dropped: str = ""
     """Why the picture is not used; empty: it is. A dropped picture stays in its table."""
+    frame_xyxy: Box | None = None
+    """Which part of the video's frame the picture shows when black bars were cut off; None: all of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,84 @@
+"""What the user may choose about room 1. Imports neither av nor torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class IngestConfig(BaseModel):
+    """Videos and pictures to images: decoding, sampling, near-duplicates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    analysis_height: int = Field(
+        360,
+        ge=90,
+        le=1080,
+        description="Height in pixels at which frames are compared. 360: a mouth of a 24 px head in 720p is still "
+        "3x1.5 px; at 180 it is lost, at 720 comparing costs four times as much and finds nothing more.",
+    )
+    camera_iou: float = Field(
+        0.9,
+        gt=0.5,
+        lt=1,
+        description="While the camera pans or zooms, a frame is kept when its view overlaps every kept view of the "
+        "same drawing by less than this (intersection over union). 0.9 is also what the show's truth calls new.",
+    )
+    drawing_threshold: float = Field(
+        50.0,
+        gt=0,
+        description="Luma change beyond noise, summed over 8x8 pixels at analysis height, above which two frames are "
+        "different drawings. Holds for videos of at least twice the analysis height, where the noise of one drawing "
+        "at crf 28 stays under 22; grows below, to 2.8 times at the analysis height itself (docs/ingest.md).",
+    )
+    noise_floor: float = Field(
+        6.0,
+        ge=0,
+        description="Luma levels (0 to 255) of change that are always taken for compression noise; raised by itself "
+        "where the whole picture is noisier.",
+    )
+    edge_tolerance: float = Field(
+        0.35,
+        ge=0,
+        le=1,
+        description="Share of the local contrast (3x3 range) that may change beside an edge: codecs ring there.",
+    )
+    subtitle_band: float = Field(
+        0.28,
+        ge=0,
+        le=0.5,
+        description="Lower share of the picture in which burned-in subtitles are looked for; changes inside their "
+        "lines are not changes of the drawing. 0 switches this off.",
+    )
+    black_level: float = Field(
+        24.0, ge=0, le=128, description="A frame whose 99th percentile of luma (0 to 255) is below this is black."
+    )
+    drop_text_cards: bool = Field(
+        True, description="Drop title cards and credits: pictures whose edges are lines of text on a plain ground."
+    )
+    crop_letterbox: bool = Field(True, description="Find black bars shot by shot and cut them off.")
+    deinterlace: Literal["auto", "never", "always"] = Field(
+        "auto", description="auto: when most of the first frames are flagged as interlaced (bwdif, one frame each)."
+    )
+    untagged_matrix: Literal["auto", "bt601", "bt709"] = Field(
+        "auto",
+        description="Colour matrix of files that do not say theirs. auto: bt709 from 720 lines up, as players do.",
+    )
+    buffer_mb: int = Field(
+        512,
+        ge=16,
+        description="Memory in MB for full-size frames that wait for their shot to end; above it the shot is decided "
+        "in parts. 512 holds 370 frames of 720p: fifteen seconds in which every frame is another drawing.",
+    )
+    duplicate_threshold: float = Field(
+        70.0,
+        gt=0,
+        description="As drawing_threshold, between pictures of different shots at 180 lines: there the noise of two "
+        "encodings differs, and a change covers a quarter of the pixels.",
+    )
+    min_side: int = Field(
+        64, ge=1, description="Pictures whose shorter side is below this many pixels are dropped as too-small."
+    )
+    licence: str = Field("", description="Licence written on every picture that does not bring its own.")

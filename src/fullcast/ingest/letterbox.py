@@ -1,0 +1,58 @@
+"""Black bars: found over all pictures of a shot, so that a night scene's dark sky is not taken for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Bars = tuple[int, int, int, int]
+"""Pixels of black at (left, top, right, bottom)."""
+NO_BARS: Bars = (0, 0, 0, 0)
+
+_BLACK = 26
+"""Video-range luma: 16 is black; compression and a picture's bleeding edge add up to 10."""
+_LEAST = 0.02
+"""Share of the side: thinner bars are left, they are rather an edge of the drawing."""
+_UNEQUAL = 0.015
+_DARK_SHARE = 0.7
+"""Share of a row that must be black: subtitles are often set into the lower bar."""
+
+
+def find_bars(lumas: Sequence[np.ndarray]) -> Bars:
+    """Bars common to pictures of one shot, each (h, w) uint8 luma in video range; both of a pair or neither.
+
+    Bars are as black as can be, equal on both sides, and the picture beside them is not black in at least one frame.
+    """
+    if not lumas:
+        return NO_BARS
+    rows = np.max([_level(x, axis=1) for x in lumas], axis=0)
+    columns = np.max([_level(x, axis=0) for x in lumas], axis=0)
+    top, bottom = _pair(rows)
+    left, right = _pair(columns)
+    return left, top, right, bottom
+
+
+def scale_bars(bars: Bars, small: tuple[int, int], full: tuple[int, int]) -> Bars:
+    """Bars found at `small` = (width, height) in pixels of `full`, grown past the soft edge of scaling."""
+    fx, fy = full[0] / small[0], full[1] / small[1]
+    return tuple(  # type: ignore[return-value]
+        int(np.ceil((b + 0.5) * f)) + 1 if b else 0 for b, f in zip(bars, (fx, fy, fx, fy), strict=True)
+    )
+
+
+def _level(luma: np.ndarray, axis: int) -> np.ndarray:
+    """The level under which `_DARK_SHARE` of each row (axis 1) or column (axis 0) stays."""
+    kth = int(luma.shape[axis] * _DARK_SHARE)
+    return np.take(np.partition(luma, kth, axis=axis), kth, axis=axis)
+
+
+def _pair(levels: np.ndarray) -> tuple[int, int]:
+    bright = np.flatnonzero(levels > _BLACK)
+    n = len(levels)
+    if not len(bright):
+        return 0, 0
+    first, last = int(bright[0]), n - 1 - int(bright[-1])
+    if min(first, last) < _LEAST * n or abs(first - last) > max(2, _UNEQUAL * n) or first + last > 0.6 * n:
+        return 0, 0
+    return first, last
