@@ -26,8 +26,16 @@ class Answer:
 
 def counted(drops: Sequence[Drop]) -> list[tuple[str, str, int]]:
     """(stage, reason, how many), the most frequent first."""
-    counts = Counter((drop.stage, drop.reason) for drop in drops)
+    counts: Counter[tuple[str, str]] = Counter()
+    for drop in drops:
+        counts[drop.stage, drop.reason] += _frames(drop)
     return [(stage, reason, count) for (stage, reason), count in sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))]
+
+
+def _frames(drop: Drop) -> int:
+    """A shot's frames are dropped together and stand in one record: "22 frames"."""
+    number, _, word = drop.detail.partition(" ")
+    return int(number) if word == "frames" and number.isdigit() else 1
 
 
 def drop_lines(drops: Sequence[Drop]) -> list[str]:

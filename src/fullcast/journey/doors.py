@@ -65,6 +65,23 @@ class Doors:
     def threads(self) -> int:
         return self.recipe.threads or max(1, min(MAX_THREADS, (os.cpu_count() or 2) - 1))
 
+    def use_threads(self) -> None:
+        """Tells torch how many threads it may use on a CPU; for the whole process, so only verbs call it."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+
+    @property
+    def torch_device(self) -> str:
+        """cpu, cuda or mps."""
+        import torch
+
+        if self.recipe.device != "auto":
+            return self.recipe.device
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+
     @cached_property
     def detector(self) -> PersonDetector:
         return self._detector("detector")
@@ -112,7 +129,10 @@ class Doors:
     def _detector(self, role: str) -> PersonDetector:
         from fullcast.models.yolo import YoloDetector
 
-        return YoloDetector(_graph(self.path(role), "model.onnx"), threads=self.threads, device=self._device)
+        path, people = _graph(self.path(role), "model.onnx"), self.recipe.people
+        # what a person sets for labelling must not move the judge
+        confidence, iou = (people.confidence, people.iou) if role == "detector" else (None, 0.5)
+        return YoloDetector(path, confidence, iou, threads=self.threads, device=self._device)
 
     def _embedder(self, role: str) -> Embedder:
         from fullcast.models.ccip import CcipEmbedder

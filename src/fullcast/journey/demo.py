@@ -1,0 +1,127 @@
+"""The demo: a pocket show drawn on this machine, and the whole journey over it. Run again, it goes on or is done."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fullcast.journey import Journey, new_workspace
+from fullcast.journey.answers import Answer, timed
+from fullcast.ports import Progress, Say, silent
+from fullcast.recipe import find_preset, read_recipe
+from fullcast.store.atomic import write_json
+from fullcast.store.errors import FullcastError
+from fullcast.store.partitions import partition_key
+from fullcast.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fullcast.pocket.show import ShowSettings
+
+SHOW_VERSION = 1
+"""Raised when the same seed draws another show."""
+
+_DRAWN = "pocket-show.json"
+
+
+def demo(
+    folder: Path,
+    seed: int = 1,
+    preset: str = "demo",
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
+    say: Say = lambda line: None,
+) -> Answer:
+    """Every verb of the journey in turn; `preset`: the recipe, "demo" or "smallest" (which draws a smaller show)."""
+    began = time.monotonic()
+    new_workspace(folder, f"Pocket show {seed}")
+    workspace = Workspace.open(folder)
+    with timed(workspace, "pocket show"):
+        _draw_show(workspace, seed, _settings(preset), progress, say)
+    recipe = read_recipe(find_preset(preset), overrides).model_copy(update={"show": workspace.show})
+    journey = Journey(workspace, recipe, progress, say)
+    stages: tuple[tuple[str, Callable[[], Answer]], ...] = (
+        ("prepare", journey.prepare),
+        ("plan", journey.plan),
+        ("train", journey.train),
+        ("generate", lambda: _pictures(journey)),
+        ("judge", journey.judge),
+        ("card", journey.card),
+    )
+    answers = {}
+    for number, (name, run) in enumerate(stages, 1):
+        since = time.monotonic()
+        say(f"[{number}/{len(stages)}] {name}")
+        answers[name] = run()
+        if name != "card":
+            say(_short(answers[name].text))
+        say(f"      {time.monotonic() - since:.0f} s")
+    say(f"{time.monotonic() - began:.0f} s in all")
+    data = {name: answer.data for name, answer in answers.items()}
+    return Answer(str(workspace.report_path), {"report": str(workspace.report_path), "stages": data})
+
+
+def make_pocket_show(out: Path, seed: int, *, smallest: bool = False, progress: Progress = silent) -> Answer:
+    """Draws a show into a folder; what belongs to another show there is refused."""
+    from fullcast.pocket.show import make_show
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FullcastError(f"{out} is not empty; give a new folder for the show")
+    show = make_show(out, seed, _settings("smallest" if smallest else "demo"), progress)
+    data = {"root": str(out), "episodes": [str(path) for path in show.episodes], "truth": str(show.truth)}
+    return Answer(f"{len(show.episodes)} episodes, fan art, references and the truth: {out}", data)
+
+
+def _settings(preset: str) -> ShowSettings:
+    from fullcast.pocket.show import ShowSettings
+
+    if preset == "smallest":
+        return ShowSettings(num_episodes=1, seconds=12.0, num_fanart=6, num_regularization=8, num_workers=1)
+    return ShowSettings()
+
+
+def _draw_show(workspace: Workspace, seed: int, settings: ShowSettings, progress: Progress, say: Say) -> None:
+    """Once per seed and size. A folder that was drawn with another seed is not drawn over."""
+    from fullcast.pocket.show import make_show
+
+    mark = workspace.data_dir / _DRAWN
+    wanted = {"seed": seed, "key": partition_key([str(seed)], asdict(settings) | {"num_workers": 0}, (), SHOW_VERSION)}
+    drawn = _read(mark)
+    if drawn == wanted:
+        return
+    if drawn is not None:
+        raise FullcastError(
+            f"{workspace.root} holds the show of seed {drawn['seed']}, or another size of it; give another folder"
+        )
+    say("[0/6] drawing the pocket show")
+    make_show(workspace.root, seed, settings, progress)
+    write_json(mark, wanted)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def _pictures(journey: Journey) -> Answer:
+    """What a person would try first: two characters by name, then everybody as a grid."""
+    from fullcast.journey.making import find_checkpoint
+
+    names = find_checkpoint(journey, "").cast.names
+    place = "park"
+    first = journey.generate(place, cast=",".join(names[:2]), count=2)
+    grid = journey.grid("character=all", "seed=1,2", prompt=place)
+    return Answer(f"{first.text}\n{grid.text}", {"generate": first.data, "grid": grid.data})
+
+
+def _short(text: str, most: int = 14) -> str:
+    """The first lines of a verb's answer, indented."""
+    lines = text.splitlines()
+    more = [f"... {len(lines) - most} more lines"] if len(lines) > most else []
+    return "\n".join("      " + line for line in [*lines[:most], *more])

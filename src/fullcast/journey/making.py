@@ -1,0 +1,220 @@
+"""Generate, inpaint, grid: what a person asks for, in the words of the command line, to pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fullcast.journey.answers import Answer
+from fullcast.journey.doors import Doors
+from fullcast.journey.planning import latest_checkpoint
+from fullcast.records import Box, Cast, Picture, Scene
+from fullcast.store.errors import FullcastError
+from fullcast.store.tables import to_plain
+from fullcast.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fullcast.generation.config import GenerationConfig
+    from fullcast.journey import Journey
+    from fullcast.models.stable_diffusion.family import StableDiffusion
+
+BASE = "base"
+"""What `--checkpoint` calls the model before training."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model folder, the cast that it knows, and its name in records: a path in the workspace where it lies in it."""
+
+    folder: Path
+    cast: Cast
+    name: str
+
+
+def find_checkpoint(journey: Journey, given: str) -> Checkpoint:
+    """'' is the newest of the workspace, ``base`` the model before training, else a folder in it or as given."""
+    from fullcast.recognition.castfile import read_cast
+
+    workspace = journey.workspace
+    if given == BASE:
+        folder = Doors(workspace, journey.recipe).path("base")
+    elif given:
+        inside = workspace.root / given
+        folder = inside if inside.is_dir() else Path(given).expanduser()
+    else:
+        folder = latest_checkpoint(workspace)
+    if not (folder / "model_index.json").is_file():
+        raise FullcastError(f"--checkpoint {given}: {folder} is no model folder; give a checkpoint's folder or base")
+    own = folder / "cast.json"
+    cast = read_cast(own if own.is_file() else workspace.show_dir / "cast.json")
+    return Checkpoint(folder, cast, BASE if given == BASE else _name(workspace, folder))
+
+
+def open_model(journey: Journey, folder: Path) -> StableDiffusion:
+    """The model of a folder, on the recipe's device."""
+    from fullcast.models.stable_diffusion.family import StableDiffusion
+
+    doors = Doors(journey.workspace, journey.recipe)
+    doors.use_threads()
+    model = StableDiffusion.load(folder)
+    model.pipeline.to(doors.torch_device)
+    return model
+
+
+def generation_config(journey: Journey, **given: Any) -> GenerationConfig:
+    """The room's settings with what a verb was given on top."""
+    return journey.recipe.generation.model_copy(update=given)
+
+
+def generate(
+    journey: Journey,
+    prompt: str,
+    cast: str,
+    scenes: Path | None,
+    count: int,
+    seed: int,
+    checkpoint: str,
+    out: Path | None,
+) -> Answer:
+    """Pictures of a prompt or of a scene file; what is there already is not drawn again."""
+    from fullcast.generation.generate import generate as draw
+    from fullcast.judging.benchmark import bind_scenes
+    from fullcast.judging.benchmark import read_scenes as read_benchmark
+
+    chosen = find_checkpoint(journey, checkpoint)
+    if scenes is None:
+        asked = [scene_of(prompt, cast, chosen.cast)]
+    elif scenes.suffix == ".toml":
+        from fullcast.generation.prompt import read_scenes
+
+        asked = read_scenes(scenes, chosen.cast)
+    else:
+        asked = bind_scenes(read_benchmark(scenes), chosen.cast)
+    if count < 1:
+        raise FullcastError(f"--count {count}: ask for at least one picture")
+    folder = out or journey.workspace.pictures_dir / "generated"
+    pictures = draw(
+        open_model(journey, chosen.folder),
+        asked,
+        chosen.cast,
+        generation_config(journey, seed=seed),
+        folder,
+        num_pictures=count,
+        checkpoint=chosen.name,
+        progress=journey.progress,
+    )
+    return _drawn(pictures, folder)
+
+
+def scene_of(prompt: str, cast: str, known: Cast) -> Scene:
+    """A prompt and names as the command line has them; the scene's id comes from its words, so no two fall together."""
+    from fullcast.generation.prompt import scene_from_prompt
+
+    if not prompt and not cast:
+        raise FullcastError('nothing was asked for; give a prompt, as in: generate "2 people, park" --cast aoi,mio')
+    digest = hashlib.sha256(f"{prompt}\x1f{cast}".encode()).hexdigest()[:6]
+    words = re.sub(r"[^a-z0-9]+", "-", f"{cast} {prompt}".lower()).strip("-")[:40].strip("-")
+    return scene_from_prompt(prompt, split_names(cast), known, scene_id=f"{words or 'scene'}-{digest}")
+
+
+def split_names(cast: str) -> list[str]:
+    return [name.strip() for name in cast.split(",") if name.strip()]
+
+
+def inpaint(
+    journey: Journey,
+    picture: Path,
+    box: str,
+    mask: Path | None,
+    prompt: str,
+    cast: str,
+    strength: float,
+    seed: int,
+    checkpoint: str,
+    out: Path | None,
+) -> Answer:
+    """A part of a picture drawn anew; beside the picture as ``NAME-inpainted.png`` unless `out` says where."""
+    from fullcast.generation.inpaint import box_mask, mask_from_picture
+    from fullcast.generation.inpaint import inpaint as draw
+    from fullcast.store.pictures import read_picture
+
+    if (mask is None) == (not box):
+        raise FullcastError("say what to draw anew: --box x0,y0,x1,y1 in pixels, or --mask PICTURE, white there")
+    height, width = read_picture(picture).shape[:2]
+    where = mask_from_picture(mask) if mask else box_mask(parse_box(box), width, height)
+    chosen = find_checkpoint(journey, checkpoint)
+    target = out or picture.with_name(f"{picture.stem}-inpainted.png")
+    drawn = draw(
+        open_model(journey, chosen.folder),
+        picture,
+        where,
+        scene_of(prompt, cast, chosen.cast),
+        chosen.cast,
+        generation_config(journey),
+        target,
+        seed=seed,
+        strength=strength,
+        checkpoint=chosen.name,
+    )
+    return Answer(f"{target}", {"path": str(target), "picture": to_plain(drawn)})
+
+
+def parse_box(text: str) -> Box:
+    """ "10,20,60,90" as xyxy in pixels."""
+    try:
+        x0, y0, x1, y1 = (float(part) for part in text.split(","))
+    except ValueError:
+        raise FullcastError(f"--box {text}: give x0,y0,x1,y1 in pixels, as in 10,20,60,90") from None
+    return x0, y0, x1, y1
+
+
+def grid(
+    journey: Journey, x: str, y: str, prompt: str, cast: str, seed: int, checkpoint: str, out: Path | None
+) -> Answer:
+    """A labelled grid as one PNG, its pictures in the folder beside it."""
+    from fullcast.generation.grid import Axis
+    from fullcast.generation.grid import grid as draw
+
+    chosen = find_checkpoint(journey, checkpoint)
+    axes = [Axis.parse(_whole_cast(axis, chosen.cast)) for axis in (x, y)]
+    scene = replace(scene_of(prompt, cast, chosen.cast), id="grid")
+    digest = hashlib.sha256("\x1f".join((x, y, prompt, cast, str(seed), chosen.name)).encode()).hexdigest()[:8]
+    target = out or journey.workspace.pictures_dir / "grids" / f"{axes[0].kind}-{axes[1].kind}-{digest}.png"
+    pictures = draw(
+        lambda name: open_model(
+            journey, chosen.folder if name == chosen.name else find_checkpoint(journey, name).folder
+        ),
+        scene,
+        chosen.cast,
+        generation_config(journey, seed=seed),
+        *axes,
+        target,
+        checkpoint=chosen.name,
+        progress=journey.progress,
+    )
+    return Answer(str(target), {"path": str(target), "pictures": [to_plain(picture) for picture in pictures]})
+
+
+def _whole_cast(axis: str, cast: Cast) -> str:
+    """``character=all`` spelt out, forms included."""
+    kind, _, value = axis.partition("=")
+    if value.strip() != "all" or kind.strip() != "character":
+        return axis
+    everybody = [f"{c.name}/{form.name}" if form.name else c.name for c in cast.characters for form in c.forms]
+    return f"character={','.join(everybody)}"
+
+
+def _name(workspace: Workspace, folder: Path) -> str:
+    try:
+        return workspace.relative(folder)
+    except FullcastError:
+        return folder.name  # no absolute path is stored
+
+
+def _drawn(pictures: list[Picture], folder: Path) -> Answer:
+    paths = [str(folder / picture.path) for picture in pictures]
+    rows = [to_plain(picture) | {"path": path} for picture, path in zip(pictures, paths, strict=True)]
+    return Answer("\n".join(paths), {"pictures": rows})

@@ -1,0 +1,106 @@
+"""Stage 2 of prepare: references to the cast, images to people, people to names.
+
+People are found partition by partition (a network looks at pixels); names are given over the whole show (no pixels).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fullcast.journey.taking_in import Partition, TakenIn
+from fullcast.models.base import Embedder, PersonDetector
+from fullcast.records import Cast, Drop, Person
+from fullcast.store.atomic import write_json
+from fullcast.store.partitions import cached_dir, partition_key
+from fullcast.store.pictures import file_id
+from fullcast.store.tables import read_records, write_records
+from fullcast.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fullcast.journey import Journey
+    from fullcast.journey.doors import Doors
+
+CAST_VERSION = 1
+"""Raised when the same references would give another cast."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """Everybody in all partitions, with names."""
+
+    cast: Cast
+    people: tuple[Person, ...]
+    """Also those in near-duplicates: who is used says the image."""
+    keys: dict[str, str]
+    """Key of the people of each partition, by its name: what later map stages depend on."""
+    drops: tuple[Drop, ...]
+
+
+def name_all(journey: Journey, doors: Doors, taken: TakenIn) -> Named:
+    """The cast, then people, then names with tracks and the show's layout statistics."""
+    from fullcast.people.layout import with_layout
+    from fullcast.people.naming import name_people
+
+    cast, drops = read_references(journey, "label", doors.detector, doors.embedder)
+    keys: dict[str, str] = {}
+    found: list[Person] = []
+    for partition in taken.partitions:
+        if partition.images:
+            keys[partition.name], people, lost = _find(journey, doors, partition)
+            found += people
+            drops += lost
+    images = {image.id: image for image in taken.images}
+    unique = {person.id: person for person in found if person.image_id in images}
+    people = name_people(unique.values(), taken.images, cast, journey.recipe.people)
+    used = [person for person in people if not images[person.image_id].dropped]
+    return Named(with_layout(cast, used, taken.images), tuple(people), keys, tuple(drops))
+
+
+def read_references(
+    journey: Journey, role: str, detector: PersonDetector, embedder: Embedder
+) -> tuple[Cast, list[Drop]]:
+    """The cast as one embedder sees it, "label" or "judge"; made anew only when references or networks change."""
+    from fullcast.recognition.castfile import read_cast, write_cast
+    from fullcast.recognition.references import build_cast
+
+    workspace = journey.workspace
+    folder = workspace.data_dir / "references" / role
+    given = workspace.references_dir
+    inputs = {workspace.relative(path): file_id(path) for path in sorted(given.rglob("*")) if path.is_file()}
+    key = partition_key(inputs, journey.recipe.show, [detector.name, embedder.name], CAST_VERSION)
+
+    def make(out: Path) -> None:
+        built = build_cast(given, embedder, detector, journey.recipe.show, strict=False, progress=journey.progress)
+        write_cast(out / "cast.json", built.cast)
+        write_records(out / "drops.parquet", built.drops, Drop)
+        calibration = {"threshold": built.cast.threshold, "accuracy": built.calibration.accuracy}
+        write_json(out / "calibration.json", calibration | {"headless": list(built.headless)})
+
+    cached_dir(folder, key, make)
+    return read_cast(folder / "cast.json"), read_records(folder / "drops.parquet", Drop)
+
+
+def judge_cast_path(workspace: Workspace) -> Path:
+    """The cast as the judge's embedder sees it; lies beside cast.json, and beside every checkpoint."""
+    return workspace.show_dir / "cast-judge.json"
+
+
+def _find(journey: Journey, doors: Doors, partition: Partition) -> tuple[str, list[Person], list[Drop]]:
+    from fullcast.people.detect import CONFIG_FIELDS, VERSION, detect_partition
+
+    config = journey.recipe.people
+    read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
+    key = partition_key([partition.key], read, [doors.detector.name, doors.embedder.name], VERSION)
+    folder = journey.workspace.people_dir / partition.name
+
+    def make(out: Path) -> None:
+        found = detect_partition(
+            partition.images, journey.workspace.root, doors.detector, doors.embedder, config, journey.progress
+        )
+        write_records(out / "people.parquet", found.people, Person, {"embedder": doors.embedder.name})
+        write_records(out / "drops.parquet", found.drops, Drop)
+
+    cached_dir(folder, key, make)
+    return key, read_records(folder / "people.parquet", Person), read_records(folder / "drops.parquet", Drop)

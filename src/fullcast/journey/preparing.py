@@ -1,0 +1,135 @@
+"""Prepare: episodes, fan art and references to a show that is ready to be planned; and that show read again.
+
+Map stages work on partitions and keep them; whole-show stages are computed anew and write ``data/show``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fullcast.journey.answers import Answer, drop_lines, timed
+from fullcast.journey.doors import Doors
+from fullcast.journey.naming import judge_cast_path, name_all, read_references
+from fullcast.journey.taking_in import TakenIn, take_in
+from fullcast.journey.wording import Worded, common_settings, word_all
+from fullcast.records import UNKNOWN, Cast, Drop, Image, Person, Shot, Video
+from fullcast.store.atomic import write_json
+from fullcast.store.errors import FullcastError
+from fullcast.store.tables import read_records, write_records
+from fullcast.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fullcast.journey import Journey
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` wrote to data/show."""
+
+    images: tuple[Image, ...]
+    people: tuple[Person, ...]
+    cast: Cast
+    scene_tags: Mapping[str, tuple[str, ...]]
+    settings: tuple[str, ...]
+    """The show's places in words, commonest first."""
+    drops: tuple[Drop, ...]
+
+
+def prepare(journey: Journey) -> Answer:
+    """All stages; each takes what is ready as it is."""
+    workspace, doors = journey.workspace, Doors(journey.workspace, journey.recipe)
+    with timed(workspace, "prepare"):
+        with _stage(journey, "frames"):
+            taken = take_in(journey)
+        if not taken.images:
+            raise FullcastError(
+                f"{workspace.root} has no picture that can be used; put videos into episodes/ or pictures into fanart/"
+                + (": " + "; ".join(line.strip() for line in drop_lines(taken.drops)) if taken.drops else "")
+            )
+        with _stage(journey, "people"):
+            named = name_all(journey, doors, taken)
+        with _stage(journey, "words"):
+            worded = word_all(journey, doors, taken, named)
+        with _stage(journey, "judge's cast"):
+            judge_cast, _ = read_references(journey, "judge", doors.judge_detector, doors.judge_embedder)
+        drops = _all_drops(taken, (*named.drops, *worded.drops))
+        _write(workspace, taken, worded, judge_cast, drops, doors)
+    return _answer(taken, worded, drops)
+
+
+@contextmanager
+def _stage(journey: Journey, name: str) -> Iterator[None]:
+    with timed(journey.workspace, f"prepare: {name}"):
+        yield
+
+
+def _all_drops(taken: TakenIn, others: tuple[Drop, ...]) -> list[Drop]:
+    """Every reason, near-duplicates included."""
+    repeated = [Drop(image.id, "duplicates", image.dropped) for image in taken.images if image.dropped]
+    return [*taken.drops, *repeated, *others]
+
+
+def _write(
+    workspace: Workspace, taken: TakenIn, worded: Worded, judge_cast: Cast, drops: list[Drop], doors: Doors
+) -> None:
+    from fullcast.recognition.castfile import write_cast
+
+    show = workspace.show_dir
+    write_records(show / "images.parquet", taken.images, Image)
+    write_records(show / "shots.parquet", taken.shots, Shot)
+    write_records(show / "videos.parquet", taken.videos, Video)
+    write_records(show / "people.parquet", worded.people, Person, {"embedder": doors.embedder.name})
+    write_records(show / "drops.parquet", drops, Drop)
+    write_cast(show / "cast.json", worded.cast)
+    write_cast(judge_cast_path(workspace), judge_cast)
+    settings = common_settings(worded.scene_tags, taken.images)
+    write_json(show / "scenes.json", {"tags": worded.scene_tags, "settings": settings})
+
+
+def read_prepared(journey: Journey) -> Prepared:
+    """What the last `prepare` wrote. Raises FullcastError when there was none."""
+    from fullcast.recognition.castfile import read_cast
+
+    workspace = journey.workspace
+    show = workspace.show_dir
+    if not (show / "scenes.json").exists():
+        raise FullcastError(f"{workspace.root} is not prepared yet; run: fullcast prepare -w {workspace.root}")
+    scenes: dict[str, Any] = json.loads((show / "scenes.json").read_text(encoding="utf-8"))
+    return Prepared(
+        tuple(read_records(show / "images.parquet", Image)),
+        tuple(read_records(show / "people.parquet", Person)),
+        read_cast(show / "cast.json"),
+        {image_id: tuple(tags) for image_id, tags in scenes["tags"].items()},
+        tuple(scenes["settings"]),
+        tuple(read_records(show / "drops.parquet", Drop)),
+    )
+
+
+def _answer(taken: TakenIn, worded: Worded, drops: list[Drop]) -> Answer:
+    kept = {image.id for image in taken.images if not image.dropped}
+    people = [person for person in worded.people if person.image_id in kept]
+    names = Counter(person.name for person in people if person.character != UNKNOWN)
+    unknown = sum(person.character == UNKNOWN for person in people)
+    sources = Counter(image.source for image in taken.images if not image.dropped)
+    fresh = sum(partition.fresh for partition in taken.partitions)
+    lines = [
+        f"{len(taken.videos)} videos, {len(taken.shots)} shots; "
+        f"pictures: {', '.join(f'{count} {source}' for source, count in sources.items())}"
+        f" ({fresh} of {len(taken.partitions)} parts were new)",
+        f"{len(people)} people, {unknown} of them unknown",
+        *(f"  {name}: {count}" for name, count in names.most_common()),
+        *drop_lines(drops),
+    ]
+    data = {
+        "videos": len(taken.videos),
+        "shots": len(taken.shots),
+        "pictures": dict(sources),
+        "people": dict(names) | {UNKNOWN: unknown},
+        "drops": [{"item": d.item, "stage": d.stage, "reason": d.reason, "detail": d.detail} for d in drops],
+    }
+    return Answer("\n".join(lines), data)

@@ -1,0 +1,289 @@
+"""What a workspace can tell of itself: its tables as the records that the report and the card are drawn from.
+
+Reads only what the stages wrote, so it works after any of them; a section that is not there says which verb makes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fullcast import __version__
+from fullcast.journey.answers import counted, read_times
+from fullcast.journey.doors import POCKET, Doors
+from fullcast.journey.preparing import Prepared, read_prepared
+from fullcast.judging.report_data import (
+    CastForm,
+    CastMember,
+    Command,
+    Counted,
+    Curve,
+    Fact,
+    Label,
+    Material,
+    MixtureShown,
+    ReportData,
+    Share,
+    Shown,
+    TrainingShown,
+)
+from fullcast.records import UNKNOWN, Image, Person, Video
+from fullcast.store.errors import FullcastError
+from fullcast.store.pictures import PICTURE_SUFFIXES
+from fullcast.store.tables import read_records
+from fullcast.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fullcast.journey import Journey
+
+PORTRAITS = 4
+FRAMES = 12
+
+
+def tell(journey: Journey) -> ReportData:
+    """Everything but the pictures and verdicts of the judge."""
+    workspace = journey.workspace
+    absent: dict[str, str] = {}
+    try:
+        prepared = read_prepared(journey)
+    except FullcastError:
+        prepared = None
+        absent |= dict.fromkeys(("cast", "material"), "Nothing is prepared yet: fullcast prepare.")
+    plan = _read_json(workspace.plan_dir / "plan.json")
+    if not plan:
+        absent["mixture"] = "Nothing is planned yet: fullcast plan."
+    run_dir = latest_run(workspace)
+    if run_dir is None:
+        absent["training"] = "Nothing was trained yet: fullcast train."
+    training = _training(journey, run_dir) if run_dir else None
+    return ReportData(
+        show=journey.recipe.show,
+        made=date.today().isoformat(),
+        facts=_facts(workspace),
+        cast=_cast(workspace, prepared) if prepared else (),
+        material=_material(workspace, prepared) if prepared else None,
+        mixture=_mixture(plan, run_dir) if plan else None,
+        training=training,
+        commands=_commands(workspace),
+        licence=journey.recipe.licence,
+        base_model=_base_name(journey),
+        cost=_cost(training),
+        absent=absent,
+    )
+
+
+def latest_run(workspace: Workspace) -> Path | None:
+    """The run that was trained last."""
+    from fullcast.journey.planning import latest_checkpoint
+
+    try:
+        return latest_checkpoint(workspace).parents[1]
+    except FullcastError:
+        return None
+
+
+# --- the cast
+
+
+def _cast(workspace: Workspace, prepared: Prepared) -> tuple[CastMember, ...]:
+    used = {image.id for image in prepared.images if not image.dropped}
+    seen = Counter((p.character, p.form) for p in prepared.people if p.image_id in used)
+    members = []
+    for character in prepared.cast.characters:
+        forms = [
+            CastForm(
+                form.name,
+                form.trigger_word,
+                _portraits(workspace, character.name, form.name),
+                seen[character.name, form.name],
+            )
+            for form in character.forms
+        ]
+        members.append(CastMember(character.name, character.trigger_word, tuple(forms), character.licence))
+    return tuple(members)
+
+
+def _portraits(workspace: Workspace, character: str, form: str) -> tuple[str, ...]:
+    folder = workspace.references_dir / character / form if form else workspace.references_dir / character
+    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURE_SUFFIXES) if folder.is_dir() else []
+    return tuple(workspace.relative(path) for path in files[:PORTRAITS])
+
+
+# --- what was found
+
+
+def _material(workspace: Workspace, prepared: Prepared) -> Material:
+    images, people = prepared.images, prepared.people
+    videos = read_records(workspace.show_dir / "videos.parquet", Video)
+    frames = [image for image in images if image.source == "screenshots"]
+    kept = [image for image in images if not image.dropped]
+    by_image: dict[str, list[Person]] = {}
+    for person in people:
+        by_image.setdefault(person.image_id, []).append(person)
+    known = [i for i in kept if any(p.character not in ("", UNKNOWN) for p in by_image.get(i.id, ()))]
+    sources = Counter(image.source for image in kept)
+    seconds = sum(video.duration_s for video in videos)
+    facts = (
+        Fact("Episodes", f"{len(videos)} ({seconds / 60:.0f} min {seconds % 60:.0f} s)"),
+        Fact("Shots", f"{len({image.shot_id for image in frames if image.shot_id}):,}"),
+        Fact("Pictures kept", ", ".join(f"{count:,} {source}" for source, count in sources.items())),
+        Fact("People", f"{sum(len(by_image.get(image.id, ())) for image in kept):,}"),
+    )
+    decoded = sum(video.num_frames for video in videos)
+    funnel = (
+        Counted("Frames decoded", decoded),
+        Counted("One of each drawing", len(frames)),
+        Counted("Without duplicates", sum(not image.dropped for image in frames)),
+        Counted("With somebody of the cast", sum(image.source == "screenshots" for image in known)),
+    )
+    drops = [Counted(f"{reason} ({stage})", count) for stage, reason, count in counted(prepared.drops)]
+    return Material(facts, funnel if decoded else (), tuple(drops), tuple(_frames(known, by_image)))
+
+
+def _frames(images: Sequence[Image], by_image: dict[str, list[Person]]) -> Iterable[Shown]:
+    """Frames from all over the show, those with most people of each stretch: labels drawn as they were given."""
+    frames = [image for image in images if image.source == "screenshots"]
+    stretch = max(1, len(frames) // FRAMES)
+    for start in range(0, len(frames), stretch):
+        image = max(frames[start : start + stretch], key=lambda i: len(by_image[i.id]))
+        labels = [
+            Label(
+                p.head_xyxy or p.xyxy,
+                "?" if p.character in ("", UNKNOWN) else p.name,
+                "unknown" if p.character in ("", UNKNOWN) else "good",
+            )
+            for p in by_image[image.id]
+        ]
+        caption = f"{int(image.time_s) // 60}:{int(image.time_s) % 60:02d}"
+        yield Shown(image.path, caption, tuple(labels))
+
+
+# --- the plan and the training
+
+
+def _mixture(plan: dict[str, Any], run_dir: Path | None) -> MixtureShown:
+    """Shares as planned, and as delivered by the steps that were trained."""
+    step = _trained_step(run_dir) if run_dir else 0
+    samples = {(v_by, row["value"]): row["samples"] for v_by, rows in plan["values"].items() for row in rows}
+    shares = []
+    for row in plan["branches"]:
+        name = row["path"][-1]
+        by, _, value = name.partition("=")
+        delivered = row["delivered"] if step else -1.0
+        depth = len(row["path"]) - 1
+        shares.append(Share(value or name, row["planned"], delivered, depth, samples.get((by, value), 0)))
+    facts = (
+        Fact("Samples", f"{plan['num_samples']:,} of {plan['num_originals']:,} pictures"),
+        Fact("Visits", f"{plan['num_visits']:,} in {plan['num_steps']:,} steps of {plan['batch_size']}"),
+        Fact("Largest difference from target", f"{plan['worst_lag']:.2f} visits"),
+    )
+    return MixtureShown(tuple(shares), facts, sum(plan["never_seen"].values()))
+
+
+def _training(journey: Journey, run_dir: Path) -> TrainingShown:
+    from fullcast.training.metrics import read_metrics
+
+    lines = read_metrics(run_dir / "metrics.jsonl")
+    losses = [(line["step"], line["loss"]) for line in lines if "loss" in line]
+    probes = []
+    for kind in ("right", "empty", "wrong"):
+        points = [(line["step"], line[f"probe_{kind}"]) for line in lines if f"probe_{kind}" in line]
+        if points:
+            probes.append(Curve(f"{kind} caption", *_columns(points)))
+    training = journey.recipe.training
+    seconds = max((line["seconds"] for line in lines if "seconds" in line), default=0.0)
+    facts = (
+        Fact("Steps", f"{_trained_step(run_dir):,}"),
+        Fact("Batch size", str(journey.recipe.mixture.batch_size)),
+        Fact("Learning rate", f"{training.learning_rate:g}"),
+        Fact("Caption dropout", f"{training.caption_dropout_rate:.0%}"),
+        Fact("Time", _duration(seconds)),
+    )
+    loss = Curve("loss", *_columns(losses)) if losses else None
+    return TrainingShown(loss, tuple(probes), facts, tuple(_sample_pictures(journey.workspace, run_dir)))
+
+
+def _columns(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    return tuple(step for step, _ in points), tuple(value for _, value in points)
+
+
+def _sample_pictures(workspace: Workspace, run_dir: Path, most: int = 10) -> Iterable[Shown]:
+    """One scene over the steps, oldest first, so that one sees it come; the last of all scenes."""
+    folders = sorted((run_dir / "samples").glob("step-*")) if (run_dir / "samples").is_dir() else []
+    for folder in folders[:: max(1, len(folders) // most)]:
+        pictures = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+        if pictures:
+            step = int(re.sub(r"\D", "", folder.name))
+            yield Shown(workspace.relative(pictures[-1]), f"step {step:,}")
+
+
+def _trained_step(run_dir: Path) -> int:
+    from fullcast.training.checkpoint import latest_resumable, read_state
+
+    newest = latest_resumable(run_dir)
+    return read_state(newest).step if newest else 0
+
+
+def _cost(training: TrainingShown | None) -> str:
+    if training is None:
+        return ""
+    hours = next((fact.value for fact in training.facts if fact.label == "Time"), "")
+    return f"{hours} on {_machine()}"
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}), {_accelerator()}"
+
+
+def _accelerator() -> str:
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
+
+
+def _facts(workspace: Workspace) -> tuple[Fact, ...]:
+    times = read_times(workspace)
+    facts = [Fact("Fullcast", __version__), Fact("Machine", _machine())]
+    if times:
+        facts.append(Fact("Time", ", ".join(f"{stage} {_duration(s)}" for stage, s in times.items())))
+    return tuple(facts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _base_name(journey: Journey) -> str:
+    name = journey.recipe.models.base
+    return "Fullcast's pocket base" if name == POCKET else name
+
+
+def _commands(workspace: Workspace) -> tuple[Command, ...]:
+    here = f"-w {workspace.root.name}"
+    return (
+        Command("The data", f"fullcast prepare {here}"),
+        Command("The training", f"fullcast plan {here} && fullcast train {here}"),
+        Command("A picture", f'fullcast generate "park" --cast NAME,NAME {here}'),
+        Command("The figures and this page", f"fullcast judge {here} && fullcast card {here}"),
+    )
+
+
+def judge_sentence(journey: Journey, look: str) -> str:
+    """Which networks judged, and how far they are apart from those that labelled."""
+    return f"Judged by {look}. {Doors(journey.workspace, journey.recipe).judge_is_apart}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
