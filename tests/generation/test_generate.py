@@ -131,6 +131,10 @@ def test_png_tells_how_it_was_made(model, tmp_path):
     text = read_png_text(tmp_path / picture.path)
     assert text["parameters"].splitlines()[0] == picture.prompt
     assert "Steps: 3, Sampler: DDIM, CFG scale: 4, Seed: 0, Size: 48x32" in text["parameters"]
+    from fullcast.formats.a1111 import read_parameters, read_record
+
+    assert read_record(tmp_path / picture.path) == replace(picture, path="")
+    assert read_parameters(tmp_path / picture.path).size == (48, 32)
     assert "secret" not in str(text) and json.loads(text["fullcast"])["checkpoint"] == "model"
     recipe, slot = read_recipe(tmp_path / picture.path)
     assert recipe.scene == PLACED == picture.scene and (slot.batch_size, slot.index) == (1, 0)
@@ -209,7 +213,7 @@ def test_outside_the_mask_every_pixel_stays(model, tmp_path):
     result = read_picture(tmp_path / "out.png")
     assert np.array_equal(result[~mask], image[~mask])
     assert (result[mask] != image[mask]).mean() > 0.5
-    assert picture.parent and (picture.width, picture.height) == (50, 35)
+    assert len(picture.parent) == 20 and (picture.width, picture.height) == (50, 35)
     again = regenerate(model, tmp_path / "out.png", tmp_path / "again.png", parent=tmp_path / "in.png")
     assert again.read_bytes() == (tmp_path / "out.png").read_bytes()
     with pytest.raises(FullcastError, match="give that picture as its parent"):

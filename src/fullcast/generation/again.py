@@ -28,9 +28,9 @@ def regenerate(model: StableDiffusion, png: Path, out: Path, parent: Path | None
     if recipe.inpaint is None:
         image = sample(model, [recipe] * slot.batch_size)[slot.index]
     else:
-        wanted = recipe.inpaint["parent"]
+        wanted = recipe.inpaint["parent_file"]
         if parent is None or file_id(parent) != wanted:
-            raise FullcastError(f"{png} was painted on a picture with id {wanted}; give that picture as its parent")
+            raise FullcastError(f"{png} was painted on a file with id {wanted}; give that picture as its parent")
         image = paint(model, recipe, read_picture(parent), mask_from_text(recipe.inpaint["mask"]))
     write_png(out, image, png_text(recipe, slot))
     return out

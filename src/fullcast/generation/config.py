@@ -13,29 +13,38 @@ class GenerationConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     num_inference_steps: int = Field(
-        24, ge=1, le=1000, description="Denoising steps; more than 30 change little with DDIM."
+        default=24, ge=1, le=1000, description="Denoising steps; more than 30 change little with DDIM."
     )
     guidance_scale: float = Field(
-        4.0, ge=1, le=30, description="How hard the prompt pulls (CFG); 1 is off and twice as fast. SD 1.5: 5 to 8."
+        default=4.0,
+        ge=1,
+        le=30,
+        description="How hard the prompt pulls (CFG); 1 is off and twice as fast. SD 1.5: 5 to 8.",
     )
     guidance_rescale: float = Field(
-        0.7, ge=0, le=1, description="Takes back contrast that guidance adds; 0.7 as its paper says, for v-prediction."
+        default=0.7,
+        ge=0,
+        le=1,
+        description="Takes back contrast that guidance adds; 0.7 as its paper says, for v-prediction.",
     )
     scheduler: Literal["ddim", "euler", "dpm++2m"] = Field(
-        "ddim", description="One of diffusers'; ddim adds no noise on the way."
+        default="ddim", description="One of diffusers'; ddim adds no noise on the way."
     )
-    negative_prompt: str = Field("", description="What no picture should have; a scene's own is added to it.")
-    seed: int = Field(0, ge=0, description="Of a scene's first picture; its next ones count up.")
-    batch_size: int = Field(8, ge=1, description="Pictures sampled together.")
-    width: int = Field(0, ge=0, description="Pixels; 0: the model's own width.")
-    height: int = Field(0, ge=0, description="Pixels; 0: the model's own height.")
+    negative_prompt: str = Field(default="", description="What no picture should have; a scene's own is added to it.")
+    seed: int = Field(default=0, ge=0, description="Of a scene's first picture; its next ones count up.")
+    batch_size: int = Field(default=8, ge=1, description="Pictures sampled together.")
+    width: int = Field(default=0, ge=0, description="Pixels; 0: the model's own width.")
+    height: int = Field(default=0, ge=0, description="Pixels; 0: the model's own height.")
     region_global: float = Field(
-        0.3,
+        default=0.3,
         gt=0,
         le=1,
         description="Places given: weight of the global prompt against a character's own in its region.",
     )
     region_steps: float = Field(
-        1.0, ge=0, le=1, description="Places given: first share of the steps in which regions bind; 0: prompts only."
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Places given: first share of the steps in which regions bind; 0: prompts only.",
     )
-    device: str = Field("auto", description="auto (cuda if there is one), cpu, cuda, cuda:1 ...")
+    device: str = Field(default="auto", description="auto (cuda if there is one), cpu, cuda, cuda:1 ...")

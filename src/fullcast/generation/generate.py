@@ -14,7 +14,8 @@ from fullcast.ports import Progress, silent
 from fullcast.recognition.words import prompt_for
 from fullcast.records import Cast, Picture, Scene
 from fullcast.store.errors import FullcastError
-from fullcast.store.pictures import file_id, write_png
+from fullcast.store.pictures import write_png
+from fullcast.store.tables import from_plain
 
 
 def open_model(folder: Path, device: str = "auto") -> StableDiffusion:
@@ -59,7 +60,7 @@ def generate(
         progress.advance(len(group))
     if missing:
         progress.done()
-    return [picture_of(out_dir / name, recipe, name) for name, recipe in zip(names, recipes, strict=True)]
+    return [picture_of(recipe, name) for name, recipe in zip(names, recipes, strict=True)]
 
 
 def recipe_for(
@@ -103,24 +104,9 @@ def batches(recipes: Sequence[Recipe], which: Iterable[int], size: int) -> list[
     return [group[start : start + size] for group in groups.values() for start in range(0, len(group), size)]
 
 
-def picture_of(path: Path, recipe: Recipe, name: str) -> Picture:
-    """The record of a PNG that was written."""
-    return Picture(
-        id=file_id(path),
-        path=name,
-        scene=recipe.scene,
-        prompt=recipe.prompt,
-        negative_prompt=recipe.negative_prompt,
-        seed=recipe.seed,
-        width=recipe.width,
-        height=recipe.height,
-        num_inference_steps=recipe.num_inference_steps,
-        guidance_scale=recipe.guidance_scale,
-        scheduler=recipe.scheduler,
-        checkpoint=recipe.checkpoint,
-        checkpoint_sha256=recipe.checkpoint_sha256,
-        parent=recipe.inpaint["parent"] if recipe.inpaint else "",
-    )
+def picture_of(recipe: Recipe, path: str) -> Picture:
+    """The record of a PNG that was written at `path`."""
+    return from_plain(Picture, {**recipe.to_json(), "id": recipe.id, "path": path})
 
 
 def _asked(

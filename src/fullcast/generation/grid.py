@@ -113,8 +113,9 @@ def _cell(
 def compose(images: Sequence[np.ndarray], columns: Sequence[str], rows: Sequence[str]) -> np.ndarray:
     """Pictures row by row into one (H, W, 3) uint8, with a label over each column and before each row."""
     width, height = max(i.shape[1] for i in images), max(i.shape[0] for i in images)
-    font = ImageFont.load_default(size=max(11, min(20, height // 8)))
-    label_height = int(font.size * 1.6)
+    font_size = max(11, min(20, height // 8))
+    font = ImageFont.load_default(size=font_size)
+    label_height = int(font_size * 1.6)
     label_width = int(max(font.getlength(row) for row in rows)) + 2 * _MARGIN
     size = (label_width + len(columns) * (width + _MARGIN), label_height + len(rows) * (height + _MARGIN))
     sheet = Image.new("RGB", size, _BACKGROUND)
@@ -123,7 +124,7 @@ def compose(images: Sequence[np.ndarray], columns: Sequence[str], rows: Sequence
         x = label_width + c * (width + _MARGIN)
         draw.text((x, label_height // 5), _fitted(text, font, width), _INK, font)
     for r, text in enumerate(rows):
-        draw.text((_MARGIN, label_height + r * (height + _MARGIN) + height // 2 - font.size // 2), text, _INK, font)
+        draw.text((_MARGIN, label_height + r * (height + _MARGIN) + height // 2 - font_size // 2), text, _INK, font)
     for i, image in enumerate(images):
         r, c = divmod(i, len(columns))
         at = (label_width + c * (width + _MARGIN), label_height + r * (height + _MARGIN))

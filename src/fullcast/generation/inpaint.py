@@ -20,7 +20,7 @@ from PIL import Image
 
 from fullcast.generation.config import GenerationConfig
 from fullcast.generation.generate import picture_of, recipe_for
-from fullcast.generation.metadata import Recipe, Slot, png_text
+from fullcast.generation.metadata import Recipe, Slot, png_text, read_recipe
 from fullcast.generation.sampler import Kept, sample
 from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
 from fullcast.records import Box, Cast, Picture, Scene
@@ -54,14 +54,15 @@ def inpaint(
     scene = replace(scene, width=image.shape[1], height=image.shape[0])
     recipe = recipe_for(model, scene, seed, cast, config, checkpoint, model.sha256())
     how = {
-        "parent": file_id(picture),
+        "parent": _id_of(picture),
+        "parent_file": file_id(picture),
         "mask": base64.b64encode(encode_png(mask.astype(np.uint8) * 255)).decode(),
         "strength": strength,
         "feather": feather,
     }
     recipe = replace(recipe, inpaint=how)
     write_png(out, paint(model, recipe, image, mask), png_text(recipe, Slot(1, 0)))
-    return picture_of(out, recipe, out.name)
+    return picture_of(recipe, out.name)
 
 
 def paint(model: StableDiffusion, recipe: Recipe, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -73,6 +74,14 @@ def paint(model: StableDiffusion, recipe: Recipe, image: np.ndarray, mask: np.nd
     whole = replace(recipe, width=padded.shape[1], height=padded.shape[0])
     painted = sample(model, [whole], kept)[0][: image.shape[0], : image.shape[1]]
     return paste(image, painted, mask, recipe.inpaint["feather"])
+
+
+def _id_of(picture: Path) -> str:
+    """A picture of ours by the id it carries, any other file by its hash."""
+    try:
+        return read_recipe(picture)[0].id
+    except (FullcastError, KeyError, TypeError, ValueError):
+        return file_id(picture)
 
 
 def box_mask(box: Box, width: int, height: int) -> np.ndarray:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fullcast.formats.a1111 import PARAMETERS, RECORD, Parameters, format_parameters
 from fullcast.records import Scene
 from fullcast.store.errors import FullcastError
-from fullcast.store.pictures import read_png_text
+from fullcast.store.pictures import bytes_id, read_png_text
 from fullcast.store.tables import from_plain, to_plain
 
-CHUNK = "fullcast"
 VERSION = 1
+_A1111_NAMES = {"ddim": "DDIM", "euler": "Euler", "dpm++2m": "DPM++ 2M"}
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,17 @@ class Recipe:
     """Name or path relative to the workspace; never an absolute path."""
     checkpoint_sha256: str
     inpaint: dict[str, Any] | None = None
-    """parent's id, mask (PNG, base64), strength, feather; None for a picture made from noise alone."""
+    """parent (picture id), parent_file (its file's id), mask (PNG, base64), strength, feather; None: from noise."""
+
+    @property
+    def id(self) -> str:
+        """Hash of all of it: the picture's id, which its own PNG can carry."""
+        return bytes_id(json.dumps(self.to_json(), sort_keys=True).encode())
 
     def to_json(self) -> dict[str, Any]:
         value = {**self.__dict__, "scene": to_plain(self.scene)}
-        return {"version": VERSION, **json.loads(json.dumps(value))}
+        parent = self.inpaint["parent"] if self.inpaint else ""
+        return {"version": VERSION, "parent": parent, **json.loads(json.dumps(value))}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Recipe:
@@ -60,16 +68,22 @@ class Slot:
 
 
 def png_text(recipe: Recipe, slot: Slot) -> dict[str, str]:
-    """Text chunks: `fullcast` (all of it) and `parameters` (as A1111 writes it)."""
-    value = {**recipe.to_json(), "slot": asdict(slot)}
-    return {CHUNK: json.dumps(value, ensure_ascii=False, sort_keys=True), "parameters": parameters(recipe)}
+    """Text chunks: the recipe as JSON, with the fields of a `Picture` among it, and `parameters` as A1111 writes it.
+
+    A prompt that A1111's format cannot hold (it looks like a line of settings) leaves that chunk out.
+    """
+    value = {**recipe.to_json(), "id": recipe.id, "path": "", "slot": asdict(slot)}
+    text = {RECORD: json.dumps(value, ensure_ascii=False, sort_keys=True)}
+    with suppress(FullcastError):
+        text[PARAMETERS] = format_parameters(parameters(recipe))
+    return text
 
 
 def read_recipe(path: Path) -> tuple[Recipe, Slot]:
     """FullcastError when the PNG was not made by Fullcast, or by a later one."""
-    told = read_png_text(path).get(CHUNK)
+    told = read_png_text(path).get(RECORD)
     if told is None:
-        raise FullcastError(f"{path} does not say how it was made: it has no {CHUNK!r} text; give a PNG from generate")
+        raise FullcastError(f"{path} does not say how it was made: it has no {RECORD!r} text; give a PNG from generate")
     value = json.loads(told)
     if value["version"] > VERSION:
         raise FullcastError(
@@ -78,21 +92,18 @@ def read_recipe(path: Path) -> tuple[Recipe, Slot]:
     return Recipe.from_json(value), Slot(**value["slot"])
 
 
-_A1111_NAMES = {"ddim": "DDIM", "euler": "Euler", "dpm++2m": "DPM++ 2M"}
-
-
-def parameters(recipe: Recipe) -> str:
-    """The `parameters` text: prompt, negative prompt, and one line of settings with the names that A1111 gives them."""
+def parameters(recipe: Recipe) -> Parameters:
+    """Prompt, negative prompt and settings with the names that A1111 gives them."""
     settings = {
-        "Steps": recipe.num_inference_steps,
+        "Steps": str(recipe.num_inference_steps),
         "Sampler": _A1111_NAMES.get(recipe.scheduler, recipe.scheduler),
         "CFG scale": f"{recipe.guidance_scale:g}",
-        "Seed": recipe.seed,
+        "Seed": str(recipe.seed),
         "Size": f"{recipe.width}x{recipe.height}",
         "Model hash": recipe.checkpoint_sha256[:10],
         "Model": Path(recipe.checkpoint).name,
+        "Denoising strength": f"{recipe.inpaint['strength']:g}" if recipe.inpaint else "",
+        "Version": "fullcast",
     }
-    lines = [recipe.prompt]
-    if recipe.negative_prompt:
-        lines.append(f"Negative prompt: {recipe.negative_prompt}")
-    return "\n".join([*lines, ", ".join(f"{k}: {v}" for k, v in settings.items() if v != "")])
+    one_line = " ".join(recipe.prompt.split()), " ".join(recipe.negative_prompt.split())
+    return Parameters(*one_line, {k: v for k, v in settings.items() if v})

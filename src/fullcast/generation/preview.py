@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ class ScenePreview:
 
     scenes: tuple[Scene, ...]
     cast: Cast
-    config: GenerationConfig = field(default_factory=GenerationConfig)
+    config: GenerationConfig
 
     def __call__(self, pipeline: Any, step: int, out_dir: Path) -> None:
         from fullcast.generation.generate import generate

@@ -27,62 +27,75 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(0, ge=0, description="Keys noise, timesteps and caption dropout.")
+    seed: int = Field(default=0, ge=0, description="Keys noise, timesteps and caption dropout.")
     learning_rate: float = Field(
-        1e-4, gt=0, description="AdamW rate of the denoiser. 1e-4 suits the pocket model; SD 1.5 wants 1e-6 to 5e-6."
+        default=1e-4,
+        gt=0,
+        description="AdamW rate of the denoiser. 1e-4 suits the pocket model; SD 1.5 wants 1e-6 to 5e-6.",
     )
     text_encoder_learning_rate: float = Field(
-        1e-4, ge=0, description="Rate of the text encoder; 0 freezes it. New names are learnt faster with it on."
+        default=1e-4,
+        ge=0,
+        description="Rate of the text encoder; 0 freezes it. New names are learnt faster with it on.",
     )
-    warmup_steps: int = Field(100, ge=0, description="Steps over which the rate rises linearly from 0.")
+    warmup_steps: int = Field(default=100, ge=0, description="Steps over which the rate rises linearly from 0.")
     lr_schedule: Literal["constant", "cosine"] = Field(
-        "constant", description="cosine falls to a tenth of the rate at the last step; constant can be prolonged."
+        default="constant",
+        description="cosine falls to a tenth of the rate at the last step; constant can be prolonged.",
     )
-    adam_beta2: float = Field(0.99, gt=0, lt=1, description="0.99 forgets a bad batch in 100 steps, 0.999 in 1,000.")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's, as in the diffusers examples.")
-    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are scaled down to this L2 norm.")
+    adam_beta2: float = Field(
+        default=0.99, gt=0, lt=1, description="0.99 forgets a bad batch in 100 steps, 0.999 in 1,000."
+    )
+    weight_decay: float = Field(default=0.01, ge=0, description="AdamW's, as in the diffusers examples.")
+    max_grad_norm: float = Field(default=1.0, gt=0, description="Gradients are scaled down to this L2 norm.")
 
     caption_dropout_rate: float = Field(
-        0.15,
+        default=0.15,
         ge=0,
         le=1,
         description="Share of visits with the empty caption, for guidance; the seed's.",
     )
-    timestep_high_from: int = Field(600, ge=0, lt=1000, description="Timesteps from here on count as high noise.")
+    timestep_high_from: int = Field(
+        default=600, ge=0, lt=1000, description="Timesteps from here on count as high noise."
+    )
     timestep_share_high: float = Field(
-        0.6,
+        default=0.6,
         ge=0,
         le=1,
         description="Share of draws at high noise, where layout and identity are decided; 0.4: uniform.",
     )
     min_snr_gamma: float | None = Field(
-        None,
+        default=None,
         gt=0,
         description="Min-SNR loss weights (5 is usual); with zero terminal SNR t = 999 gets the weight 0.",
     )
     ema_decay: float = Field(
-        0.999, ge=0, lt=1, description="Of the averaged weights that are saved; 0 saves the live ones."
+        default=0.999, ge=0, lt=1, description="Of the averaged weights that are saved; 0 saves the live ones."
     )
     mixed_precision: Literal["no", "bf16"] = Field(
-        "no",
+        default="no",
         description="bf16 computes in bfloat16 over float32 weights: 1.3 times as fast on AVX512-BF16.",
     )
-    gradient_checkpointing: bool = Field(False, description="Half the memory for a third more time.")
-    device: str = Field("auto", description="auto (cuda if there is one), cpu, cuda, cuda:1 ...")
+    gradient_checkpointing: bool = Field(default=False, description="Half the memory for a third more time.")
+    device: str = Field(default="auto", description="auto (cuda if there is one), cpu, cuda, cuda:1 ...")
 
     latents_batch_size: int = Field(
-        1, ge=1, description="Pictures encoded at once. 1 makes latents independent of their neighbours to the bit."
+        default=1,
+        ge=1,
+        description="Pictures encoded at once. 1 makes latents independent of their neighbours to the bit.",
     )
-    checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints.")
-    keep_checkpoints: int | None = Field(None, ge=1, description="Newest checkpoints kept; empty keeps all.")
+    checkpoint_every: int = Field(default=500, ge=1, description="Steps between checkpoints.")
+    keep_checkpoints: int | None = Field(default=None, ge=1, description="Newest checkpoints kept; empty keeps all.")
     keep_states: int = Field(
-        1, ge=1, description="Newest checkpoints that can be resumed; older ones are the model alone."
+        default=1, ge=1, description="Newest checkpoints that can be resumed; older ones are the model alone."
     )
-    checkpoint_dtype: Literal["float32", "float16"] = Field("float32", description="Of the model in a checkpoint.")
-    sample_every: int = Field(500, ge=0, description="Steps between sample pictures; 0: none.")
-    log_every: int = Field(10, ge=1, description="Steps between lines of metrics.jsonl.")
-    probe_every: int = Field(200, ge=0, description="Steps between probes of the loss by caption; 0: none.")
-    probe_samples: int = Field(16, ge=2, description="Samples that the probe looks at, always the same ones.")
+    checkpoint_dtype: Literal["float32", "float16"] = Field(
+        default="float32", description="Of the model in a checkpoint."
+    )
+    sample_every: int = Field(default=500, ge=0, description="Steps between sample pictures; 0: none.")
+    log_every: int = Field(default=10, ge=1, description="Steps between lines of metrics.jsonl.")
+    probe_every: int = Field(default=200, ge=0, description="Steps between probes of the loss by caption; 0: none.")
+    probe_samples: int = Field(default=16, ge=2, description="Samples that the probe looks at, always the same ones.")
 
     def rate_at(self, step: int, num_steps: int) -> float:
         """Factor on the learning rates at a step in [0, num_steps): a pure function, so nothing of it is saved."""

@@ -208,7 +208,7 @@ class Run:
         return {"learning_rate": self.config.learning_rate * self.config.rate_at(self.state.step - 1, num_steps)}
 
     def save(self, run_dir: Path, beside: Mapping[str, Path]) -> Path:
-        names = {p: name for name, p in self.live.items()}
+        names: dict[torch.Tensor, str] = {p: name for name, p in self.live.items()}
         tensors = SavedTensors(dict(self.live), dict(self.ema.shadow), optimizer_tensors(self.optimizer, names))
         averaged: dict[str, dict[str, torch.Tensor]] = {}
         for name, tensor in self.ema.shadow.items():

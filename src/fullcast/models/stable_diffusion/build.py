@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fullcast.models.stable_diffusion.config import PocketModelConfig
 from fullcast.models.stable_diffusion.tokenizer import clip_tokenizer
 from fullcast.store.seeding import key
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
     from transformers import CLIPTextModel
 
 
-def build_vae(config: PocketModelConfig) -> AutoencoderKL:
+def build_vae(config: PocketModelConfig) -> Any:
     from diffusers import AutoencoderKL
 
     levels = len(config.vae_block_out_channels)
@@ -31,7 +31,7 @@ def build_vae(config: PocketModelConfig) -> AutoencoderKL:
     )
 
 
-def build_unet(config: PocketModelConfig) -> UNet2DConditionModel:
+def build_unet(config: PocketModelConfig) -> Any:
     from diffusers import UNet2DConditionModel
 
     channels, attending = config.unet_block_out_channels, config.num_attention_levels
@@ -99,7 +99,7 @@ def build_pocket_pipeline(config: PocketModelConfig | None = None, seed: int = 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(seed, "weights"))
         vae, unet, text_encoder = build_vae(config), build_unet(config), build_text_encoder(config)
-    pipeline = StableDiffusionPipeline(
+    pipeline: Any = StableDiffusionPipeline(
         vae=vae.eval(),
         unet=unet.eval(),
         text_encoder=text_encoder.eval(),

@@ -10,33 +10,43 @@ class PocketModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    width: int = Field(160, description="Usual picture width in pixels; other sizes work.")
-    height: int = Field(96, description="Usual picture height in pixels.")
+    width: int = Field(default=160, description="Usual picture width in pixels; other sizes work.")
+    height: int = Field(default=96, description="Usual picture height in pixels.")
 
-    latent_channels: int = Field(16, description="Channels of the VAE's latents; 16 keeps faces of 24 px apart.")
+    latent_channels: int = Field(
+        default=16, description="Channels of the VAE's latents; 16 keeps faces of 24 px apart."
+    )
     vae_block_out_channels: tuple[int, ...] = Field(
-        (32, 64, 96, 128), description="Channels per VAE level; the factor is 2 to the power of the levels but one."
+        default=(32, 64, 96, 128),
+        description="Channels per VAE level; the factor is 2 to the power of the levels but one.",
     )
-    vae_layers_per_block: int = Field(1, description="ResNet blocks per VAE level.")
-    vae_norm_num_groups: int = Field(16, description="Groups of the VAE's group norm; divides every channel count.")
+    vae_layers_per_block: int = Field(default=1, description="ResNet blocks per VAE level.")
+    vae_norm_num_groups: int = Field(
+        default=16, description="Groups of the VAE's group norm; divides every channel count."
+    )
     scaling_factor: float = Field(
-        1.0, description="Multiplies latents so that they have unit variance; measured after the VAE is trained."
+        default=1.0,
+        description="Multiplies latents so that they have unit variance; measured after the VAE is trained.",
     )
 
-    unet_block_out_channels: tuple[int, ...] = Field((64, 128, 160), description="Channels per U-Net level.")
-    unet_layers_per_block: int = Field(1, description="ResNet (and attention) blocks per U-Net level.")
-    num_attention_levels: int = Field(2, description="Highest resolutions with cross-attention to the words.")
-    attention_head_width: int = Field(32, description="Channels of one attention head, not their number.")
-    unet_norm_num_groups: int = Field(16, description="Groups of the U-Net's group norm.")
+    unet_block_out_channels: tuple[int, ...] = Field(default=(64, 128, 160), description="Channels per U-Net level.")
+    unet_layers_per_block: int = Field(default=1, description="ResNet (and attention) blocks per U-Net level.")
+    num_attention_levels: int = Field(default=2, description="Highest resolutions with cross-attention to the words.")
+    attention_head_width: int = Field(default=32, description="Channels of one attention head, not their number.")
+    unet_norm_num_groups: int = Field(default=16, description="Groups of the U-Net's group norm.")
 
-    text_hidden_size: int = Field(128, description="Width of the text encoder, and of the cross-attention.")
-    text_num_layers: int = Field(2, description="Layers of the text encoder.")
-    text_num_heads: int = Field(4, description="Attention heads of the text encoder.")
-    vocabulary_size: int = Field(8000, description="First entries of CLIP's byte-pair vocabulary, 514 to 49,408.")
-    max_tokens: int = Field(77, description="Text positions, the two special tokens included; 77 in every SD 1.x.")
+    text_hidden_size: int = Field(default=128, description="Width of the text encoder, and of the cross-attention.")
+    text_num_layers: int = Field(default=2, description="Layers of the text encoder.")
+    text_num_heads: int = Field(default=4, description="Attention heads of the text encoder.")
+    vocabulary_size: int = Field(
+        default=8000, description="First entries of CLIP's byte-pair vocabulary, 514 to 49,408."
+    )
+    max_tokens: int = Field(
+        default=77, description="Text positions, the two special tokens included; 77 in every SD 1.x."
+    )
 
-    beta_start: float = Field(0.00085, description="First beta of the scaled linear schedule, as in SD 1.x.")
-    beta_end: float = Field(0.012, description="Last beta before the rescaling to zero terminal SNR.")
+    beta_start: float = Field(default=0.00085, description="First beta of the scaled linear schedule, as in SD 1.x.")
+    beta_end: float = Field(default=0.012, description="Last beta before the rescaling to zero terminal SNR.")
 
     @property
     def vae_factor(self) -> int:

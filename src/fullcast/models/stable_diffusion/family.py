@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,15 +18,13 @@ import torch
 from fullcast.diffusion.schedule import alphas_cumprod
 from fullcast.store.errors import FullcastError
 
-if TYPE_CHECKING:
-    from diffusers import StableDiffusionPipeline
-
 
 @dataclass
 class StableDiffusion:
     """One pipeline and the few operations that the loop and the sampler need."""
 
-    pipeline: StableDiffusionPipeline
+    pipeline: Any
+    """A diffusers `StableDiffusionPipeline`."""
 
     @classmethod
     def load(cls, folder: str | Path) -> StableDiffusion:

@@ -14,7 +14,6 @@ from fullcast.store.errors import FullcastError
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import StableDiffusionPipeline
 
 Weights = Mapping[str, "Mapping[str, torch.Tensor]"]
 """Component name ("unet", "text_encoder", "vae") to state dict."""
@@ -26,8 +25,8 @@ WEIGHT_FILES = {
 }
 
 
-def load_pipeline(folder: str | Path) -> StableDiffusionPipeline:
-    """Opens a diffusers folder in float32 on the CPU, from disk alone; never a pickle, never the network.
+def load_pipeline(folder: str | Path) -> Any:
+    """A folder as a `StableDiffusionPipeline` in float32 on the CPU: from disk alone, no pickle, no network.
 
     Raises FullcastError when the folder is not a Stable Diffusion pipeline.
     """
@@ -68,7 +67,7 @@ def _quietly() -> Iterator[None]:
 
 
 def save_pipeline(
-    pipeline: StableDiffusionPipeline,
+    pipeline: Any,
     folder: str | Path,
     dtype: torch.dtype | None = None,
     weights: Weights | None = None,
@@ -90,7 +89,7 @@ def save_pipeline(
 
 
 def write_pipeline(
-    pipeline: StableDiffusionPipeline, folder: Path, dtype: torch.dtype | None = None, weights: Weights | None = None
+    pipeline: Any, folder: Path, dtype: torch.dtype | None = None, weights: Weights | None = None
 ) -> None:
     """The same into a folder that exists and that the caller makes atomic."""
     from safetensors.torch import save_file

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
-if TYPE_CHECKING:
-    from diffusers import AutoencoderKL
-
 
 @torch.no_grad()
-def normalise_latents(vae: AutoencoderKL, mean_C: torch.Tensor, std_C: torch.Tensor) -> None:
-    """Makes the VAE's latents z into (z - mean) / std, in place; what it decodes stays the same up to rounding.
+def normalise_latents(vae: Any, mean_C: torch.Tensor, std_C: torch.Tensor) -> None:
+    """Makes an AutoencoderKL's latents z into (z - mean) / std, in place; what it decodes stays the same.
 
     `mean_C`, `std_C`: (C,) of unscaled latents over typical pictures. The plain pipeline knows one scaling factor for
     all channels and no shift, and the noise schedule assumes unit variance: with this both are right, the factor is 1,
@@ -30,9 +27,7 @@ def normalise_latents(vae: AutoencoderKL, mean_C: torch.Tensor, std_C: torch.Ten
 
 
 @torch.no_grad()
-def latent_statistics(
-    vae: AutoencoderKL, pixels: torch.Tensor, batch_size: int = 8
-) -> tuple[torch.Tensor, torch.Tensor]:
+def latent_statistics(vae: Any, pixels: torch.Tensor, batch_size: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     """(mean (C,), std (C,)) of the unscaled latents of pictures (N, 3, H, W) in [-1, 1]; std counts both."""
     means, seconds = [], []
     for batch in pixels.split(batch_size):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from fullcast.diffusion.regions import halved, key_bias
 
 if TYPE_CHECKING:
-    from diffusers import UNet2DConditionModel
     from diffusers.models.attention_processor import Attention
 
 
@@ -59,7 +58,7 @@ class RegionAttention:
 
 
 @contextmanager
-def region_attention(unet: UNet2DConditionModel, tables: Mapping[int, torch.Tensor]) -> Iterator[None]:
+def region_attention(unet: Any, tables: Mapping[int, torch.Tensor]) -> Iterator[None]:
     """Inside the block every cross-attention uses the tables; afterwards the former processors are back.
 
     A table of zeros is passed as no mask, so that the kernel, and every bit of the output, is that of plain attention.
