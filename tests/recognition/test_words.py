@@ -50,6 +50,7 @@ def test_prompts_use_the_same_words_from_left_to_right() -> None:
     assert prompt_for(scene, CAST, rows=False).startswith("3 people, aoi hairdown at far left smiling")
     assert prompt_for(Scene("s", "3 people, park"), CAST) == "3 people, park"
     assert prompt_for(Scene("s", "", (Placement("Rin"),)), CAST) == "1 person, rin"
+    assert prompt_for(Scene("s", "One person in a park", (Placement("Rin"),)), CAST) == "1 person, rin, in a park"
 
 
 def test_unknown_names_are_refused_with_the_cast() -> None:

@@ -31,13 +31,17 @@ def assign_together(
 
     scores: (T, C); weights: (T,) how much each figure's opinion counts (its number of appearances); groups: for each
     picture the figures in it, inside which no character may come twice. Maximises sum w_t (s_tc - threshold) x_tc as an
-    integer programme; it is small (one shot) and its relaxation is nearly always integral already.
+    integer programme; it is small (one shot) and its relaxation is nearly always integral already. Where everybody's
+    best is nobody else's, that is the answer and no programme is needed.
     """
     gain = np.where(np.isnan(scores), -1.0, scores - threshold) * weights[:, None]
     pairs = np.argwhere(gain >= 0)
     answer = np.full(len(scores), -1)
     if not len(pairs):
         return answer
+    best = np.where(gain.max(axis=1) >= 0, gain.argmax(axis=1), -1)
+    if not any(_clash(best, group) for group in groups):
+        return best
     constraints = _constraints(pairs, len(scores), groups)
     solved = milp(
         -gain[tuple(pairs.T)] - 1e-9,  # a tie with unknown goes to the name
@@ -48,6 +52,12 @@ def assign_together(
     for t, c in pairs[solved.x > 0.5]:
         answer[t] = c
     return answer
+
+
+def _clash(names: np.ndarray, group: Sequence[int]) -> bool:
+    """Whether a character comes twice in a picture."""
+    known = [int(names[t]) for t in set(group) if names[t] >= 0]
+    return len(known) > len(set(known))
 
 
 def _constraints(pairs: np.ndarray, num_figures: int, groups: Sequence[Sequence[int]]) -> csr_array:

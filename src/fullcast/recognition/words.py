@@ -86,7 +86,7 @@ def join(parts: Sequence[str]) -> str:
 
 # --------------------------------------------------------------------------------------------------- prompts
 
-_COUNT = re.compile(r"^\s*(no|\d+|one|two|three|four|five|six)\s+(people|persons|person)\s*(,|$)", re.IGNORECASE)
+_COUNT = re.compile(r"^\s*(no|\d+|one|two|three|four|five|six)\s+(people|persons|person)\b[\s,]*", re.IGNORECASE)
 
 
 def prompt_for(scene: Scene, cast: Cast, *, rows: bool = True) -> str:
