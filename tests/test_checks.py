@@ -1,0 +1,111 @@
+"""The checks' own machinery: goals, what is printed, what is written, and that nothing is skipped in silence."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from checks import __main__ as entry
+from checks.framework import Check, Context, Figure, Goal, as_table, passed, run, short
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FULLCAST_CHECKS_RESULTS", str(tmp_path))
+    monkeypatch.setenv("FULLCAST_CHECKS_DIR", str(tmp_path / "work"))
+    monkeypatch.delenv("SEED", raising=False)
+    return tmp_path
+
+
+def check_of(*figures: Figure, error: Exception | None = None) -> Check:
+    check = Check("sample")
+
+    @check.line(1, "a line")
+    def line(context: Context) -> Iterator[Figure]:
+        yield from figures
+        if error:
+            raise error
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("goal", "value", "verdict"),
+    [
+        (Goal(">=", 0.93), 0.93, "PASS"),
+        (Goal(">=", 0.93), 0.9299, "SHORT"),
+        (Goal("<=", 0.02), 0.02, "PASS"),
+        (Goal("<=", 0.02), 0.021, "SHORT"),
+        (Goal("=", 0), 0, "PASS"),
+        (Goal(">=", 0), math.nan, "SHORT"),
+        (None, 0.1, "-"),
+    ],
+)
+def test_goals(goal: Goal | None, value: float, verdict: str):
+    assert Figure("x", value, goal).verdict == verdict
+
+
+def test_all_goals_met_is_zero_and_written_with_commit_and_machine(results: Path):
+    assert run(check_of(Figure("recall", 0.95, Goal(">=", 0.93), 200, 0.91, 0.97)), [1]) == 0
+    written = json.loads((results / "sample.json").read_text())["lines"]["1"]
+    assert written["verdict"] == "PASS" and len(written["commit"]) >= 7 and written["machine"]["cores"] >= 1
+    figure = written["figures"][0]
+    assert (figure["value"], figure["goal"], figure["n"], figure["low"]) == (0.95, ">= 0.93", 200, 0.91)
+
+
+def test_one_short_figure_fails_the_check(results: Path):
+    assert run(check_of(passed("a", True), Figure("b", 0.1, Goal(">=", 0.93))), [1]) == 1
+    assert json.loads((results / "sample.json").read_text())["lines"]["1"]["verdict"] == "SHORT"
+
+
+def test_what_breaks_a_line_is_told_and_what_was_measured_stays(results: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(check_of(passed("before", True), error=RuntimeError("no such command")), [1]) == 1
+    said = capsys.readouterr().out
+    assert "before" in said and "could not run because no such command" in said
+    figures = json.loads((results / "sample.json").read_text())["lines"]["1"]["figures"]
+    assert [f["verdict"] for f in figures] == ["PASS", "SHORT"] and figures[1]["value"] is None
+
+
+def test_a_line_that_measures_nothing_is_short():
+    assert run(check_of(), [1]) == 1
+
+
+def test_lines_are_kept_apart_in_the_file(results: Path):
+    check = check_of(passed("a", True))
+    check.lines[2] = ("another", lambda context: [short("b", "there is no such thing")])
+    run(check, [1])
+    run(check, [2])
+    lines = json.loads((results / "sample.json").read_text())["lines"]
+    assert list(lines) == ["1", "2"] and [line["verdict"] for line in lines.values()] == ["PASS", "SHORT"]
+
+
+def test_seeds_come_from_the_commit_unless_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    one, other = Context("a" * 40, tmp_path, print), Context("b" * 40, tmp_path, print)
+    assert one.seeds("x", 3) == one.seeds("x", 3) != other.seeds("x", 3)
+    assert one.seeds("x", 3) != one.seeds("y", 3) and len(set(one.seeds("x", 3))) == 3
+    monkeypatch.setenv("SEED", "7")
+    assert other.seeds("x", 3) == [7, 8, 9]
+
+
+def test_table_is_aligned_and_holds_every_column():
+    text = as_table([Figure("recall", 0.951, Goal(">=", 0.93), 200, 0.912, 0.974, "worst of 3"), short("b", "of y")])
+    assert "0.951" in text and ">= 0.93" in text and "0.912 to 0.974" in text and "worst of 3" in text
+    assert "SHORT" in text and "could not run because of y" in text
+
+
+def test_entry_names_what_there_is(capsys: pytest.CaptureFixture[str]):
+    assert "journey" in entry.names()
+    assert entry.main(["nonsense"]) == 2
+    assert "journey" in capsys.readouterr().err
+    assert entry.main(["journey", "99"]) == 2
+    assert "no line 99" in capsys.readouterr().err
+
+
+def test_journey_has_the_issue_s_seven_lines():
+    from checks.journey import CHECK
+
+    assert sorted(CHECK.lines) == [1, 2, 3, 4, 5, 6, 7]
