@@ -144,6 +144,29 @@ def test_killed_between_checkpoints_repeats_exactly(base, whole, tmp_path):
     assert [s for s in steps if s == 6] == [6]
 
 
+def test_killed_inside_a_save_leaves_the_former_checkpoint(base, whole, tmp_path, monkeypatch):
+    from fullcast.training import checkpoint
+
+    saves = iter(range(100))
+    save_file = checkpoint.save_file
+
+    def cut_off(tensors, path):
+        if next(saves) == 4:  # the second of the three files of the second save
+            Path(path).write_bytes(b"half")
+            raise Killed
+        save_file(tensors, path)
+
+    monkeypatch.setattr(checkpoint, "save_file", cut_off)
+    with pytest.raises(Killed):
+        train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path)
+    left = tmp_path / "checkpoints" / ".partial-999999-step-000010"
+    left.mkdir()  # what kill -9 leaves: nobody was there to clean up
+    monkeypatch.undo()
+    assert [p.name for p in checkpoints(tmp_path)] == ["step-000005"]
+    last = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path)
+    assert hashes(last.checkpoint) == hashes(checkpoints(whole)[-1]) and not left.exists()
+
+
 def test_an_uninterrupted_bf16_run_differs_and_is_another_run(base, whole, tmp_path):
     config = CONFIG.model_copy(update={"mixed_precision": "bf16"})
     result = train(base, Stream(num_steps=2), Pixels(), Captions(), config, tmp_path)
@@ -187,6 +210,28 @@ def test_it_learns_and_listens(base, tmp_path):
     assert first["probe_wrong"] == pytest.approx(first["probe_right"], rel=0.05)
     assert last["probe_right"] < 0.6 * first["probe_right"]
     assert last["probe_right"] * 1.2 < last["probe_empty"] < last["probe_wrong"] / 1.1
+
+
+def test_what_was_trained_is_drawn_when_asked_for(base, tmp_path):
+    """The whole way round: schedule, target, average, checkpoint, prompt, guidance, sampler."""
+    from fullcast.generation.config import GenerationConfig
+    from fullcast.generation.generate import open_model, recipe_for
+    from fullcast.generation.sampler import denoise
+    from fullcast.records import Cast, Scene
+
+    rates = {"learning_rate": 5e-3, "text_encoder_learning_rate": 5e-3, "lr_schedule": "cosine", "ema_decay": 0.95}
+    config = CONFIG.model_copy(update={**rates, "probe_every": 0, "checkpoint_every": 1000, "sample_every": 0})
+    trained = train(base, SmallPictures(num_steps=200), Pixels(), Captions(), config, tmp_path)
+    model = open_model(trained.checkpoint, "cpu")
+    truth = {n: model.encode_images(to_tensor([Pixels().pixels(n, 16, 16)]))[0] for n in COLOURS}
+    settings = GenerationConfig(num_inference_steps=10, guidance_scale=2, width=16, height=16)
+    right = 0
+    for name in COLOURS:
+        scenes = [Scene("wall", f"a {name} wall")] * 3
+        recipes = [recipe_for(model, s, seed, Cast("", ()), settings, "", "") for seed, s in enumerate(scenes)]
+        for latents in denoise(model, recipes):
+            right += min(truth, key=lambda n: float((latents - truth[n]).square().mean())) == name
+    assert right >= 11  # of 12
 
 
 def test_checkpoint_is_the_average_and_the_cast_lies_beside(base, tmp_path):

@@ -28,9 +28,14 @@ class Kept:
     """Share of the steps that are run: 1 begins at pure noise, less keeps more of what was there."""
 
 
-@torch.no_grad()
 def sample(model: StableDiffusion, recipes: Sequence[Recipe], kept: Kept | None = None) -> np.ndarray:
-    """(B, height, width, 3) uint8 RGB. The recipes share size, steps, guidance, scheduler and number of regions.
+    """(B, height, width, 3) uint8 RGB. The recipes share size, steps, guidance, scheduler and number of regions."""
+    return to_images(model.decode(denoise(model, recipes, kept)))
+
+
+@torch.no_grad()
+def denoise(model: StableDiffusion, recipes: Sequence[Recipe], kept: Kept | None = None) -> torch.Tensor:
+    """The latents (B, C, h, w) of the same pictures.
 
     Each picture's noise comes from its own seed by torch's CPU generator, as diffusers users expect it, so that no
     picture depends on its neighbours.
@@ -59,7 +64,7 @@ def sample(model: StableDiffusion, recipes: Sequence[Recipe], kept: Kept | None 
                 scheduler.add_noise(kept.latents, noise, steps[i + 1 : i + 2]) if i + 1 < len(steps) else kept.latents
             )
             x = kept.open * x + (1 - kept.open) * then
-    return to_images(model.decode(x))
+    return x
 
 
 def seeded_noise(seed: int, shape: Sequence[int]) -> torch.Tensor:

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from fullcast.store.atomic import replacing_dir, write_json
+from fullcast.store.atomic import TEMPORARY, replacing_dir, write_json
 from fullcast.store.errors import FullcastError
 
 CHECKPOINTS = "checkpoints"
@@ -108,6 +108,12 @@ def tidy(run_dir: Path, keep_states: int, keep_checkpoints: int | None) -> None:
         shutil.rmtree(path / "state", ignore_errors=True)
     for path in found[: -keep_checkpoints if keep_checkpoints else 0]:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def sweep(run_dir: Path) -> None:
+    """Removes what a kill inside a save left behind: folders that never got their name."""
+    for left in (run_dir / CHECKPOINTS).glob(f"{TEMPORARY}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[torch.Tensor, str]) -> Tensors:

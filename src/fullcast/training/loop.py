@@ -23,6 +23,7 @@ from fullcast.training.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
+    sweep,
     tidy,
 )
 from fullcast.training.config import TrainingConfig
@@ -185,6 +186,7 @@ class Run:
         run = cls(
             model, config, TrainState(fingerprint), live, optimizer, Ema(live, config.ema_decay), model.alphas_cumprod()
         )
+        sweep(run_dir)
         if (checkpoint := latest_resumable(run_dir)) is not None:
             run.restore(checkpoint)
         write_json(run_dir / "training.json", {"fingerprint": fingerprint, "config": config.model_dump(mode="json")})

@@ -1,0 +1,47 @@
+"""The average, the clean stop, and settings."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from fullcast.training.ema import Ema
+from fullcast.training.stop import stop_on_signals
+
+
+def test_average_follows_its_formula():
+    live = {"w": torch.nn.Parameter(torch.zeros(3))}
+    ema, expected = Ema(live, 0.9), torch.zeros(3)
+    for step in range(1, 300):
+        with torch.no_grad():
+            live["w"].fill_(float(step))
+        ema.update(live, step)
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+    assert torch.allclose(ema.shadow["w"], expected, rtol=1e-5)
+    # Of a straight line the average lags decay / (1 - decay) steps behind.
+    assert ema.shadow["w"][0].item() == pytest.approx(299 - 9, abs=0.1)
+
+
+def test_shown_average_leaves_every_bit_as_it_was():
+    live = {"w": torch.nn.Parameter(torch.randn(5))}
+    ema = Ema(live, 0.5)
+    with torch.no_grad():
+        live["w"].add_(1 / 3)
+    before = live["w"].detach().clone()
+    with ema.shown(live):
+        assert torch.equal(live["w"], ema.shadow["w"]) and not torch.equal(live["w"], before)
+    assert torch.equal(live["w"], before)
+
+
+def test_sigterm_asks_for_a_stop_and_handlers_come_back():
+    former = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with stop_on_signals() as asked:
+        assert not asked()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert asked()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.pause()
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == former

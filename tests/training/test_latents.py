@@ -1,0 +1,65 @@
+"""The latent store: equal to the VAE, and whole again after a kill at any byte."""
+
+import numpy as np
+import pytest
+
+from fullcast.models.stable_diffusion.build import build_pocket_pipeline
+from fullcast.models.stable_diffusion.config import PocketModelConfig
+from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
+from fullcast.training.latents import LatentStore
+
+TINY = PocketModelConfig(
+    latent_channels=4,
+    vae_block_out_channels=(8, 8, 8),
+    vae_norm_num_groups=4,
+    unet_block_out_channels=(8,),
+    num_attention_levels=1,
+    unet_norm_num_groups=4,
+    text_hidden_size=8,
+    text_num_layers=1,
+    text_num_heads=1,
+    vocabulary_size=600,
+)
+WANTED = [(name, 16, 8) for name in ("a", "b", "c", "d")]
+
+
+class Pixels:
+    def pixels(self, sample_id: str, width: int, height: int) -> np.ndarray:
+        return np.random.default_rng(ord(sample_id)).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model() -> StableDiffusion:
+    return StableDiffusion(build_pocket_pipeline(TINY))
+
+
+def test_rows_are_the_posterior_in_half_precision(model, tmp_path):
+    store = LatentStore(tmp_path, model)
+    assert store.fill(WANTED, Pixels()) == 4 and store.fill(WANTED, Pixels()) == 0
+    expected = model.encode_moments(to_tensor([Pixels().pixels("c", 16, 8)])).half().float()
+    assert (store.moments(["a", "c"], 16, 8)[1] == expected[0]).all()
+    with pytest.raises(KeyError):
+        store.moments(["z"], 16, 8)
+
+
+@pytest.mark.parametrize("cut", ["line", "row", "both"])
+def test_a_kill_costs_at_most_the_rows_without_a_line(model, tmp_path, cut):
+    whole = LatentStore(tmp_path / "whole", model)
+    whole.fill(WANTED, Pixels())
+    store = LatentStore(tmp_path / "cut", model)
+    store.fill(WANTED, Pixels())
+    data, index = store._paths(16, 8)
+    if cut in ("line", "both"):
+        index.write_bytes(index.read_bytes()[:-1])  # the last line has no end
+    if cut in ("row", "both"):
+        data.write_bytes(data.read_bytes()[:-5])
+    again = LatentStore(tmp_path / "cut", model)
+    assert again.fill(WANTED, Pixels()) == 1
+    assert (again.moments(list("abcd"), 16, 8) == whole.moments(list("abcd"), 16, 8)).all()
+    assert data.stat().st_size == whole._paths(16, 8)[0].stat().st_size
+
+
+def test_another_vae_has_latents_of_its_own(model, tmp_path):
+    LatentStore(tmp_path, model).fill(WANTED[:1], Pixels())
+    other = StableDiffusion(build_pocket_pipeline(TINY, seed=9))
+    assert LatentStore(tmp_path, other).fill(WANTED[:1], Pixels()) == 1
