@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from checks.elsewhere import IMAGEFOLDER, PLAIN_DIFFUSERS
+from checks.elsewhere import IMAGEFOLDER, PLAIN_DIFFUSERS, in_environment
 from checks.framework import ROOT, Check, Context, Figure, Goal, passed, short
 from checks.shows import (
     Failed,
@@ -41,16 +41,16 @@ def fresh_clone(context: Context) -> Iterator[Figure]:
         context.say("make demo, from nothing")
         # An environment that is active here must not be seen there.
         clean = {"VIRTUAL_ENV": "", "PYTHONPATH": ""}
-        demo = command(["make", "demo", *variables], cwd=clone, **clean)
+        demo = command(["make", "demo", *variables], cwd=clone, environment=clean)
         yield passed("make demo succeeds", demo.code == 0, "" if demo.code == 0 else demo.told)
         yield Figure("make demo, minutes with installation", demo.seconds / 60, Goal("<=", 15))
         said = re.findall(r"\S+report\.html", demo.out)
         page = clone / said[-1] if said else None
         yield passed("it ends with the path of report.html", page is not None and page.is_file(), str(page or ""))
         if demo.code == 0:
-            again = command(["make", "demo", *variables], cwd=clone, **clean)
+            again = command(["make", "demo", *variables], cwd=clone, environment=clean)
             yield Figure("make demo again, seconds", again.seconds, Goal("<=", 60))
-        test = command(["make", "test", *variables], cwd=clone, **clean)
+        test = command(["make", "test", *variables], cwd=clone, environment=clean)
         yield passed("make test passes", test.code == 0, (test.out.strip().splitlines() or [""])[-1])
         yield Figure("make test, minutes", test.seconds / 60)
     finally:
@@ -223,7 +223,7 @@ def _duckdb(files: ShowFiles) -> Iterator[Figure]:
     unread = []
     for path in tables:
         try:
-            duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchall()
+            duckdb.execute(f"select count(*) from read_parquet('{path}')").fetchall()
         except duckdb.Error as error:
             unread.append(f"{path.name}: {error}")
     yield Figure("Parquet tables that DuckDB opens", len(tables) - len(unread), Goal(">=", max(1, len(tables))))
@@ -246,7 +246,7 @@ def house_tests(context: Context) -> Iterator[Figure]:
         if not path.exists():
             yield short(name, f"{path.relative_to(ROOT)} is not there")
             continue
-        ran = command([sys.executable, "-m", "pytest", "-q", path], FULLCAST_DEMO="smallest")
+        ran = command([sys.executable, "-m", "pytest", "-q", path], environment={"FULLCAST_DEMO": "smallest"})
         yield passed(f"{name} passes", ran.code == 0, (ran.out.strip().splitlines() or [""])[-1])
         yield Figure(f"{name}, seconds", ran.seconds, Goal("<=", seconds) if seconds else None)
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,26 +39,25 @@ class Ran:
         return lines[-1] if lines else ""
 
 
-def command(words: Sequence[str | Path], cwd: Path = ROOT, timeout_s: float | None = None, **environment: str) -> Ran:
+def command(words: Sequence[str | Path], cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> Ran:
     """Any program; never raises for its exit code."""
     began = time.monotonic()
     done = subprocess.run(
         [str(word) for word in words],
         cwd=cwd,
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
         check=False,
-        timeout=timeout_s,
     )
     return Ran(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
 
-def fullcast(*words: str | Path, timeout_s: float | None = None, **environment: str) -> Ran:
+def fullcast(*words: str | Path) -> Ran:
     """The command line in this Python, with the sources of this repository."""
     source = str(ROOT / "src")
     path = os.pathsep.join([source, *([os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else [])])
-    return command([sys.executable, "-m", "fullcast", *words], timeout_s=timeout_s, PYTHONPATH=path, **environment)
+    return command([sys.executable, "-m", "fullcast", *words], environment={"PYTHONPATH": path})
 
 
 def must(ran: Ran, what: str) -> Ran:
@@ -86,10 +85,8 @@ def make_show(context: Context, seed: int, smallest: bool = False) -> ShowFiles:
     shutil.rmtree(folder, ignore_errors=True)
     drawn = folder / "drawn"
     context.say(f"drawing the pocket show of seed {seed}")
-    must(
-        fullcast("pocket", "show", "--out", drawn, "--seed", str(seed), *(["--smallest"] if smallest else [])),
-        "pocket show",
-    )
+    size_words = ["--smallest"] if smallest else []
+    must(fullcast("pocket", "show", "--out", drawn, "--seed", str(seed), *size_words), "pocket show")
     must(fullcast("new", files.workspace), "new")
     for given in ("episodes", "references", "fanart", "regularization"):
         if (drawn / given).is_dir():

@@ -40,7 +40,7 @@ SHOW = [
     frame(3, drawing="c", people=(person("unknown", 60),), shot=2),
     frame(4, "title", "t", shot=3),
     frame(5, "flashback", "a", (person("aoi", 20),), (0, 0, 80, 45), shot=4),
-    frame(6, "fade", "a", (), shot=5),
+    frame(6, "credits", "", (), shot=5),
 ]
 VIDEOS = {"v1": "e1.mp4"}
 

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fullcast.audit.truth import JUNK, PICTURE_KINDS, TrueFrame, TruePerson, Truth, in_image, iou, match_images
+from fullcast.audit.truth import (
+    JUNK,
+    PICTURE_KINDS,
+    STORY_KINDS,
+    TrueFrame,
+    TruePerson,
+    Truth,
+    in_image,
+    iou,
+    match_images,
+)
 from fullcast.judging.statistics import Estimate, share, wilson
 from fullcast.records import UNKNOWN, Image, Person
 
@@ -144,7 +154,7 @@ def kept_frames(kept: Kept, truth: Truth) -> list[Measure]:
     """What was kept of the show: every shot, every drawing, nothing twice, no card."""
     frames = [kept.frames[image.id] for image in kept.images]
     all_frames = truth.frames
-    shots = {(f.video, f.shot) for f in all_frames if f.kind == "story"}
+    shots = {(f.video, f.shot) for f in all_frames if f.kind in STORY_KINDS}
     drawings = {f.drawing for f in all_frames if f.kind in PICTURE_KINDS}
     seen = {(f.video, f.shot) for f in frames}
     drawn = {f.drawing for f in frames}

@@ -13,8 +13,11 @@ from fullcast.store.tables import read_records
 JUNK = frozenset({"title", "black", "credits"})
 """Kinds of shot of which no frame should be kept."""
 
-PICTURE_KINDS = frozenset({"story", "opening", "flashback"})
-"""Kinds of shot that hold drawings; `fade` is neither: its frames are half black."""
+STORY_KINDS = frozenset({"story", "fade"})
+"""Kinds of shot of which a frame must be kept; a `fade` is a shot of the story that ends in black."""
+
+PICTURE_KINDS = STORY_KINDS | {"opening", "flashback"}
+"""Kinds of shot that hold drawings; those of a flashback and of a later opening were seen before."""
 
 SAME_CAMERA = 0.9
 """IoU of camera boxes from which two frames of one drawing are the same view."""
