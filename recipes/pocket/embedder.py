@@ -130,7 +130,8 @@ def main() -> None:
         rate = which.learning_rate * min(1.0, (run.step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress)))
         optimizer.param_groups[0]["lr"] = rate
         x, labels = crops.batch(args.which, run.step)
-        embeddings = model(x)
+        with torch.autocast("cpu", torch.bfloat16):  # 1.3 to 1.8 times as fast on AVX512-BF16
+            embeddings = model(x.contiguous(memory_format=torch.channels_last)).float()
         loss = cosface(embeddings, prototypes["w"], labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)

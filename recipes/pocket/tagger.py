@@ -106,7 +106,8 @@ def main() -> None:
         rate = LEARNING_RATE * min(1.0, (run.step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress)))
         optimizer.param_groups[0]["lr"] = rate
         x, y, use = data.batch(run.step)
-        logits = model.logits(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model.logits(x).float()
         loss = (F.binary_cross_entropy_with_logits(logits, y, reduction="none") * use).sum() / BATCH
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)

@@ -1,0 +1,185 @@
+"""The pocket base: a Stable Diffusion that draws anonymous people of the pocket world, trained by our own trainer.
+
+The stream, the pictures and the captions are this recipe's own; the loop, the latents store, the checkpoints and the
+probe are `fullcast.training`'s. It knows no cast: people are called `person` and described; now and then one is given a
+name that is drawn afresh each time, so that an unknown word before a place means somebody, and nobody in particular.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fullcast.models.stable_diffusion.build import build_pocket_pipeline
+from fullcast.models.stable_diffusion.config import PocketModelConfig
+from fullcast.models.stable_diffusion.family import StableDiffusion
+from fullcast.ports import Batch, Visit
+from fullcast.recognition.words import Phrase, sentence
+from fullcast.records import cell_of
+from fullcast.store.atomic import replacing_dir
+from fullcast.store.seeding import rng as keyed
+from fullcast.training.config import TrainingConfig
+from fullcast.training.loop import train
+from recipes.pocket import vae
+from recipes.pocket.bank import Bank
+from recipes.pocket.pictures import TrainingPicture, random_picture, rows_by_style
+from recipes.pocket.state import state_dir
+
+BATCH = 16
+NUM_STEPS = 12_000
+NUM_PICTURES = 40_000
+SIZES = {(160, 96): 0.6, (128, 128): 0.16, (96, 160): 0.1, (192, 80): 0.06, (128, 96): 0.08}
+"""Pixels and shares; areas about 15,360."""
+SYLLABLES = "ka ki ku ke ko sa shi su se so ta chi to na ni no ma mi mo ra ri ru re ya yu yo ha hi ho".split()
+
+
+def config_of(scaling_factor: float) -> PocketModelConfig:
+    return PocketModelConfig(
+        latent_channels=vae.LATENT_CHANNELS,
+        vae_block_out_channels=vae.CHANNELS,
+        vae_norm_num_groups=8,
+        scaling_factor=scaling_factor,
+    )
+
+
+@lru_cache(maxsize=1)
+def bank_and_rows() -> tuple[Bank, dict]:
+    bank = Bank.load()
+    return bank, rows_by_style(bank)
+
+
+@lru_cache(maxsize=4096)
+def picture_of(sample_id: str, width: int, height: int) -> TrainingPicture:
+    bank, rows = bank_and_rows()
+    return random_picture(bank, keyed(23, "base", sample_id), width, height, small=0.15, rows=rows)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """PixelSource: a sample is a number, drawn when it is asked for."""
+
+    def pixels(self, sample_id: str, width: int, height: int) -> np.ndarray:
+        return picture_of(sample_id, width, height).rgb
+
+
+@dataclass(frozen=True)
+class Stream:
+    """BatchStream: `NUM_PICTURES` pictures in an order of their own each time round; every batch has one size."""
+
+    batch_size: int = BATCH
+    num_steps: int = NUM_STEPS
+    sizes: dict = field(default_factory=lambda: dict(SIZES))
+
+    def size_of(self, batch: int) -> tuple[int, int]:
+        sizes = list(self.sizes)
+        return sizes[int(keyed(29, "size", batch).choice(len(sizes), p=np.array(list(self.sizes.values()))))]
+
+    def batch(self, step: int) -> Batch:
+        per_round = NUM_PICTURES // BATCH
+        turn, place = divmod(step, per_round)
+        group = int(_order(turn, per_round)[place])
+        width, height = self.size_of(group)
+        visits = tuple(Visit(f"{group}-{i}-{width}x{height}", turn) for i in range(BATCH))
+        return Batch(step, width, height, visits)
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(f"{self.sizes} {BATCH} {NUM_PICTURES} v1".encode()).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _order(turn: int, count: int) -> np.ndarray:
+    return keyed(31, "order", turn).permutation(count)
+
+
+@dataclass(frozen=True)
+class Captions:
+    """CaptionSource: the default grammar with looks in words, drawn afresh at every visit."""
+
+    def caption(self, sample_id: str, visit: int) -> str:
+        width, height = (int(v) for v in sample_id.rsplit("-", 1)[1].split("x"))
+        made = picture_of(sample_id, width, height)
+        rng = keyed(37, "caption", f"{sample_id}/{visit}")
+        placed, with_row, named = rng.random() < 0.75, rng.random() < 0.4, rng.random() < 0.2
+        phrases = []
+        for person in made.people:
+            x0, y0, x1, y1 = person.head
+            cell = cell_of((x0 + x1) / 2 / width, (y0 + y1) / 2 / height)
+            words = [w for w in person.row["tags"] if rng.random() < 0.75]
+            words += [person.row["expression"]] * int(rng.random() < 0.6) + [person.row["clothes"]] * int(rng.random() < 0.4)
+            rng.shuffle(words)
+            who = "".join(rng.choice(SYLLABLES, int(rng.integers(1, 4)))) if named and rng.random() < 0.7 else "person"
+            phrases.append(Phrase(who, cell if placed else None, with_row, tuple(words)))
+        scene = [w for w in (made.setting, made.light) if rng.random() < 0.9]
+        rng.shuffle(scene)
+        return sentence(phrases, scene)
+
+
+def start(folder: Path) -> None:
+    """The untrained model with the trained VAE in it; latents are scaled to unit variance."""
+    state = torch.load(state_dir("vae") / "state.pt", weights_only=True)
+    model = vae.build()
+    model.load_state_dict(state["ema"])
+    with torch.no_grad():
+        sizes = list(SIZES)
+        means = []
+        for i in range(64):
+            rgb = picture_of(f"scale-{i}", *sizes[i % len(sizes)]).rgb
+            x = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+            means.append(model.encode(x).latent_dist.mean.flatten())
+    pipeline = build_pocket_pipeline(config_of(1 / float(torch.cat(means).std())), seed=41)
+    pipeline.vae.load_state_dict(state["ema"])
+    with replacing_dir(folder) as temporary:
+        StableDiffusion(pipeline).write(temporary)
+
+
+class Printed:
+    """Progress as lines."""
+
+    def start(self, title: str, total: int) -> None:
+        self.title, self.total, self.at = title, total, 0
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self.at += count
+        if self.at % max(1, self.total // 200) < count:
+            print(self.title, self.at, "of", self.total, note, flush=True)
+
+    def done(self) -> None: ...
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=None)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = state_dir("base")
+    if not (folder / "start" / "model_index.json").exists():
+        start(folder / "start")
+    config = TrainingConfig(
+        seed=43,
+        learning_rate=4e-4,
+        text_encoder_learning_rate=4e-4,
+        warmup_steps=300,
+        lr_schedule="cosine",
+        ema_decay=0.999,
+        mixed_precision="bf16",
+        checkpoint_every=1000,
+        keep_checkpoints=2,
+        sample_every=0,
+        log_every=50,
+        probe_every=500,
+        latents_batch_size=8,
+    )
+    trained = train(
+        folder / "start", Stream(), Pictures(), Captions(), config, folder / "run", Printed(), max_seconds=args.seconds
+    )
+    print(trained)
+
+
+if __name__ == "__main__":
+    main()
