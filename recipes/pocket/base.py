@@ -29,7 +29,7 @@ from fullcast.training.loop import train
 from recipes.pocket import vae
 from recipes.pocket.bank import Bank
 from recipes.pocket.pictures import TrainingPicture, random_picture, rows_by_style
-from recipes.pocket.state import state_dir
+from recipes.pocket.state import state_dir, weights_of
 
 BATCH = 16
 NUM_STEPS = 12_000
@@ -122,9 +122,9 @@ class Captions:
 
 def start(folder: Path) -> None:
     """The untrained model with the trained VAE in it; latents are scaled to unit variance."""
-    state = torch.load(state_dir("vae") / "state.pt", weights_only=True)
+    weights = weights_of("vae")
     model = vae.build()
-    model.load_state_dict(state["ema"])
+    model.load_state_dict(weights)
     with torch.no_grad():
         sizes = list(SIZES)
         means = []
@@ -133,7 +133,7 @@ def start(folder: Path) -> None:
             x = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
             means.append(model.encode(x).latent_dist.mean.flatten())
     pipeline = build_pocket_pipeline(config_of(1 / float(torch.cat(means).std())), seed=41)
-    pipeline.vae.load_state_dict(state["ema"])
+    pipeline.vae.load_state_dict(weights)
     with replacing_dir(folder) as temporary:
         StableDiffusion(pipeline).write(temporary)
 

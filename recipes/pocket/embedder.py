@@ -37,7 +37,7 @@ class Which:
     learning_rate: float
 
 
-WHICH = {"labeller": Which(ResEmbedder, 0, 3600, 2e-3), "judge": Which(MixEmbedder, 1, 3600, 2e-3)}
+WHICH = {"labeller": Which(ResEmbedder, 0, 2000, 2e-3), "judge": Which(MixEmbedder, 1, 2000, 2e-3)}
 
 
 def head_crop(rgb: np.ndarray, box: tuple[float, float, float, float], scale: float, size: int = SIZE) -> np.ndarray:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 
 def state_dir(name: str) -> Path:
@@ -18,7 +19,7 @@ def state_dir(name: str) -> Path:
 
 
 class Slice:
-    """A training that stops by the clock and goes on later: weights, optimizer and step in one safetensors pair."""
+    """A training that stops by the clock and goes on later: weights, optimizer and step in one safetensors file."""
 
     def __init__(self, name: str, modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer, seconds: float):
         self.dir = state_dir(name)
@@ -27,29 +28,47 @@ class Slice:
         self.deadline = time.monotonic() + seconds
         self.step = 0
         self.log = (self.dir / "log.jsonl").open("a")
-        path = self.dir / "state.pt"
-        if path.exists():
-            state = torch.load(path, weights_only=True)
-            for key, module in modules.items():
-                module.load_state_dict(state[key])
-            optimizer.load_state_dict(state["optimizer"])
-            self.step = state["step"]
+        if (self.dir / "state.safetensors").exists():
+            self._restore()
+
+    def _restore(self) -> None:
+        tensors = load_file(self.dir / "state.safetensors")
+        for key, module in self.modules.items():
+            module.load_state_dict(part(tensors, key))
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in part(tensors, "optimizer").items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = tensor
+        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        self.step = int(tensors["step"])
 
     def over(self) -> bool:
         return time.monotonic() > self.deadline
 
     def save(self) -> None:
-        state = {key: module.state_dict() for key, module in self.modules.items()}
-        state |= {"optimizer": self.optimizer.state_dict(), "step": self.step}
-        temporary = self.dir / "state.tmp"
-        torch.save(state, temporary)
-        os.replace(temporary, self.dir / "state.pt")
+        tensors = {"step": torch.tensor(self.step)}
+        for key, module in self.modules.items():
+            tensors |= {f"{key}/{n}": t.contiguous().clone() for n, t in module.state_dict().items()}
+        for index, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{index}.{n}": t.contiguous() for n, t in values.items()}
+        save_file(tensors, self.dir / "state.tmp")
+        os.replace(self.dir / "state.tmp", self.dir / "state.safetensors")
 
     def note(self, **values: float) -> None:
         line = json.dumps({"step": self.step, "time": round(time.time(), 1), **values})
         self.log.write(line + "\n")
         self.log.flush()
         print(line, flush=True)
+
+
+def part(tensors: dict[str, torch.Tensor], key: str) -> dict[str, torch.Tensor]:
+    """The state dict that was saved under `key`."""
+    return {name[len(key) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(key + "/")}
+
+
+def weights_of(name: str, key: str = "ema") -> dict[str, torch.Tensor]:
+    """The averaged weights of a training in its present state."""
+    return part(load_file(state_dir(name) / "state.safetensors"), key)
 
 
 def ema_update(target: torch.nn.Module, source: torch.nn.Module, decay: float) -> None:

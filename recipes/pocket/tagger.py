@@ -23,7 +23,7 @@ from recipes.pocket.state import Slice, ema_update
 
 SIZE = 96
 BATCH = 64
-TOTAL_STEPS = 2400
+TOTAL_STEPS = 1500
 LEARNING_RATE = 2e-3
 PERSON_CROP = (1.7, 0.35, 1.25)
 """Width, room above and room below in head heights around the head: face and chest, what a person crop shows."""

@@ -41,23 +41,22 @@ def film(episode: Episode, path: Path, progress: Progress = silent) -> list[Fram
 
     truths: list[FrameTruth] = []
     progress.start(f"episode {episode.number}", episode.num_frames)
-    with replacing(path) as temporary:
-        with av.open(str(temporary), "w", format="mp4") as container:
-            stream = container.add_stream("libx264", rate=FRAME_RATE)
-            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-            stream.time_base = Fraction(1, FRAME_RATE)
-            # threads=1: x264 with several threads may cut frames into slices, and the bytes would depend on the machine
-            stream.options = {"crf": str(episode.crf), "preset": "veryfast", "threads": "1", "g": "96"}
-            stream.codec_context.thread_count = 1
-            for index, (rgb, truth) in enumerate(_frames(episode)):
-                frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-                frame.pts = index
-                for packet in stream.encode(frame):
-                    container.mux(packet)
-                truths.append(truth)
-                progress.advance()
-            for packet in stream.encode():
+    with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=FRAME_RATE)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.time_base = Fraction(1, FRAME_RATE)
+        # threads=1: x264 with several threads may cut frames into slices, and the bytes would depend on the machine
+        stream.options = {"crf": str(episode.crf), "preset": "veryfast", "threads": "1", "g": "96"}
+        stream.codec_context.thread_count = 1
+        for index, (rgb, truth) in enumerate(_frames(episode)):
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.pts = index
+            for packet in stream.encode(frame):
                 container.mux(packet)
+            truths.append(truth)
+            progress.advance()
+        for packet in stream.encode():
+            container.mux(packet)
     progress.done()
     return truths
 

@@ -10,7 +10,7 @@ from PIL import Image as PILImage
 
 from fullcast.pocket.backgrounds import LIGHTS, SETTINGS
 from fullcast.pocket.bodies import POSES, random_outfit
-from fullcast.pocket.cast import ShowCast
+from fullcast.pocket.cast import Member, ShowCast
 from fullcast.pocket.heads import EXPRESSIONS
 from fullcast.pocket.looks import TRAINING_STYLES, Look, jitter, random_look
 from fullcast.pocket.scene import Drawing, Figure, compose
@@ -28,14 +28,19 @@ def write_references(cast: ShowCast, seed: int, folder: Path, progress: Progress
     """`<name>/*.png` and `<name>/<form>/*.png`: head and shoulders by day, ten faces and outfits for each."""
     progress.start("references", sum(len(m.looks) for m in cast.members))
     for member in cast.members:
-        for form, look in member.looks:
+        for form, _ in member.looks:
             for index in range(NUM_REFERENCES):
-                rng = keyed(seed, f"reference {member.name}/{form}", index)
-                figure = _figure(rng, look, 170.0, 210.0, int(rng.integers(100, 135)))
-                drawing = Drawing(str(rng.choice(SETTINGS)), int(rng.integers(1000)), "day", 1.0, (figure,), (), 340, 340)
+                drawing = reference_drawing(member, form, seed, index)
                 write_png(folder / member.name / form / f"{index:02d}.png", compose(drawing).rgb)
             progress.advance()
     progress.done()
+
+
+def reference_drawing(member: Member, form: str, seed: int, index: int) -> Drawing:
+    """340x340: head and shoulders of one character in one form, somewhere, by day."""
+    rng = keyed(seed, f"reference {member.name}/{form}", index)
+    figure = _figure(rng, member.look(form), 170.0, 210.0, int(rng.integers(100, 135)))
+    return Drawing(str(rng.choice(SETTINGS)), int(rng.integers(1000)), "day", 1.0, (figure,), (), 340, 340)
 
 
 def write_fanart(cast: ShowCast, seed: int, folder: Path, count: int, progress: Progress = silent) -> None:
