@@ -31,8 +31,8 @@ LEVELS: dict[str, int] = {
     "recipe": 7,
     "journey": 8,
     "audit": 9,
-    "cli": 9,
-    "studio": 9,
+    "cli": 10,
+    "studio": 10,
 }
 """Who may import whom: a module imports from its own part and from parts with a lower number, never from a higher."""
 

@@ -36,8 +36,11 @@ class Batch:
 class BatchStream(Protocol):
     """The order of training: a pure function of (plan, seed, step). Picklable under spawn."""
 
-    batch_size: int
-    num_steps: int
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def num_steps(self) -> int: ...
 
     def batch(self, step: int) -> Batch:
         """The batch of a step in [0, num_steps). Same answer always, in any process."""

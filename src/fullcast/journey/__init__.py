@@ -32,14 +32,14 @@ class Journey:
     @classmethod
     def open(
         cls,
-        folder: Path,
+        folder: Path | str,
         overrides: Mapping[str, Any] | None = None,
         *,
         progress: Progress = silent,
         say: Say = lambda line: None,
     ) -> Journey:
         """The workspace in `folder` with its fullcast.toml, `overrides` ({"training.learning-rate": "1e-5"}) on top."""
-        workspace = Workspace.open(folder)
+        workspace = Workspace.open(Path(folder))
         recipe = read_recipe(workspace.recipe_path, overrides)
         recipe = recipe.model_copy(update={"show": recipe.show or workspace.show})
         return cls(workspace, recipe, progress, say)
@@ -136,9 +136,9 @@ class Journey:
         return export(self, what, out, checkpoint)
 
 
-def new_workspace(folder: Path, show: str = "") -> Answer:
+def new_workspace(folder: Path | str, show: str = "") -> Answer:
     """A workspace with a commented fullcast.toml; an existing one is left as it is."""
-    workspace = Workspace.create(folder, show=show)
+    workspace = Workspace.create(Path(folder), show=show)
     if not workspace.recipe_path.exists():
         title = "Every setting with its default. Take the # from before a line to change it."
         write_text(workspace.recipe_path, commented_toml(Recipe(show=show), title))

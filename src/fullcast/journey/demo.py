@@ -72,7 +72,7 @@ def make_pocket_show(out: Path, seed: int, *, smallest: bool = False, progress: 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FullcastError(f"{out} is not empty; give a new folder for the show")
     show = make_show(out, seed, _settings("smallest" if smallest else "demo"), progress)
-    data = {"root": str(out), "episodes": [str(path) for path in show.episodes], "truth": str(show.truth)}
+    data = {"root": str(out), "episodes": [str(path) for path in show.episodes]}
     return Answer(f"{len(show.episodes)} episodes, fan art, references and the truth: {out}", data)
 
 

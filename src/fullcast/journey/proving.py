@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fullcast.journey.answers import Answer, drop_lines, timed
 from fullcast.journey.doors import Doors
 from fullcast.journey.making import BASE, Checkpoint, find_checkpoint, generation_config, open_model
+from fullcast.journey.mending import MENDED, Mended
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.telling import judge_sentence, tell
 from fullcast.records import Cast, Picture, Scene, Verdict
@@ -21,7 +22,7 @@ from fullcast.store.tables import read_records, write_records
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
-    from fullcast.judging.report_data import ReportData
+    from fullcast.judging.report_data import Repair, ReportData, Shown
     from fullcast.judging.summary import Summary
 
 Kind = Literal["main", "placed", "base"]
@@ -162,7 +163,8 @@ def _judge_pictures(
 
 def _told(journey: Journey, ways: Sequence[Asked], cast: Cast) -> Answer:
     """A table: success by number of people with 95 % intervals, for every way of asking."""
-    lines, data = [], {}
+    lines: list[str] = []
+    data: dict[str, Any] = {}
     for way in ways:
         summary, _, _ = _summary(journey, way.folder, cast)
         lines.append(f"{way.name} ({way.checkpoint.name})")
@@ -219,7 +221,7 @@ def card(journey: Journey) -> Answer:
     workspace = journey.workspace
     data = _with_judging(journey, tell(journey))
     write_report(data, workspace.report_path, workspace.root)
-    write_card(data, workspace.card_dir, workspace.root)
+    write_card(data, workspace.card_path, workspace.root)
     paths = {"report": str(workspace.report_path), "card": str(workspace.card_path)}
     return Answer("\n".join(paths.values()), paths)
 
@@ -233,7 +235,8 @@ def _with_judging(journey: Journey, data: ReportData) -> ReportData:
         missing = "Nothing was judged yet: fullcast judge."
         return replace(data, absent={**data.absent, **dict.fromkeys(("success", "galleries", "failures"), missing)})
     cast = _judge_cast(journey)
-    curves, added = [], {}
+    curves = []
+    added: dict[str, Any] = {}
     for row in json.loads(latest.read_text(encoding="utf-8"))["series"]:
         folder = journey.workspace.judging_dir / row["folder"]
         summary, verdicts, scenes = _summary(journey, folder, cast)
@@ -246,8 +249,34 @@ def _with_judging(journey: Journey, data: ReportData) -> ReportData:
                 "count_confusion": count_table(summary),
                 "identity_confusion": identity_table(summary),
                 "judge": judge_sentence(journey, _look_of(folder)),
+                "repairs": _repairs(folder),
+                "grids": _grids(journey),
             }
     return replace(data, success=tuple(curves), **added)
+
+
+def _repairs(folder: Path) -> tuple[Repair, ...]:
+    from fullcast.judging.report_data import Repair, Shown
+
+    return tuple(
+        Repair(
+            Shown(row.before, f"{row.character} is missing"),
+            Shown(row.after, f"mended, try {row.tries}", note=row.note),
+        )
+        for row in read_records(folder / MENDED, Mended)
+        if row.after
+    )
+
+
+def _grids(journey: Journey) -> tuple[Shown, ...]:
+    """The grids that were drawn in this workspace."""
+    from fullcast.judging.report_data import Shown
+
+    folder = journey.workspace.pictures_dir / "grids"
+    files = sorted(folder.glob("*.png")) if folder.is_dir() else []
+    return tuple(
+        Shown(journey.workspace.relative(path), path.stem.rsplit("-", 1)[0].replace("-", " by ")) for path in files
+    )
 
 
 def _look_of(folder: Path) -> str:

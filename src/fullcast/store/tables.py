@@ -92,18 +92,21 @@ class _Kind:
     """Stored and loaded as it is."""
 
 
+def _fields(cls: Any) -> dict[str, _Kind]:
+    return _fields_of(cls)
+
+
 @functools.cache
-def _fields(cls: type) -> dict[str, _Kind]:
+def _fields_of(cls: Any) -> dict[str, _Kind]:
     if not dataclasses.is_dataclass(cls):
         raise FullcastError(f"only dataclasses can be written as a table; got {cls!r}")
-    hints = get_type_hints(cls)
-    return {field.name: _kind(hints[field.name], f"{cls.__name__}.{field.name}") for field in dataclasses.fields(cls)}
+    hints, name = get_type_hints(cls), str(getattr(cls, "__name__", cls))
+    return {field.name: _kind(hints[field.name], f"{name}.{field.name}") for field in dataclasses.fields(cls)}
 
 
-@functools.cache
-def _optional(cls: type) -> frozenset[str]:
+def _optional(cls: Any) -> frozenset[str]:
     missing = dataclasses.MISSING
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    fields = dataclasses.fields(cls)
     return frozenset(f.name for f in fields if f.default is not missing or f.default_factory is not missing)
 
 
