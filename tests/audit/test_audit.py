@@ -71,8 +71,12 @@ def show(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Path]:
     return workspace, truth
 
 
+def whole_picture(picture: np.ndarray) -> None:
+    """A head finder that finds none."""
+
+
 def test_audit_of_a_workspace(show: tuple[Workspace, Path]):
-    rows, notes = audit_workspace(*show)
+    rows, notes = audit_workspace(*show, whole_picture)
     table = {row.name: row for row in rows}
     assert table["person recall"].ours.value == 1 and table["person recall"].ours.n == 4
     assert table["identity, macro over characters and forms"].ours.value == 1
@@ -91,13 +95,13 @@ def test_truth_of_another_show_is_said(show: tuple[Workspace, Path], tmp_path: P
     other = [replace(row, video="other.mp4") for row in read_records(truth, TruthRow)]
     write_records(tmp_path / "truth.parquet", other, TruthRow)
     with pytest.raises(ValueError, match=r"tells of other\.mp4.*episodes are episode\.mp4"):
-        audit_workspace(workspace, tmp_path / "truth.parquet")
+        audit_workspace(workspace, tmp_path / "truth.parquet", None)
 
 
 def test_table_without_a_column_is_said(show: tuple[Workspace, Path], tmp_path: Path):
     write_records(tmp_path / "truth.parquet", [], Person)
     with pytest.raises(ValueError, match="video"):
-        audit_workspace(show[0], tmp_path / "truth.parquet")
+        audit_workspace(show[0], tmp_path / "truth.parquet", None)
 
 
 def test_baselines_see_what_they_claim_to():

@@ -5,7 +5,7 @@ Nothing that prepares, trains, generates or judges imports this; it changes noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +23,12 @@ from fullcast.audit.baselines import (
 from fullcast.audit.measures import Kept, Measure, identity, match_kept, measure
 from fullcast.audit.truth import Truth
 from fullcast.judging.statistics import Estimate
+from fullcast.models.base import PersonDetector
 from fullcast.ports import Progress, silent
-from fullcast.records import Image, Person
+from fullcast.records import Box, Image, Person
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError, UnreadableFile
-from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture, resize
+from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
 from fullcast.store.tables import read_records
 from fullcast.store.workspace import Workspace
 
@@ -36,21 +37,26 @@ if TYPE_CHECKING:
 
 RESULT = "audit.json"
 
+FindHead = Callable[[np.ndarray], Box | None]
+"""(H, W, 3) uint8 -> the head in it; None: none was found, the whole picture stands for it."""
+
 
 def audit(journey: Journey, truth: Path, baselines: bool = True) -> Answer:
     """The verb: measures the workspace's tables against the table at ``truth``; writes data/show/audit.json."""
     from fullcast.journey import Answer
+    from fullcast.journey.doors import Doors
 
-    rows, notes = audit_workspace(journey.workspace, truth, baselines, journey.progress)
+    find_head = head_finder(Doors(journey.workspace, journey.recipe).detector) if baselines else None
+    rows, notes = audit_workspace(journey.workspace, truth, find_head, journey.progress)
     data = {"truth": truth.name, "measures": [to_row(row) for row in rows], "notes": notes}
     write_json(journey.workspace.show_dir / RESULT, data)
     return Answer("\n".join([as_table(rows), *notes]), data)
 
 
 def audit_workspace(
-    workspace: Workspace, truth_path: Path, baselines: bool = True, progress: Progress = silent
+    workspace: Workspace, truth_path: Path, find_head: FindHead | None, progress: Progress = silent
 ) -> tuple[list[Measure], list[str]]:
-    """The rows of the table, and what a reader should know about them."""
+    """The rows of the table, and what a reader should know about them; ``find_head`` None: without baselines."""
     truth = Truth.read(truth_path)
     images = read_records(workspace.show_dir / "images.parquet", Image)
     people = read_records(workspace.show_dir / "people.parquet", Person)
@@ -65,8 +71,8 @@ def audit_workspace(
     notes = [f"{len(kept.images)} kept frames, {len(kept.pairs)} people matched."]
     if kept.unplaced:
         notes.append(f"{kept.unplaced} kept frames are of no frame that the truth knows and are left out.")
-    if baselines:
-        rows = with_baselines(rows, kept, truth, workspace, people, images, progress)
+    if find_head is not None:
+        rows = with_baselines(rows, kept, truth, workspace, find_head, progress)
     return rows, notes
 
 
@@ -75,13 +81,12 @@ def with_baselines(
     kept: Kept,
     truth: Truth,
     workspace: Workspace,
-    people: Sequence[Person],
-    images: Sequence[Image],
+    find_head: FindHead,
     progress: Progress = silent,
 ) -> list[Measure]:
     """The same rows, each with the best simple baseline beside it; rows of their own for what has two."""
     videos = {path.name: read_lumas(path, progress) for path in episodes(workspace) if path.name in truth.by_video}
-    references = read_references(workspace, people, images)
+    references = read_references(workspace, find_head)
     paths = {image.id: workspace.absolute(image.path) for image in kept.images}
     beside: dict[str, tuple[str, Estimate]] = {
         "person recall": ("background difference", background_recall(kept, truth, videos))
@@ -116,26 +121,29 @@ def video_names(workspace: Workspace) -> dict[str, str]:
 
 def read_lumas(path: Path, progress: Progress = silent) -> ShotLumas:
     """Every frame of a video as small grey picture: 14 kB a frame, 20 MB a minute."""
+    from PIL import Image as Pillow
+
     from fullcast.ingest.config import IngestConfig
     from fullcast.ingest.decode import VideoReader
+    from fullcast.ingest.planes import plane
 
     reader = VideoReader(path, IngestConfig())
+    # By whole numbers first: averaging 8x8 pixels takes half a millisecond, a resampler twenty.
+    factor = max(1, min(reader.width // SMALL[0], reader.height // SMALL[1]))
     progress.start(f"baselines on {path.name}", max(1, reader.expected_frames))
     times, lumas = [], []
     for frame in reader.frames():
-        small = frame.picture.reformat(width=SMALL[0], height=SMALL[1], format="gray").to_ndarray()
+        small = Pillow.fromarray(plane(frame.picture, 0)).reduce(factor).resize(SMALL, Pillow.Resampling.BILINEAR)
         times.append(frame.time_s)
-        lumas.append(small)
+        lumas.append(np.asarray(small))
         progress.advance()
     progress.done()
     stack = np.stack(lumas) if lumas else np.zeros((0, SMALL[1], SMALL[0]), np.uint8)
     return ShotLumas(times, stack, reader.width, reader.height)
 
 
-def read_references(workspace: Workspace, people: Sequence[Person], images: Sequence[Image]) -> list[Reference]:
-    """The reference pictures by folder (``NAME/*.png``, ``NAME/FORM/*.png``), with heads where prepare found one."""
-    heads = {p.image_id: p.head_xyxy for p in people if p.head_xyxy is not None}
-    by_path = {i.path: i.id for i in images if i.source == "reference"}
+def read_references(workspace: Workspace, find_head: FindHead) -> list[Reference]:
+    """The reference pictures by folder (``NAME/*.png``, ``NAME/FORM/*.png``), each with its head."""
     out = []
     for path in sorted(p for p in workspace.references_dir.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES):
         folders = path.relative_to(workspace.references_dir).parts[:-1]
@@ -145,13 +153,20 @@ def read_references(workspace: Workspace, people: Sequence[Person], images: Sequ
             picture = read_picture(path)
         except UnreadableFile:
             continue  # prepare has counted it as a drop
-        head = heads.get(by_path.get(workspace.relative(path), ""))
         whole = (0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))
-        if max(picture.shape[:2]) > 512 and head is None:
-            picture = resize(picture, (256, 256))
-            whole = (0.0, 0.0, 256.0, 256.0)
-        out.append(Reference(folders[0], folders[1] if len(folders) > 1 else "", picture, head or whole))
+        form = folders[1] if len(folders) > 1 else ""
+        out.append(Reference(folders[0], form, picture, find_head(picture) or whole))
     return out
+
+
+def head_finder(detector: PersonDetector) -> FindHead:
+    """The surest head of a picture, so that the baseline compares heads with heads."""
+
+    def find(picture: np.ndarray) -> Box | None:
+        heads = [d for d in detector.detect([picture])[0] if d.label in ("head", "face")]
+        return max(heads, key=lambda d: d.confidence).xyxy if heads else None
+
+    return find
 
 
 def to_row(row: Measure) -> dict[str, Any]:
