@@ -128,7 +128,9 @@ def _error_share(name: str, rows: list[dict[str, Any]]) -> Figure:
 
 SUCCESS_GOALS = {1: Goal(">=", 0.95), 2: Goal(">=", 0.80), 3: Goal(">=", 0.60)}
 CEILING = Goal(">=", 0.97)
+"""Of true pictures of five people through the VAE."""
 PICTURES = 200
+CEILING_PICTURES = 100
 TRAIN_MINUTES = float(os.environ.get("CHECK_TRAIN_MINUTES", "120"))
 SLICE_MINUTES = 20.0
 SCENES = ROOT / "benchmarks" / "scenes" / "any-cast-of-8.jsonl"
@@ -173,7 +175,7 @@ def whole_scenes(context: Context) -> Iterator[Figure]:
     for n in range(1, 6):
         enough = main.get(n, {"n": 0})["n"]
         yield Figure(f"pictures judged for {n} people", enough, Goal(">=", PICTURES))
-    yield from _ceiling(judged)
+    yield from _ceiling(context, files)
 
 
 def _success(judged: dict[str, Any], kind: str) -> dict[int, dict[str, Any]]:
@@ -183,12 +185,25 @@ def _success(judged: dict[str, Any], kind: str) -> dict[int, dict[str, Any]]:
     return {int(row["num_people"]): row["success"] for row in judged[kind]["by_count"]}
 
 
-def _ceiling(judged: dict[str, Any]) -> Iterator[Figure]:
-    """True pictures through the VAE and the judge: what a perfect model could reach."""
-    if "ceiling" not in judged:
-        yield short("S_5 of true pictures through the VAE", "judge does not give the ceiling (true pictures) yet")
-        return
-    yield _figure("S_5 of true pictures through the VAE", _success(judged, "ceiling")[5], CEILING)
+def _ceiling(context: Context, files: ShowFiles) -> Iterator[Figure]:
+    """True pictures of the same scenes, as drawn (the judge's own sensitivity) and through the VAE."""
+    from checks import ceiling
+
+    folder = files.workspace.parent / "true-pictures"
+    scenes = ceiling.bound_scenes(SCENES, files.workspace, CEILING_PICTURES)
+    model = ceiling.base_model(files.workspace)
+    context.say(f"drawing {len(scenes)} true pictures and taking them through the VAE")
+    ceiling.draw_scenes(scenes, files.seed, folder / "as-drawn", *model.default_size)
+    drawn = [folder / "as-drawn" / f"{scene.id}.png" for scene in scenes]
+    ceiling.through_vae(model, drawn, folder / "through-vae")
+    yield Figure("VAE: mean error on true pictures, of 255", ceiling.mean_error(drawn, folder / "through-vae"))
+    for title, name in (("as drawn", "as-drawn"), ("through the VAE", "through-vae")):
+        words = ("--pictures", folder / name, "--scenes", SCENES, "--json")
+        judged = must(fullcast("judge", "-w", files.workspace, *words), f"judging true pictures {title}").data
+        for row in judged["by_count"]:
+            n = row["num_people"]
+            goal = CEILING if name == "through-vae" and n == 5 else None
+            yield _figure(f"S_{n} of true pictures {title}", row["success"], goal)
 
 
 # --- 4
