@@ -122,7 +122,7 @@ def test_another_tagger_retags_and_nothing_else(prepared: Path, tmp_path: Path) 
 
 def test_plan_says_what_is_seen_and_writes_it_down(trained: Path) -> None:
     report = json.loads((trained / "data" / "plan" / "plan.json").read_text())
-    assert report["num_steps"] == 6 and report["num_visits"] == 12
+    assert report["num_steps"] == 6 and report["num_visits"] == 12 and report["estimated_s"] > 0
     shares = {row["path"][0]: row["planned"] for row in report["branches"] if len(row["path"]) == 1}
     assert shares["source=regularization"] == pytest.approx(0.5)
     samples = read_records(trained / "data" / "show" / "samples.parquet", Sample)

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fullcast.journey import Journey, new_workspace
+from fullcast.journey import Journey
 from fullcast.journey.answers import Answer, timed
 from fullcast.ports import Progress, Say, silent
-from fullcast.recipe import find_preset, read_recipe
-from fullcast.store.atomic import write_json
+from fullcast.recipe import commented_toml, find_preset, read_recipe
+from fullcast.store.atomic import write_json, write_text
 from fullcast.store.errors import FullcastError
 from fullcast.store.partitions import partition_key
 from fullcast.store.workspace import Workspace
@@ -38,12 +38,10 @@ def demo(
 ) -> Answer:
     """Every verb of the journey in turn; `preset`: the recipe, "demo" or "smallest" (which draws a smaller show)."""
     began = time.monotonic()
-    new_workspace(folder, f"Pocket show {seed}")
-    workspace = Workspace.open(folder)
+    workspace = _workspace(folder, seed, preset)
     with timed(workspace, "pocket show"):
         _draw_show(workspace, seed, _settings(preset), progress, say)
-    recipe = read_recipe(find_preset(preset), overrides).model_copy(update={"show": workspace.show})
-    journey = Journey(workspace, recipe, progress, say)
+    journey = Journey.open(folder, overrides, progress=progress, say=say)
     stages: tuple[tuple[str, Callable[[], Answer]], ...] = (
         ("prepare", journey.prepare),
         ("plan", journey.plan),
@@ -63,6 +61,16 @@ def demo(
     say(f"{time.monotonic() - began:.0f} s in all")
     data = {name: answer.data for name, answer in answers.items()}
     return Answer(str(workspace.report_path), {"report": str(workspace.report_path), "stages": data})
+
+
+def _workspace(folder: Path, seed: int, preset: str) -> Workspace:
+    """The demo's workspace; its fullcast.toml is the preset, so that later verbs there go on with the same recipe."""
+    workspace = Workspace.create(folder, show=f"Pocket show {seed}")
+    if not workspace.recipe_path.exists():
+        recipe = read_recipe(find_preset(preset)).model_copy(update={"show": workspace.show})
+        title = f"The recipe of `fullcast demo` ({preset}). Take the # from before a line to change it."
+        write_text(workspace.recipe_path, commented_toml(recipe, title))
+    return workspace
 
 
 def make_pocket_show(out: Path, seed: int, *, smallest: bool = False, progress: Progress = silent) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from fullcast.journey.answers import Answer, drop_lines, timed
 from fullcast.journey.doors import Doors
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.preparing import Prepared, read_prepared
+from fullcast.journey.speed import images_per_s
 from fullcast.ports import Preview
 from fullcast.recipe import Recipe, write_recipe
 from fullcast.records import Placement, Sample, Scene
@@ -45,12 +47,9 @@ def plan(journey: Journey) -> Answer:
 
     with timed(journey.workspace, "plan"):
         planned = make_plan(journey)
-        report = preview(planned.mixture, planned.cut, images_per_s(journey.workspace))
+        report = preview(planned.mixture, planned.cut, images_per_s(journey, planned))
         _write_plan(journey.workspace, planned, report, as_text(report))
-    lines = [as_text(report).rstrip(), *drop_lines(planned.cut.drops)]
-    if report.estimated_s is None:
-        lines.append("estimated time: not known before the first training here; the first minute of `train` says it")
-    return Answer("\n".join(lines), report.to_dict())
+    return Answer("\n".join([as_text(report).rstrip(), *drop_lines(planned.cut.drops)]), report.to_dict())
 
 
 def make_plan(journey: Journey) -> Planned:
@@ -89,7 +88,8 @@ def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | Non
     workspace = journey.workspace
     doors = Doors(workspace, journey.recipe)
     doors.use_threads()
-    _write_plan(workspace, planned, report := preview(planned.mixture, planned.cut), as_text(report))
+    if planned_fingerprint(workspace) != planned.mixture.stream.fingerprint():
+        _write_plan(workspace, planned, report := preview(planned.mixture, planned.cut), as_text(report))
     write_recipe(run_dir / RUN_RECIPE, journey.recipe)
     beside = {"cast.json": workspace.show_dir / "cast.json", "cast-judge.json": judge_cast_path(workspace)}
     with stop_on_signals() as asked:
@@ -157,15 +157,10 @@ def latest_checkpoint(workspace: Workspace) -> Path:
     return max(newest, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
-def images_per_s(workspace: Workspace) -> float | None:
-    """Median throughput of the trainings that were run here; None: none was."""
-    import statistics
-
-    from fullcast.training.metrics import read_metrics
-
-    files = sorted(workspace.runs_dir.glob("*/metrics.jsonl"))
-    speeds = [line["images_per_s"] for file in files for line in read_metrics(file) if "images_per_s" in line]
-    return statistics.median(speeds) if speeds else None
+def planned_fingerprint(workspace: Workspace) -> str:
+    """Of the plan that lies in data/plan; '' when there is none."""
+    path = workspace.plan_dir / "plan.json"
+    return json.loads(path.read_text(encoding="utf-8"))["fingerprint"] if path.exists() else ""
 
 
 def _write_plan(workspace: Workspace, planned: Planned, report: PlanReport, text: str) -> None:

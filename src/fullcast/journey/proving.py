@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fullcast.journey.answers import Answer, drop_lines, timed
 from fullcast.journey.doors import Doors
 from fullcast.journey.making import BASE, Checkpoint, find_checkpoint, generation_config, open_model
-from fullcast.journey.mending import MENDED, Mended
+from fullcast.journey.mending import MENDED, Mended, mend
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.telling import judge_sentence, tell
 from fullcast.records import Cast, Picture, Scene, Verdict
@@ -62,11 +62,8 @@ def judge(journey: Journey, checkpoint: str, pictures: Path | None, scenes: Path
     with timed(journey.workspace, "judge"):
         for way in ways:
             _draw_and_judge(journey, way, asked_scenes, cast)
-    rows = [
-        {"kind": way.kind, "name": way.name, "folder": way.folder.name, "checkpoint": way.checkpoint.name}
-        for way in ways
-    ]
-    write_json(journey.workspace.judging_dir / "latest.json", {"series": rows})
+        mend(journey, ways[0].folder, ways[0].checkpoint, cast)
+    write_json(journey.workspace.judging_dir / "latest.json", {"series": [way.row() for way in ways]})
     return _told(journey, ways, cast)
 
 
