@@ -72,7 +72,9 @@ class Bank:
         if not (folder / "table.json").exists():
             build(folder)
         table = json.loads((folder / "table.json").read_text())
-        return Bank(table, np.load(folder / "pixels.npy", mmap_mode="r"), np.load(folder / "backgrounds.npy", mmap_mode="r"))
+        return Bank(
+            table, np.load(folder / "pixels.npy", mmap_mode="r"), np.load(folder / "backgrounds.npy", mmap_mode="r")
+        )
 
 
 def build(folder: Path) -> None:

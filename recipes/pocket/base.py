@@ -18,7 +18,8 @@ import torch
 
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.config import PocketModelConfig
-from fullcast.models.stable_diffusion.family import StableDiffusion
+from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
+from fullcast.models.stable_diffusion.normalise import latent_statistics, normalise_latents
 from fullcast.ports import Batch, Visit
 from fullcast.recognition.words import Phrase, sentence
 from fullcast.records import cell_of
@@ -36,7 +37,37 @@ NUM_STEPS = 12_000
 NUM_PICTURES = 40_000
 SIZES = {(160, 96): 0.6, (128, 128): 0.16, (96, 160): 0.1, (192, 80): 0.06, (128, 96): 0.08}
 """Pixels and shares; areas about 15,360."""
-SYLLABLES = "ka ki ku ke ko sa shi su se so ta chi to na ni no ma mi mo ra ri ru re ya yu yo ha hi ho".split()
+SYLLABLES = [
+    "ka",
+    "ki",
+    "ku",
+    "ke",
+    "ko",
+    "sa",
+    "shi",
+    "su",
+    "se",
+    "so",
+    "ta",
+    "chi",
+    "to",
+    "na",
+    "ni",
+    "no",
+    "ma",
+    "mi",
+    "mo",
+    "ra",
+    "ri",
+    "ru",
+    "re",
+    "ya",
+    "yu",
+    "yo",
+    "ha",
+    "hi",
+    "ho",
+]
 
 
 def config_of(scaling_factor: float) -> PocketModelConfig:
@@ -111,7 +142,9 @@ class Captions:
             x0, y0, x1, y1 = person.head
             cell = cell_of((x0 + x1) / 2 / width, (y0 + y1) / 2 / height)
             words = [w for w in person.row["tags"] if rng.random() < 0.75]
-            words += [person.row["expression"]] * int(rng.random() < 0.6) + [person.row["clothes"]] * int(rng.random() < 0.4)
+            words += [person.row["expression"]] * int(rng.random() < 0.6) + [person.row["clothes"]] * int(
+                rng.random() < 0.4
+            )
             rng.shuffle(words)
             who = "".join(rng.choice(SYLLABLES, int(rng.integers(1, 4)))) if named and rng.random() < 0.7 else "person"
             phrases.append(Phrase(who, cell if placed else None, with_row, tuple(words)))
@@ -121,19 +154,11 @@ class Captions:
 
 
 def start(folder: Path) -> None:
-    """The untrained model with the trained VAE in it; latents are scaled to unit variance."""
-    weights = weights_of("vae")
-    model = vae.build()
-    model.load_state_dict(weights)
-    with torch.no_grad():
-        sizes = list(SIZES)
-        means = []
-        for i in range(64):
-            rgb = picture_of(f"scale-{i}", *sizes[i % len(sizes)]).rgb
-            x = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-            means.append(model.encode(x).latent_dist.mean.flatten())
-    pipeline = build_pocket_pipeline(config_of(1 / float(torch.cat(means).std())), seed=41)
-    pipeline.vae.load_state_dict(weights)
+    """The untrained model with the trained VAE in it, whose latents get mean 0 and variance 1 in every channel."""
+    pipeline = build_pocket_pipeline(config_of(1.0), seed=41)
+    pipeline.vae.load_state_dict(weights_of("vae"))
+    pixels = to_tensor([picture_of(f"scale-{i}", 160, 96).rgb for i in range(128)])
+    normalise_latents(pipeline.vae, *latent_statistics(pipeline.vae, pixels))
     with replacing_dir(folder) as temporary:
         StableDiffusion(pipeline).write(temporary)
 

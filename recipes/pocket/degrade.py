@@ -8,7 +8,28 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFilter, ImageFont
 
-WORDS = "wait look there again tomorrow nobody knows the way home why are you here it is late let us go".split()
+WORDS = [
+    "wait",
+    "look",
+    "there",
+    "again",
+    "tomorrow",
+    "nobody",
+    "knows",
+    "the",
+    "way",
+    "home",
+    "why",
+    "are",
+    "you",
+    "here",
+    "it",
+    "is",
+    "late",
+    "let",
+    "us",
+    "go",
+]
 
 
 def degrade(rgb: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:

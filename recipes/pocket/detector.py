@@ -19,7 +19,7 @@ from recipes.pocket.state import Slice, ema_update
 
 WIDTH, HEIGHT = 512, 288
 BATCH = 8
-TOTAL_STEPS = 2400
+TOTAL_STEPS = 4000
 LEARNING_RATE = 2e-3
 LEVEL_LIMITS = (22.0, 56.0, 1e9)
 """A head of up to 22 px (longer side) is answered at stride 8, up to 56 at 16, larger at 32."""
@@ -30,7 +30,16 @@ def picture(bank: Bank, rows: dict, rng: np.random.Generator) -> tuple[np.ndarra
     small_canvas = rng.random() < 0.25
     width, height = ((160, 96), (128, 128), (96, 160))[int(rng.integers(3))] if small_canvas else (WIDTH, HEIGHT)
     count = int(rng.choice(7, p=(0.05, 0.17, 0.2, 0.2, 0.18, 0.15, 0.05)))
-    made = random_picture(bank, rng, width, height, count=count, small=0.35, rows=rows)
+    made = random_picture(
+        bank,
+        rng,
+        width,
+        height,
+        count=count,
+        small=0.35,
+        rows=rows,
+        any_size=bool(rng.random() < 0.8) and not small_canvas,
+    )
     boxes = np.array([[*p.head, *p.xyxy] for p in made.people], np.float32).reshape(-1, 8)
     rgb = made.rgb
     if small_canvas:

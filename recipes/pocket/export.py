@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 import fullcast.pocket
-from recipes.pocket import base, detector, embedder, tagger
+from recipes.pocket import detector, embedder, tagger
 from recipes.pocket.bank import Bank
 from recipes.pocket.nets import Detector, TaggerNet
 from recipes.pocket.state import state_dir, weights_of

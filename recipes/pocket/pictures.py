@@ -46,10 +46,12 @@ def random_picture(
     styles: tuple[str, ...] | None = None,
     small: float = 0.25,
     rows: dict[str, np.ndarray] | None = None,
+    any_size: bool = False,
 ) -> TrainingPicture:
     """A picture of `width` x `height` pixels. `small`: share of pictures framed wide, with small figures.
 
-    `rows` maps a style to the rows of the bank that show it (`rows_by_style`): all figures of a picture share a style.
+    `any_size`: heads of 3 to 50 % of the height, whole figures, close together, as in frames of a show; without it people
+    fill the picture, as in the crops that an image model is trained on. `rows` maps a style to the rows of the bank that show it (`rows_by_style`): all figures of a picture share a style.
     """
     rows = rows or rows_by_style(bank)
     style = str(rng.choice(list(styles or rows), p=_style_shares(styles or tuple(rows))))
@@ -60,7 +62,7 @@ def random_picture(
     canvas = _background(bank, rng, setting, width, height)
     owner = np.full((height, width), -1, np.int8)
     figures = []
-    for x, y, skull in _layout(rng, count, width, height, small):
+    for x, y, skull in _layout(rng, count, width, height, small, any_size):
         row = bank.table[int(rng.choice(rows[style]))]
         figures.append((skull, x, y, row))
     figures.sort(key=lambda f: f[0])
@@ -102,27 +104,35 @@ def _background(bank: Bank, rng: np.random.Generator, setting: int, width: int, 
     return np.array(picture.resize((width, height), PILImage.Resampling.BILINEAR, (x, y, x + crop_w, y + crop_h)))
 
 
-def _layout(rng: np.random.Generator, count: int, width: int, height: int, small: float):
+def _layout(rng: np.random.Generator, count: int, width: int, height: int, small: float, any_size: bool):
     """(chin x, chin y, skull px) of each figure: slots across the picture, jittered; sizes alike, not equal."""
     if count == 0:
         return
     slot = width / count
     largest = min(0.62 * height, 0.92 * slot)
-    if rng.random() < small:
+    if any_size:
+        size = min(largest, height * np.exp(rng.uniform(np.log(0.03), np.log(0.5))))
+    elif rng.random() < small:
         size = largest * rng.uniform(0.18, 0.5)
     else:
         size = largest * rng.uniform(0.6, 1.0)
     if count <= 2 and rng.random() < 0.5:
         spread = rng.uniform(min(width, 1.1 * size * count), width)
+    elif any_size:
+        spread = min(width, size * count * rng.uniform(1.1, 2.6))
     else:
         spread = max(rng.uniform(0.75, 1.0) * width, min(width, 1.15 * size * count))
     left = rng.uniform(0, width - spread) if spread < width else 0.0
-    base = rng.uniform(max(1.05 * size, 0.3 * height), min(0.95 * height, max(1.1 * size, 0.9 * height)))
+    if any_size:
+        base = rng.uniform(max(1.15 * size, 0.25 * height), max(1.2 * size, 0.75 * height))
+    else:
+        base = rng.uniform(max(1.05 * size, 0.3 * height), min(0.95 * height, max(1.1 * size, 0.9 * height)))
     for index in range(count):
         slot = spread / count
         skull = size * rng.uniform(0.82, 1.12)
         x = left + slot * (index + 0.5) + rng.uniform(-0.5, 0.5) * max(0.0, slot - 1.0 * skull)
-        y = np.clip(base + rng.uniform(-0.16, 0.16) * height, 1.0 * skull, 0.97 * height)
+        wobble = min(0.16 * height, 0.4 * skull) if any_size else 0.16 * height
+        y = np.clip(base + rng.uniform(-1, 1) * wobble, 1.0 * skull, 0.97 * height)
         yield x, y, max(6.0, skull)
 
 
@@ -145,7 +155,9 @@ def scaled(rgba: np.ndarray, scale: float) -> np.ndarray:
     """The sprite at another size, premultiplied so that no fringe appears."""
     picture = PILImage.fromarray(np.ascontiguousarray(rgba), "RGBA").convert("RGBa")
     size = (max(1, round(rgba.shape[1] * scale)), max(1, round(rgba.shape[0] * scale)))
-    return np.asarray(picture.resize(size, PILImage.Resampling.BOX if scale < 0.6 else PILImage.Resampling.BILINEAR).convert("RGBA"))
+    return np.asarray(
+        picture.resize(size, PILImage.Resampling.BOX if scale < 0.6 else PILImage.Resampling.BILINEAR).convert("RGBA")
+    )
 
 
 def _drawn(index: int, row: dict, head: tuple, area: int, owner: np.ndarray) -> Drawn | None:
@@ -158,7 +170,9 @@ def _drawn(index: int, row: dict, head: tuple, area: int, owner: np.ndarray) -> 
     if cut[0] >= cut[2] or cut[1] >= cut[3]:
         return None
     inside = (cut[2] - cut[0]) * (cut[3] - cut[1]) / ((head[2] - head[0]) * (head[3] - head[1]))
-    window = owner[round(cut[1]) : max(round(cut[3]), round(cut[1]) + 1), round(cut[0]) : max(round(cut[2]), round(cut[0]) + 1)]
+    window = owner[
+        round(cut[1]) : max(round(cut[3]), round(cut[1]) + 1), round(cut[0]) : max(round(cut[2]), round(cut[0]) + 1)
+    ]
     others = float(((window != index) & (window != -1)).mean()) if window.size else 1.0
     head_visible = inside * (1 - others)
     if head_visible < 0.35 or seen / area < 0.15:

@@ -21,7 +21,9 @@ def state_dir(name: str) -> Path:
 class Slice:
     """A training that stops by the clock and goes on later: weights, optimizer and step in one safetensors file."""
 
-    def __init__(self, name: str, modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer, seconds: float):
+    def __init__(
+        self, name: str, modules: dict[str, torch.nn.Module], optimizer: torch.optim.Optimizer, seconds: float
+    ):
         self.dir = state_dir(name)
         self.modules = modules
         self.optimizer = optimizer

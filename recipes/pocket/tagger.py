@@ -23,7 +23,7 @@ from recipes.pocket.state import Slice, ema_update
 
 SIZE = 96
 BATCH = 64
-TOTAL_STEPS = 1500
+TOTAL_STEPS = 1100
 LEARNING_RATE = 2e-3
 PERSON_CROP = (1.7, 0.35, 1.25)
 """Width, room above and room below in head heights around the head: face and chest, what a person crop shows."""
@@ -60,7 +60,9 @@ def examples(made: TrainingPicture, rng: np.random.Generator) -> list[tuple[np.n
     for person in made.people:
         if person.head_visible < 0.6:
             continue
-        area = np.array(person_area(person.xyxy, person.head)) + rng.normal(0, 0.04, 4) * (person.head[3] - person.head[1])
+        area = np.array(person_area(person.xyxy, person.head)) + rng.normal(0, 0.04, 4) * (
+            person.head[3] - person.head[1]
+        )
         x0, y0, x1, y1 = (int(v) for v in area.round())
         crop = rgb[max(0, y0) : min(height, y1), max(0, x0) : min(width, x1)]
         if min(crop.shape[:2]) < 6:

@@ -66,9 +66,7 @@ def draw_foreground(kind: str, seed: int, width: int, height: int) -> np.ndarray
             )
         case _:
             color = jitter(rng, "#a79f95")
-            body = (
-                f'<rect width="420" height="120" fill="{color}"/><rect x="280" width="140" height="120" fill="#00000030"/>'
-            )
+            body = f'<rect width="420" height="120" fill="{color}"/><rect x="280" width="140" height="120" fill="#00000030"/>'
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 420 120" preserveAspectRatio="none" '
         f'width="{width}" height="{height}">{body}</svg>'

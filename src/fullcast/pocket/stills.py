@@ -86,7 +86,9 @@ def write_regularization(cast: ShowCast, seed: int, folder: Path, count: int, pr
             x = width * (slot + 0.5) / people
             figures.append(_figure(rng, look, x, height * rng.uniform(0.42, 0.6), max(24, round(size))))
         light = str(rng.choice(LIGHTS, p=(0.6, 0.2, 0.2)))
-        drawing = Drawing(str(rng.choice(SETTINGS)), int(rng.integers(1000)), light, 1.0, tuple(figures), (), width, height)
+        drawing = Drawing(
+            str(rng.choice(SETTINGS)), int(rng.integers(1000)), light, 1.0, tuple(figures), (), width, height
+        )
         write_png(folder / f"{index:04d}.png", compose(drawing).rgb)
         progress.advance()
     progress.done()
