@@ -33,9 +33,7 @@ class Motion:
 
     def after(self, first: Motion) -> Motion:
         """The motion from a to c, when `first` leads from a to b and this one from b to c."""
-        return Motion(
-            self.scale * first.scale, self.scale * first.dx + self.dx, self.scale * first.dy + self.dy
-        )
+        return Motion(self.scale * first.scale, self.scale * first.dx + self.dx, self.scale * first.dy + self.dy)
 
     def back(self) -> Motion:
         return Motion(1 / self.scale, -self.dx / self.scale, -self.dy / self.scale)
@@ -53,8 +51,8 @@ class Motion:
 
     @property
     def is_still(self) -> bool:
-        """Less than a fifth of a pixel at 1280."""
-        return max(abs(self.dx), abs(self.dy)) < 1.6e-4 and abs(self.scale - 1) < 3e-4
+        """Less than half a pixel at 1280, anywhere in the picture."""
+        return max(abs(self.dx), abs(self.dy)) + abs(self.scale - 1) / 2 < 4e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,9 @@ def _refine(a: np.ndarray, b: np.ndarray, start: Motion) -> Registration:
         hessian = weighted.T @ jacobian + np.diag([1e-3 * w * w, 1e-3, 1e-3])
         step = np.linalg.solve(hessian, weighted.T @ residual)
         motion = Motion(
-            float(np.clip(motion.scale - step[0], 0.5, 2.0)), float(motion.dx - step[1] / w), float(motion.dy - step[2] / w)
+            float(np.clip(motion.scale - step[0], 0.5, 2.0)),
+            float(motion.dx - step[1] / w),
+            float(motion.dy - step[2] / w),
         )
         if max(abs(step[0]) * w / 2, abs(step[1]), abs(step[2])) < _STILL:
             break

@@ -86,21 +86,24 @@ def difference(a: Surface, b: Surface, t: Tolerances) -> Difference:
 def aligned_difference(a: Surface, b: Surface, valid: np.ndarray, t: Tolerances) -> Difference:
     """The same after b was warped onto a: edges may lie up to a pixel beside; `valid` (h, w) bool is where both show.
 
-    A pixel is explained when its level occurs in the other picture's 3x3 around it, within the noise. What warping
-    leaves beside fine lines comes to 120 on a pan at crf 25: the threshold is twice that of a camera at rest.
+    A pixel is explained when its level occurs in the other picture's 3x3 around it, within the noise and the edges'
+    share, for interpolation greys fine lines. The threshold is twice that of a camera at rest: on the pocket show's
+    pans and zooms at crf 22 to 29 one drawing leaves up to 85.
     """
-    floor = np.uint8(min(255, _floor(np.maximum(a.luma, b.luma) - np.minimum(a.luma, b.luma), t)))
-    excess = np.maximum(_outside(a, b, floor), _outside(b, a, floor))
+    contrast = a.high - a.low
+    floor = np.float32(_floor(np.maximum(a.luma, b.luma) - np.minimum(a.luma, b.luma), t))
+    tolerance = np.minimum(255, contrast * np.float32(t.edge) + floor).astype(np.uint8)
+    excess = np.maximum(_outside(a, b), _outside(b, a))
+    excess = np.maximum(excess, tolerance) - tolerance
     excess[~valid] = 0
-    return _judge(excess, a.high - a.low, a, b, replace(t, threshold=2 * t.threshold))
+    return _judge(excess, contrast, a, b, replace(t, threshold=2 * t.threshold))
 
 
-def _outside(a: Surface, b: Surface, floor: np.uint8) -> np.ndarray:
+def _outside(a: Surface, b: Surface) -> np.ndarray:
     """(h, w) uint8: by how much a's pixels leave the range of b's surroundings."""
     above = np.maximum(a.luma, b.high) - b.high
     below = b.low - np.minimum(a.luma, b.low)
-    out = np.maximum(above, below)
-    return np.maximum(out, floor) - floor
+    return np.maximum(above, below)
 
 
 def _judge(excess: np.ndarray, contrast: np.ndarray, a: Surface, b: Surface, t: Tolerances) -> Difference:
@@ -128,8 +131,11 @@ def _floor(change: np.ndarray, t: Tolerances) -> float:
 def _window_sums(excess: np.ndarray) -> np.ndarray:
     """(h // 4 - 1, w // 4 - 1) sums over 8x8 windows; only changed pixels are visited, which are few."""
     h, w = excess.shape[0] // _CELL, excess.shape[1] // _CELL
-    y, x = np.nonzero(excess[: h * _CELL, : w * _CELL])
-    cells = np.bincount((y // _CELL) * w + x // _CELL, weights=excess[y, x], minlength=h * w).reshape(h, w)
+    # Four bytes are read as one number, so that finding the changed places visits a quarter of the elements.
+    fours = np.ascontiguousarray(excess[: h * _CELL, : w * _CELL]).view(np.uint32)
+    y, x = np.nonzero(fours)
+    values = fours[y, x].view(np.uint8).reshape(-1, _CELL).sum(1)
+    cells = np.bincount((y // _CELL) * w + x, weights=values, minlength=h * w).reshape(h, w)
     return cells[1:, 1:] + cells[:-1, 1:] + cells[1:, :-1] + cells[:-1, :-1]
 
 

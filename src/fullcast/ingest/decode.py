@@ -14,7 +14,9 @@ import numpy as np
 from fullcast.ingest.config import IngestConfig
 from fullcast.store.errors import UnreadableFile
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".mov", ".m4v", ".avi", ".ts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"})
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".mkv", ".webm", ".mov", ".m4v", ".avi", ".ts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"}
+)
 
 # Transfer functions by number (ITU-T H.273, table 3): their light is not that of an sRGB picture.
 _HDR = {16: "PQ (SMPTE ST 2084)", 18: "HLG (ARIB STD-B67)"}

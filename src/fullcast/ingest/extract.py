@@ -86,7 +86,13 @@ class _Extraction:
     """The state of one walk through a video."""
 
     def __init__(
-        self, reader: VideoReader, video_id: str, out_dir: Path, root: Path, config: IngestConfig, detector: ShotDetector
+        self,
+        reader: VideoReader,
+        video_id: str,
+        out_dir: Path,
+        root: Path,
+        config: IngestConfig,
+        detector: ShotDetector,
     ) -> None:
         self.reader, self.video_id, self.out_dir, self.root = reader, video_id, out_dir, root
         self.config, self.detector = config, detector
@@ -98,7 +104,7 @@ class _Extraction:
             config.subtitle_band,
         )
         frame_bytes = reader.width * reader.height * 1.5
-        self.most_pending = max(64, int(config.buffer_mb * 2**20 / frame_bytes))
+        self.most_pending = max(8, int(config.buffer_mb * 2**20 / frame_bytes))
         self.thumbnails: list[np.ndarray] = []
         self.times: list[float] = []
         self.runs = Runs(self.tolerances)
@@ -119,7 +125,7 @@ class _Extraction:
         return len(self.thumbnails)
 
     def _matcher(self) -> DrawingMatcher:
-        return DrawingMatcher(self.tolerances, self.config.camera_iou)
+        return DrawingMatcher(self.tolerances, self.config.camera_iou, self.shrink.height / self.shrink.width)
 
     def run(self, progress: Progress) -> None:
         for frame in self.reader.frames():
@@ -150,16 +156,11 @@ class _Extraction:
     def _store_early(self) -> None:
         """A long shot of ever new drawings: all but the latest are written now, by the bars seen so far."""
         span = self.span
-        if span.bars is None:
-            span.bars = self._bars(span)
         for kept in span.matcher.kept:
             if kept.stored is None:
-                kept.stored = self._store(kept, span.bars)
+                kept.stored = self._store(kept, span.bars or NO_BARS)
                 kept.run.release()
                 kept.anchor.release()
-
-    def _bars(self, span: _Span) -> Bars:
-        return find_bars(span.lumas.samples) if self.config.crop_letterbox else NO_BARS
 
     def _take(self, stop: int) -> list[Run]:
         """The pending runs that begin before `stop`."""
@@ -177,16 +178,23 @@ class _Extraction:
                 self._read_card(run)
             span.runs.append(_Seen(run.first, run.last, run.card, run.num_lines))
             span.lumas.see(run)
+        if span.bars is None:
+            span.bars = find_bars(span.lumas.samples) if self.config.crop_letterbox else NO_BARS
+        for run in runs:
             if not run.card:
+                if span.bars != NO_BARS:
+                    run.crop(*span.bars)
                 span.matcher.add(run)
 
     def _read_card(self, run: Run) -> None:
-        """Is it a card? While text scrolls, each frame is a run: four in a row share one reading."""
+        """Is it a card? Pans and scrolling text make each frame a run: four in a row share one reading."""
         span = self.span
         recent = span.runs[-3:]
-        if len(recent) == 3 and len(span.runs) % 4 and all(s.card == "card" and s.num_frames == 1 for s in recent):
-            run.card, run.num_lines = "card", recent[-1].num_lines
-            return
+        if len(recent) == 3 and len(span.runs) % 4 and len({s.card for s in recent}) == 1:
+            run.card, run.num_lines = recent[-1].card, recent[-1].num_lines
+            if run.card in ("", "card"):
+                return
+            run.card, run.num_lines = "", 0
         layout = card_layout(run.surface.luma, self.config.subtitle_band)
         if layout is not None:
             run.card, run.num_lines = "card", layout.num_lines
@@ -195,7 +203,7 @@ class _Extraction:
         """Writes down the shots of a span between two cuts, and their kept frames."""
         self._decide(self._take(stop), stop)
         span = self.span
-        bars = span.bars if span.bars is not None else self._bars(span)
+        bars = span.bars or NO_BARS
         kinds = self._kinds(span, stop)
         kept = sorted(span.matcher.kept, key=lambda k: k.run.frame.index)
         for start, end in _shot_borders(kinds == "black"):
@@ -255,7 +263,7 @@ class _Extraction:
         rgb = rgb[box[1] : box[3], box[0] : box[2]]
         if reader.pixel_aspect != 1:
             rgb = resize(rgb, (round(rgb.shape[1] * reader.pixel_aspect), rgb.shape[0]))
-        # Two episodes with one opening decode to equal pixels: where a frame comes from makes its file, and id, its own.
+        # Two episodes with one opening decode to equal pixels: where a frame comes from makes its file its own.
         data = encode_png(rgb, {"Source": f"{self.video_id} pts {frame.pts} * {reader.time_base}"})
         image_id = bytes_id(data)
         path = self.out_dir / f"{frame.index:06d}-{image_id}.png"
@@ -278,7 +286,9 @@ class _Extraction:
 
     def result(self, name: str) -> VideoResult:
         drops = [
-            Drop(shot_id, STAGE, reason, f"{count} frames") for (shot_id, reason), count in self.dropped.items() if count
+            Drop(shot_id, STAGE, reason, f"{count} frames")
+            for (shot_id, reason), count in self.dropped.items()
+            if count
         ]
         if self.reader.damage:
             drops.append(Drop(name, STAGE, "truncated", self.reader.damage))
@@ -329,7 +339,7 @@ class _Span:
     start: int
     matcher: DrawingMatcher
     bars: Bars | None = None
-    """Set when frames had to be written before the end."""
+    """By the frames that were decided first; all, unless the span was long."""
     runs: list[_Seen] = field(default_factory=list)
     lumas: _Lumas = field(default_factory=_Lumas)
 

@@ -29,7 +29,7 @@ def junk_frames(thumbnails: np.ndarray, black_level: float) -> np.ndarray:
     kinds = np.full(len(luma), "", dtype="<U5")
     black = np.quantile(flat, 0.99, axis=1) < black_level
     kinds[contrast < _BLANK] = "blank"
-    kinds[black] = "black"
+    kinds[black | ((contrast < _BLANK) & (flat.mean(1) < 2 * black_level))] = "black"
     plain = kinds != ""
     for start, stop in spans(~plain):
         if start > 0 or contrast[start] < _NEARLY_PLAIN:

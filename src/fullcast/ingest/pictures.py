@@ -97,7 +97,9 @@ def _collect(
     rgb = read_picture(path)
     height, width = rgb.shape[:2]
     if min(width, height) < config.min_side:
-        raise UnreadableFile(path, "too-small", f"{width}x{height}; the shorter side must have {config.min_side} pixels")
+        raise UnreadableFile(
+            path, "too-small", f"{width}x{height}; the shorter side must have {config.min_side} pixels"
+        )
     image_id = file_id(path)
     if image_id in seen:
         raise UnreadableFile(path, "same-file", f"the same bytes as {seen[image_id]}")

@@ -1,4 +1,4 @@
-"""Which frames of a shot are kept: every distinct drawing once, as sharp as it comes, and every view of a moving camera.
+"""Which frames of a shot are kept: each distinct drawing once, as sharp as it comes, and each view of a moving camera.
 
 Frames become *runs* (a drawing held for two or three frames, or for seconds); runs are matched against every drawing
 kept of the shot, since talking mouths go A-B-A-B; while the camera moves, views are compared after registration.
@@ -15,12 +15,14 @@ from fullcast.ingest.compare import Difference, Surface, Tolerances, aligned_dif
 from fullcast.ingest.decode import Frame
 from fullcast.ingest.planes import mean_laplacian, shrink
 
-# Share of edge pixels that change at once when the camera moves: a slow pan over flat houses changes 0.3, two talking
-# figures of a quarter of the picture's height 0.08.
-_CAMERA_MOVED = 0.1
+# Share of edge pixels that change at once when the camera moves: the slowest zoom of the pocket show changes 0.08, a
+# figure's new pose 0.02 to 0.05.
+_CAMERA_MOVED = 0.04
 # Above this it is another picture if the camera does not explain it.
 _ALL_CHANGED = 0.3
 _AGREES = 0.6
+# How far the overlap that registration finds is off: views that overlap by just the limit must not count as new.
+_IOU_ERROR = 0.004
 # Means of 16x16 pixels: a change of this many levels is another drawing without a closer look.
 _OBVIOUS = 40.0
 _COARSE, _REGISTER = 16, 2
@@ -55,6 +57,15 @@ class Run:
         if self._small is None:
             self._small = shrink(self.surface.luma, _REGISTER)
         return self._small
+
+    def crop(self, left: int, top: int, right: int, bottom: int) -> None:
+        """Compare without so many pixels at each side from now on: bars stand still while the camera moves.
+
+        Two more go with each bar, where the codec rings beside it.
+        """
+        h, w = self.surface.luma.shape
+        left, top, right, bottom = (bar + 2 if bar else 0 for bar in (left, top, right, bottom))
+        self.surface = Surface(self.surface.luma[top : h - bottom, left : w - right])
 
     def release(self) -> None:
         """Lets the full-size picture go."""
@@ -116,10 +127,12 @@ class Kept:
 class DrawingMatcher:
     """The distinct drawings of one shot, run by run in order of time."""
 
-    def __init__(self, tolerances: Tolerances, camera_iou: float, keep_last: int = 400) -> None:
+    def __init__(self, tolerances: Tolerances, camera_iou: float, aspect: float, keep_last: int = 400) -> None:
+        """`aspect`: height over width of the camera's view; black bars hide some of it and do not make it smaller."""
         self.kept: list[Kept] = []
+        self._aspect = aspect
         self._tolerances = tolerances
-        self._iou = camera_iou
+        self._iou = camera_iou - _IOU_ERROR
         self._keep_last = keep_last
         self._previous: Run | None = None
         self._motion = Motion()
@@ -141,12 +154,12 @@ class DrawingMatcher:
         if change.same or change.moved < _CAMERA_MOVED:
             return
         found = register(self._previous.small, run.small)
-        if found.agreement < _AGREES:
-            if change.moved > _ALL_CHANGED:
-                self._segment += 1
-                self._motion = Motion()
-        elif not found.motion.is_still:
-            self._motion = found.motion.after(self._motion)
+        if found.agreement >= _AGREES:
+            if not found.motion.is_still:
+                self._motion = found.motion.after(self._motion)
+        elif change.moved > _ALL_CHANGED:
+            self._segment += 1
+            self._motion = Motion()
 
     def _find(self, run: Run) -> Kept | None:
         """The kept drawing that this run shows again, its count and best picture brought up to date."""
@@ -174,14 +187,15 @@ class DrawingMatcher:
     def _may_overlap(self, kept: Kept) -> bool:
         if kept.segment != self._segment or kept.motion == self._motion:
             return False
-        return self._relative(kept).overlap(self._aspect(kept)) > self._iou - 0.06
+        return self._relative(kept).overlap(self._aspect) > self._iou - 0.06
 
     def _same_moved(self, kept: Kept, run: Run, change: Difference) -> bool:
         """Is it the same drawing seen by a camera that moved less than would make a new view?"""
         if kept.motion == self._motion and change.moved < _CAMERA_MOVED:
             return False
         found = register(kept.anchor.small, run.small, self._relative(kept))
-        if found.agreement < _AGREES or found.motion.overlap(self._aspect(kept)) < self._iou:
+        # A camera at rest was judged already, and more strictly.
+        if found.agreement < _AGREES or found.motion.is_still or found.motion.overlap(self._aspect) < self._iou:
             return False
         seen, valid = warp(run.surface.luma, found.motion)
         warped = Surface(np.clip(seen + 0.5, 0, 255).astype(np.uint8))
@@ -189,11 +203,6 @@ class DrawingMatcher:
 
     def _relative(self, kept: Kept) -> Motion:
         return self._motion.after(kept.motion.back())
-
-    @staticmethod
-    def _aspect(kept: Kept) -> float:
-        h, w = kept.anchor.surface.luma.shape
-        return h / w
 
     def _merge(self, kept: Kept, run: Run) -> None:
         """Without text before with, then the sharper."""

@@ -13,10 +13,14 @@ from scipy import ndimage
 
 _EDGE = 40
 """Luma levels between neighbours at analysis size: letters are made to be read, their edges are strong."""
+_STROKE = 9
+"""Pixels at analysis size: strokes of subtitles are 2 to 5 wide."""
+_GAP = 14
+"""Pixels at analysis size between the edges of one line: letters and words stand nearer."""
 _FAINT = 10
 """Luma levels of the faintest edge that is drawn, at night too."""
 _REST = 0.006
-"""Share of the pixels outside text that may lie on edges in a card: a thin frame, an ornament. Drawings have 0.02 up."""
+"""Share of the pixels outside text that may lie on edges in a card: a frame, an ornament. Drawings: 0.02 and up."""
 _EMPTY = 0.97
 
 
@@ -41,25 +45,39 @@ class TextLayout:
 
 
 def subtitle_mask(luma: np.ndarray, band: float) -> np.ndarray:
-    """(h, w) bool: boxes around lines of bright outlined text in the lower `band` of (h, w) uint8 luma."""
+    """(h, w) bool: boxes around lines of bright outlined text in the lower `band` of (h, w) uint8 luma.
+
+    Letters are thin, bright and dark beside; a row of them turns on and off many times; a line is not high. White
+    trousers have the first two, not the others.
+    """
     h, w = luma.shape
     mask = np.zeros((h, w), bool)
     top = int(h * (1 - band))
     if top >= h - 8:
         return mask
     part = luma[top:]
-    bright = part > 170
-    dark_near = ndimage.minimum_filter(part, size=(5, 5)) < 95
-    strokes = bright & dark_near
-    # A row of letters turns on and off at least 8 times in half the picture's width.
-    for y0, y1 in _runs(_turns(strokes) >= 8, gap=4):
+    thin = part - ndimage.grey_opening(part, size=(1, _STROKE)) > 50
+    strokes = thin & (part > 150) & (ndimage.minimum_filter(part, size=(5, 5)) < 95)
+    grow = max(3, h // 60)
+    for y0, y1 in _line_rows(_turns(strokes), h // 9):
         if y1 - y0 < max(4, h // 60):
             continue
         columns = np.flatnonzero(strokes[y0:y1].any(0))
         x0, x1 = columns[0], columns[-1] + 1
-        grow = max(3, (y1 - y0) // 2)
         mask[max(0, top + y0 - grow) : top + y1 + grow, max(0, x0 - 2 * grow) : x1 + 2 * grow] = True
     return mask
+
+
+def _line_rows(turns: np.ndarray, highest: int) -> list[tuple[int, int]]:
+    """[y0, y1) of lines of text by each row's number of turns. Where legs run into a line, the line turns more."""
+    found = []
+    for y0, y1 in _runs(turns >= 8, gap=3):
+        if y1 - y0 <= highest:
+            found.append((y0, y1))
+            continue
+        part = turns[y0:y1]
+        found += [(y0 + a, y0 + b) for a, b in _runs(part >= 0.4 * part.max(), gap=3) if b - a <= highest]
+    return found
 
 
 def read_layout(luma: np.ndarray, band: float) -> TextLayout:
@@ -71,11 +89,23 @@ def read_layout(luma: np.ndarray, band: float) -> TextLayout:
         outside[max(0, y0 - 4) : y1 + 4, max(0, x0 - 4) : x1 + 4] = False
     if not outside.any():
         return TextLayout(len(lines), 0.0, 0.0, False)
+    num_lines = _num_rows(lines)
     rest = float(edge_map(luma, _FAINT)[outside].mean())
     levels = luma[outside]
     ground = int(np.bincount(levels, minlength=256).argmax())
     plain = float((np.abs(levels.astype(np.int16) - ground) <= 6).mean())
-    return TextLayout(len(lines), rest, plain, all(y0 > h * (1 - band) for y0, *_ in lines))
+    return TextLayout(num_lines, rest, plain, all(y0 > h * (1 - band) for y0, *_ in lines))
+
+
+def _num_rows(lines: list[tuple[int, int, int, int]]) -> int:
+    """Words far apart are found as pieces; those side by side are one line."""
+    rows: list[tuple[int, int]] = []
+    for y0, y1, *_ in sorted(lines):
+        if rows and (y0 + y1) / 2 < rows[-1][1]:
+            rows[-1] = (rows[-1][0], max(rows[-1][1], y1))
+        else:
+            rows.append((y0, y1))
+    return len(rows)
 
 
 def edge_map(luma: np.ndarray, step: int) -> np.ndarray:
@@ -90,8 +120,9 @@ def edge_map(luma: np.ndarray, step: int) -> np.ndarray:
 def _lines(edges: np.ndarray, luma: np.ndarray) -> list[tuple[int, int, int, int]]:
     """(y0, y1, x0, x1) of each line: strokes joined sideways, wide, and turning often."""
     h, w = luma.shape
-    joined = ndimage.binary_closing(np.pad(edges, 16), np.ones((1, 15), bool))[16:-16, 16:-16]
-    labels, count = ndimage.label(ndimage.binary_dilation(joined, np.ones((3, 1), bool)))
+    joined = _close_rows(edges, _GAP)
+    joined[1:] |= joined[:-1].copy()
+    labels, count = ndimage.label(joined)
     found = []
     for rows, columns in ndimage.find_objects(labels, count):
         y0, y1, x0, x1 = rows.start, rows.stop, columns.start, columns.stop
@@ -107,6 +138,15 @@ def _lines(edges: np.ndarray, luma: np.ndarray) -> list[tuple[int, int, int, int
         if turns >= max(4, 1.1 * wide / high):
             found.append((y0, y1, x0, x1))
     return found
+
+
+def _close_rows(flags: np.ndarray, gap: int) -> np.ndarray:
+    """(h, w) bool with holes of less than `gap` pixels between two True of a row filled."""
+    w = flags.shape[1]
+    x = np.arange(w, dtype=np.int32)
+    left = np.maximum.accumulate(np.where(flags, x, -w), axis=1)
+    right = np.minimum.accumulate(np.where(flags, x, 2 * w)[:, ::-1], axis=1)[:, ::-1]
+    return right - left <= gap
 
 
 def _turns(ink: np.ndarray) -> np.ndarray:

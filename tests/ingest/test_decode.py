@@ -1,0 +1,132 @@
+"""Files as they come: variable frame rate, interlaced, turned, HDR, cut off, or no videos at all."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from tiny_show import encode
+
+from fullcast.ingest.config import IngestConfig
+from fullcast.ingest.decode import VideoReader, list_videos
+from fullcast.ingest.extract import extract_video
+from fullcast.store.errors import UnreadableFile
+
+CONFIG = IngestConfig(analysis_height=180)
+
+
+def pictures(count: int, size: tuple[int, int] = (320, 180)) -> list[np.ndarray]:
+    """Stripes that move: no two frames alike."""
+    x = np.arange(size[0])[None, :, None]
+    y = np.arange(size[1])[:, None, None]
+    return [
+        ((np.sin((x + 9 * i) / 11) * np.cos(y / 17) + 1) * 110 + np.array([0, 10, 20])).astype(np.uint8)
+        for i in range(count)
+    ]
+
+
+def write(path: Path, frames: list[np.ndarray], pts: list[int] | None = None, **context: int) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast", "bf": "0"})
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for name, value in context.items():
+            setattr(stream.codec_context, name, value)
+        for i, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p")
+            picture.pts = pts[i] if pts else round(i * 1000 / 24)
+            picture.time_base = Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return path
+
+
+def test_timestamps_of_a_variable_frame_rate_are_kept(tmp_path: Path) -> None:
+    pts = [0, 40, 90, 400, 410, 1000, 1300]
+    reader = VideoReader(write(tmp_path / "v.mkv", pictures(7), pts), CONFIG)
+    assert [round(f.time_s * 1000) for f in reader.frames()] == pts
+    assert reader.damage == ""
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_is_refused_in_words(tmp_path: Path, transfer: int, name: str) -> None:
+    path = write(tmp_path / "hdr.mp4", pictures(5), color_trc=transfer)
+    with pytest.raises(UnreadableFile, match=name) as caught:
+        VideoReader(path, CONFIG)
+    assert caught.value.reason == "hdr"
+
+
+def test_interlaced_pictures_lose_their_combs(tmp_path: Path) -> None:
+    frames = pictures(12)
+    woven = [f.copy() for f in frames]
+    for a, b in zip(woven, frames[1:], strict=False):
+        a[1::2] = b[1::2]
+    path = tmp_path / "i.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"flags": "+ildct+ilme", "x264-params": "tff=1"})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for f in woven[:-1]:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(f, format="rgb24")))
+        container.mux(stream.encode())
+    reader = VideoReader(path, CONFIG)
+    assert reader.interlaced
+    mended = [reader.rgb(f.picture) for f in reader.frames()]
+    assert len(mended) == 11
+
+    def combs(x: np.ndarray) -> float:
+        luma = x.astype(float).mean(2)
+        return float(np.abs(2 * luma[1:-1] - luma[:-2] - luma[2:]).mean())
+
+    raw = VideoReader(path, CONFIG.model_copy(update={"deinterlace": "never"}))
+    woven_combs = np.mean([combs(raw.rgb(f.picture)) for f in raw.frames()])
+    assert np.mean([combs(m) for m in mended]) < 0.3 * woven_combs
+
+
+def test_a_video_cut_off_gives_the_frames_before_the_damage(tmp_path: Path) -> None:
+    whole = encode(pictures(96), tmp_path / "whole.mp4", g="12")
+    data = whole.read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(data[: int(len(data) * 0.6)])
+    result = extract_video(cut, tmp_path / "out", CONFIG)
+    assert 24 < result.video.num_frames < 96
+    assert result.images
+    (drop,) = [d for d in result.drops if d.reason == "truncated"]
+    assert drop.item == "cut.mp4"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "empty"), (b"this is no film\n" * 50, "not-a-video"), (b"\0\0\0\x20ftypisom" + b"\0" * 200, "truncated")],
+)
+def test_no_video_is_a_drop_with_its_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "x.mp4"
+    path.write_bytes(content)
+    result = extract_video(path, tmp_path / "out", CONFIG)
+    assert result.video is None
+    assert [(d.item, d.reason) for d in result.drops] == [("x.mp4", reason)]
+
+
+def test_videos_are_listed_in_order_wherever_they_lie(tmp_path: Path) -> None:
+    for name in ("b/第1話.mp4", "a.MKV", "b/notes.txt", "b/a.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [p.relative_to(tmp_path).as_posix() for p in list_videos(tmp_path)] == ["a.MKV", "b/a.mp4", "b/第1話.mp4"]
+
+
+@pytest.mark.parametrize(("matrix", "name"), [(1, "ITU709"), (6, "ITU601")])
+def test_colours_come_by_the_matrix_that_the_file_states(tmp_path: Path, matrix: int, name: str) -> None:
+    red = np.zeros((180, 320, 3), np.uint8) + np.array([200, 40, 60], np.uint8)
+    path = tmp_path / "red.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        stream.codec_context.colorspace = matrix
+        frame = av.VideoFrame.from_ndarray(red, format="rgb24").reformat(format="yuv420p", dst_colorspace=name)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    reader = VideoReader(path, CONFIG)
+    rgb = reader.rgb(next(iter(reader.frames())).picture)
+    assert np.abs(rgb.astype(int) - red).max() <= 4

@@ -1,0 +1,90 @@
+"""Folders of pictures with their tags; what is bad is counted."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fullcast.ingest.config import IngestConfig
+from fullcast.ingest.pictures import collect_pictures, read_sidecar, split_tags
+from fullcast.store.pictures import write_png
+
+
+def art(seed: int, size: int = 96) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (size, size + 20, 3), np.uint8)
+
+
+def bomb() -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "絵"
+    write_png(root / "b" / "同じ.png", art(1))
+    write_png(root / "a" / "同じ.png", art(2))
+    write_png(root / "a" / "twin.png", art(1))
+    write_png(root / "tiny.png", art(3, 20))
+    (root / "empty.png").touch()
+    whole = (root / "a" / "同じ.png").read_bytes()
+    (root / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (root / "bomb.png").write_bytes(bomb())
+    (root / "words.jpg").write_text("no picture")
+    (root / "notes.md").write_text("not looked at")
+    return root
+
+
+def test_good_pictures_are_taken_in_order_and_bad_ones_counted(folder: Path) -> None:
+    result = collect_pictures(folder, "fanart", IngestConfig())
+    assert [i.path for i in result.images] == ["a/twin.png", "a/同じ.png"]
+    assert [f.image_id for f in result.fingerprints] == [i.id for i in result.images]
+    assert Counter(d.reason for d in result.drops) == {
+        "same-file": 1, "too-small": 1, "empty": 1, "truncated": 1, "too-large": 1, "not-a-picture": 1,
+    }  # fmt: skip
+    assert {d.item for d in result.drops} >= {"b/同じ.png", "bomb.png"}
+
+
+def test_pictures_outside_the_workspace_are_copied(folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    result = collect_pictures(folder, "fanart", IngestConfig(), root=root, copy_to=root / "fanart")
+    for image in result.images:
+        assert (root / image.path).exists() and not Path(image.path).is_absolute()
+    with pytest.raises(ValueError, match="copy_to"):
+        collect_pictures(folder, "fanart", IngestConfig(), root=root)
+
+
+def test_sidecars_of_every_kind(tmp_path: Path) -> None:
+    picture = tmp_path / "x.png"
+    (tmp_path / "x.png.txt").write_text("1girl, long hair, smile\n")
+    (tmp_path / "x.txt").write_text("artist: some one\nrating: safe\nlicence: CC-BY-4.0\n")
+    (tmp_path / "x.tags").write_text("long_hair blue_eyes ^_^ fate/stay_night\n")
+    side = read_sidecar(picture)
+    assert side.tags == ("1girl", "long hair", "smile", "blue eyes", "^_^", "fate/stay night")
+    assert (side.artist, side.rating, side.licence) == ("some one", "safe", "CC-BY-4.0")
+
+
+def test_tags_with_a_colon_are_no_fields() -> None:
+    assert split_tags("a, b_c ,, d") == ["a", "b c", "d"]
+    assert split_tags("re:zero smile") == ["re:zero", "smile"]
+
+
+def test_facts_reach_the_record(tmp_path: Path) -> None:
+    write_png(tmp_path / "x.png", art(1))
+    (tmp_path / "x.png.tags").write_text("general: smile, hat\nartist: a b\nrating: explicit\n")
+    (image,) = collect_pictures(tmp_path, "regularization", IngestConfig(licence="CC0")).images
+    assert image.tags == ("smile", "hat", "rating:explicit")
+    assert (image.artist, image.licence, image.source) == ("a b", "CC0", "regularization")
