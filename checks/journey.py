@@ -234,11 +234,12 @@ def _duckdb(files: ShowFiles) -> Iterator[Figure]:
     except ModuleNotFoundError:
         yield short("Parquet in DuckDB", "duckdb is not installed (extra: report)")
         return
+    connection = duckdb.connect()
     tables = sorted((files.workspace / "data").rglob("*.parquet"))
     unread = []
     for path in tables:
         try:
-            duckdb.execute(f"select count(*) from read_parquet('{path}')").fetchall()
+            connection.execute(f"select count(*) from read_parquet('{path}')").fetchall()
         except duckdb.Error as error:
             unread.append(f"{path.name}: {error}")
     yield Figure("Parquet tables that DuckDB opens", len(tables) - len(unread), Goal(">=", max(1, len(tables))))

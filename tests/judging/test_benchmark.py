@@ -60,13 +60,11 @@ def test_round_trip(tmp_path: Path):
     assert read_scenes(tmp_path / "scenes.jsonl") == scenes
 
 
-def test_toml_by_hand(tmp_path: Path):
-    path = tmp_path / "scenes.toml"
-    path.write_text(
-        '[[scene]]\nid = "picnic"\nprompt = "park"\npeople = [{character = "c0", cell = [1, 2]}, {character = "c1"}]\n'
-    )
+def test_a_line_by_hand_needs_little(tmp_path: Path):
+    path = tmp_path / "scenes.jsonl"
+    path.write_text('{"prompt": "park", "people": [{"character": "c0", "cell": [1, 2]}, {"character": "c1"}]}\n')
     (scene,) = read_scenes(path)
-    assert scene.people == (Placement("c0", cell=(1, 2)), Placement("c1"))
+    assert scene.id == "scene-0001" and scene.people == (Placement("c0", cell=(1, 2)), Placement("c1"))
 
 
 @pytest.mark.parametrize(

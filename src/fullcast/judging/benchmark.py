@@ -1,6 +1,7 @@
 """Held-out scenes: who is asked for, in which form, where, before which setting. No word for hair, eyes or clothes.
 
-A benchmark is a file of scenes, one JSON object a line (or a TOML file of ``[[scene]]`` tables), that anybody can run.
+A benchmark is a file of scenes, one JSON object a line, that anybody can run (scenes written by hand are easier in
+TOML, which `generation` reads).
 A file for any cast names roles instead of characters, ``@0`` to ``@7``, and forms by number, ``@1``: `bind_scenes`
 gives the roles to the characters of a cast file in their order. `benchmarks/scenes/` holds the one that we publish on.
 """
@@ -8,7 +9,6 @@ gives the roles to the characters of a cast file in their order. `benchmarks/sce
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -80,21 +80,14 @@ def write_scenes(path: Path, scenes: Sequence[Scene]) -> None:
 
 
 def read_scenes(path: Path) -> list[Scene]:
-    """The scenes of a ``.jsonl`` or ``.toml`` file; raises UnreadableFile with the line that is wrong."""
+    """The scenes of a ``.jsonl`` file; raises UnreadableFile with the line that is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(path, "unreadable", f"is no scene file that can be read ({error})") from error
-    if path.suffix == ".toml":
-        try:
-            rows = [(f"scene {i + 1}", row) for i, row in enumerate(tomllib.loads(text).get("scene", []))]
-        except tomllib.TOMLDecodeError as error:
-            raise UnreadableFile(path, "unreadable", f"is no TOML: {error}") from error
-    else:
-        rows = [(f"line {i + 1}", line) for i, line in enumerate(text.splitlines()) if line.strip()]
-    scenes = [_scene(path, where, row, f"scene-{i:04d}") for i, (where, row) in enumerate(rows)]
+    scenes = [_scene(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not scenes:
-        raise UnreadableFile(path, "empty", "holds no scene; give one JSON object a line, or [[scene]] tables in TOML")
+        raise UnreadableFile(path, "empty", "holds no scene; give one JSON object a line")
     if len({scene.id for scene in scenes}) < len(scenes):
         raise UnreadableFile(path, "unreadable", "two scenes have the same id; give each its own")
     return scenes
@@ -156,11 +149,11 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in row.items() if v not in ("", 0)}
 
 
-def _scene(path: Path, where: str, row: str | dict[str, Any], default_id: str) -> Scene:
+def _scene(path: Path, number: int, line: str) -> Scene:
     try:
-        content = json.loads(row) if isinstance(row, str) else row
-        return from_plain(Scene, {"id": default_id, "prompt": ""} | content)
+        return from_plain(Scene, {"id": f"scene-{number:04d}", "prompt": ""} | json.loads(line))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
+        told = f"line {number} is no scene ({error}); needed: "
         raise UnreadableFile(
-            path, "unreadable", f"{where} is no scene ({error}); needed: prompt, people = [{{character, cell}}]"
+            path, "unreadable", told + '{"prompt": "park", "people": [{"character": "aoi"}]}'
         ) from error
