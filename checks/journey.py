@@ -244,9 +244,8 @@ def _duckdb(files: ShowFiles) -> Iterator[Figure]:
             unread.append(f"{path.name}: {error}")
     yield Figure("Parquet tables that DuckDB opens", len(tables) - len(unread), Goal(">=", max(1, len(tables))))
     people = files.workspace / "data" / "show" / "people.parquet"
-    rows = duckdb.sql(
-        f"select character, count(*) n from read_parquet('{people}') group by 1 order by n desc"
-    ).fetchall()
+    query = f"select character, count(*) n from read_parquet('{people}') group by 1 order by n desc"
+    rows = connection.execute(query).fetchall()
     yield passed(
         "people by character, asked in SQL", bool(rows), ", ".join(f"{name or '-'} {n}" for name, n in rows[:4])
     )
