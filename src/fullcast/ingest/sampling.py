@@ -13,7 +13,9 @@ import numpy as np
 from fullcast.ingest.camera import Motion, register, warp
 from fullcast.ingest.compare import Difference, Surface, Tolerances, aligned_difference, difference
 from fullcast.ingest.decode import Frame
+from fullcast.ingest.fingerprint import Fingerprint
 from fullcast.ingest.planes import mean_laplacian, shrink
+from fullcast.records import Image
 
 # Share of edge pixels that change at once when the camera moves: the slowest zoom of the pocket show changes 0.08, a
 # figure's new pose 0.02 to 0.05.
@@ -120,7 +122,7 @@ class Kept:
     segment: int
     has_text: bool
     num_frames: int
-    stored: object = None
+    stored: tuple[Image, Fingerprint] | None = None
     """What became of it when it had to be written before its shot ended; it is final then."""
 
 

@@ -36,7 +36,7 @@ class Cuts:
         scores = _difference(luma[:-1], luma[1:], histograms[:-1], histograms[1:])
         typical = _typical(scores)
         peaks = (scores > _LEAST) & (scores > _RATIO * typical) & (scores >= _largest_near(scores, 2))
-        return [t + 1 for t in np.flatnonzero(peaks) if not self._returns(t, luma, histograms, scores[t])]
+        return [t + 1 for t in map(int, np.flatnonzero(peaks)) if not self._returns(t, luma, histograms, scores[t])]
 
     @staticmethod
     def _returns(t: int, luma: np.ndarray, histograms: np.ndarray, score: float) -> bool:
