@@ -338,7 +338,7 @@ def pocket_show(*, out: Path, seed: int = 1, smallest: bool = False, json: AsJso
     seed
         The same seed gives the same bytes, another seed another cast.
     smallest
-        A show of a few seconds, for a quick look.
+        One episode of 24 seconds, for a quick look.
     """
     from fullcast.journey.demo import make_pocket_show
 

@@ -88,7 +88,7 @@ def _settings(preset: str) -> ShowSettings:
     from fullcast.pocket.show import ShowSettings
 
     if preset == "smallest":
-        return ShowSettings(num_episodes=1, seconds=12.0, num_fanart=6, num_regularization=8, num_workers=1)
+        return ShowSettings(num_episodes=1, seconds=24.0, num_fanart=6, num_regularization=8, num_workers=1)
     return ShowSettings()
 
 
