@@ -131,7 +131,7 @@ def export_base() -> None:
     from fullcast.models.stable_diffusion.family import StableDiffusion
     from fullcast.store.atomic import replacing_dir
 
-    checkpoints = sorted((state_dir("base") / "run").glob("checkpoint-*"))
+    checkpoints = sorted((state_dir("base") / "run" / "checkpoints").glob("step-*"))
     with replacing_dir(OUT / "pocket-base") as folder:
         StableDiffusion.load(checkpoints[-1]).write(folder, torch.float16)
 
@@ -143,7 +143,7 @@ def main() -> None:
         ("labeller", state_dir("embedder-labeller") / "state.safetensors", lambda: export_embedder("labeller")),
         ("judge", state_dir("embedder-judge") / "state.safetensors", lambda: export_embedder("judge")),
         ("tagger", state_dir("tagger") / "state.safetensors", export_tagger),
-        ("base", state_dir("base") / "run" / "metrics.jsonl", export_base),
+        ("base", state_dir("base") / "run" / "checkpoints", export_base),
     ):
         if ready.exists():
             export()

@@ -94,7 +94,7 @@ def view_of(sample: Sample, cast: Cast, config: CaptionsConfig) -> View:
         figures=tuple(_figure(person, sample, cast, config) for person in people),
         scene=sample.tags,
         medium=config.medium.get(sample.source, ""),
-        cropped=sample.kind != "full",
+        cropped=sample.kind in ("person", "head"),  # a group crop is a picture framed anew
     )
 
 

@@ -19,6 +19,10 @@ from fullcast.store.atomic import write_text
 from fullcast.store.errors import FullcastError
 
 
+MIN_SECONDS = 24.0
+"""Opening, cards, flashback and credits take 15 s."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShowSettings:
     """How large a show to draw. The defaults are the pocket show; tests ask for less."""
@@ -51,6 +55,11 @@ def make_show(out_dir: Path, seed: int, settings: ShowSettings | None = None, pr
     settings = settings or ShowSettings()
     if settings.style not in STYLES:
         raise FullcastError(f"no drawing style is called {settings.style!r}; choose one of: {', '.join(STYLES)}")
+    if settings.num_episodes < 1 or settings.seconds < MIN_SECONDS:
+        raise FullcastError(
+            f"{settings.num_episodes} episodes of {settings.seconds} s were asked for; a show has at least one, of at least "
+            f"{MIN_SECONDS} s, for its opening, a story and the credits"
+        )
     cast = make_cast(seed, settings.style)
     episodes = write_script(cast, seed, settings.num_episodes, settings.seconds)
     write_references(cast, seed, out_dir / "references", progress)
