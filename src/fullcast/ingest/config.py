@@ -27,11 +27,11 @@ class IngestConfig(BaseModel):
         "same drawing by less than this (intersection over union). 0.9 is also what the show's truth calls new.",
     )
     drawing_threshold: float = Field(
-        75.0,
+        80.0,
         gt=0,
         description="Luma change beyond noise, summed over 8x8 pixels at analysis height, above which two frames are "
-        "different drawings. On a pocket show (crf 22 and 27) one drawing differed from itself by at most 73, and "
-        "389 of 391 pairs of drawings by at least 87. Grows for videos of less than twice the analysis height, to "
+        "different drawings. On two pocket shows (crf 22 and 27) one drawing differed from itself by at most 77, "
+        "and 571 of 574 pairs of drawings by at least 87. Grows for videos of less than twice the analysis height, to "
         "2.8 times at that height itself, where compression is not averaged away (docs/ingest.md).",
     )
     noise_floor: float = Field(

@@ -29,7 +29,7 @@ from fullcast.store.atomic import write_bytes
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import bytes_id, encode_png, file_id, resize
 
-VERSION = 1
+VERSION = 2
 """Raised when the same video gives other frames, shots or fingerprints."""
 
 STAGE = "ingest"
@@ -38,6 +38,7 @@ STAGE = "ingest"
 _STEP, _CONTEXT = 120, 40
 # Black for fewer frames than this is a flicker, not a border between shots.
 _BLACK_SHOT = 3
+_BLACK_BESIDE_CARD = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,10 @@ class _Extraction:
             # Half-scrolled lines are hard to read as text: what stands among cards is one.
             if frames > 0.5 * np.count_nonzero((kinds == "") | (kinds == name)):
                 kinds[kinds == ""] = name
+                # Credits roll in over black: a few letters are not yet seen as text.
+                for start, stop in spans(kinds == "black"):
+                    if stop - start < _BLACK_BESIDE_CARD:
+                        kinds[start:stop] = name
         return kinds
 
     def _write_shot(self, start: int, end: int, kinds: np.ndarray, kept: list[Kept], bars: Bars) -> None:
