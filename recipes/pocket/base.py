@@ -19,7 +19,7 @@ import torch
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.config import PocketModelConfig
 from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
-from fullcast.models.stable_diffusion.normalise import latent_statistics, normalise_latents
+from fullcast.models.stable_diffusion.normalise import isometric_latents
 from fullcast.ports import Batch, Visit
 from fullcast.recognition.words import Phrase, sentence
 from fullcast.records import cell_of
@@ -33,7 +33,7 @@ from recipes.pocket.pictures import TrainingPicture, random_picture, rows_by_sty
 from recipes.pocket.state import state_dir, weights_of
 
 BATCH = 16
-NUM_STEPS = 7_000
+NUM_STEPS = 5_200
 NUM_PICTURES = 24_000
 SIZES = {(160, 96): 0.6, (128, 128): 0.16, (96, 160): 0.1, (192, 80): 0.06, (128, 96): 0.08}
 """Pixels and shares; areas about 15,360."""
@@ -163,11 +163,11 @@ class Captions:
 
 
 def start(folder: Path) -> None:
-    """The untrained model with the trained VAE in it, whose latents get mean 0 and variance 1 in every channel."""
+    """The untrained model with the trained VAE in it, whose latents are made as far apart as the pictures they stand for."""
     pipeline = build_pocket_pipeline(config_of(1.0), seed=41)
     pipeline.vae.load_state_dict(weights_of("vae"))
     pixels = to_tensor([picture_of(f"scale-{i}", 160, 96).rgb for i in range(128)])
-    normalise_latents(pipeline.vae, *latent_statistics(pipeline.vae, pixels))
+    isometric_latents(pipeline.vae, pixels)
     with replacing_dir(folder) as temporary:
         StableDiffusion(pipeline).write(temporary)
 

@@ -109,3 +109,21 @@ def test_beside_the_episodes(show) -> None:
 def test_an_unknown_style_is_refused(tmp_path) -> None:
     with pytest.raises(FullcastError, match="no drawing style is called 'manga'; choose one of: toon-head"):
         make_show(tmp_path, 1, ShowSettings(style="manga"))
+
+
+def test_colours_survive_the_codec(tmp_path) -> None:
+    """Untagged or with the wrong matrix, reds and blues come out 14 levels off, and references look like others."""
+    from dataclasses import replace
+
+    from fullcast.pocket.film import _frames
+
+    episode = write_script(make_cast(7, "toon-head"), 7, 1, 24.0)[0]
+    episode = replace(episode, shots=episode.shots[:1])
+    drawn = [rgb for rgb, _ in _frames(episode)]
+    film(episode, tmp_path / "ep.mp4")
+    with av.open(str(tmp_path / "ep.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.colorspace, stream.codec_context.color_range) == (1, 1)
+        for rgb, frame in zip(drawn, container.decode(stream), strict=True):
+            shown = frame.reformat(format="rgb24", src_colorspace="ITU709").to_ndarray().astype(int)
+            assert np.abs((shown - rgb).mean((0, 1))).max() < 1.5
