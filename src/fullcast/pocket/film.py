@@ -48,8 +48,13 @@ def film(episode: Episode, path: Path, progress: Progress = silent) -> list[Fram
         # threads=1: x264 with several threads may cut frames into slices, and the bytes would depend on the machine
         stream.options = {"crf": str(episode.crf), "preset": "veryfast", "threads": "1", "g": "96"}
         stream.codec_context.thread_count = 1
+        # as broadcast HD: BT.709, and said so; players take untagged files of this size for BT.709, while swscale's
+        # default matrix is BT.601, and reds and blues would come out 14 levels off
+        for tag in ("colorspace", "color_primaries", "color_trc", "color_range"):
+            setattr(stream.codec_context, tag, 1)  # BT.709 in the first three, limited range in the last
         for index, (rgb, truth) in enumerate(_frames(episode)):
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
             frame.pts = index
             for packet in stream.encode(frame):
                 container.mux(packet)
