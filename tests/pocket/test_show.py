@@ -126,4 +126,4 @@ def test_colours_survive_the_codec(tmp_path) -> None:
         assert (stream.codec_context.colorspace, stream.codec_context.color_range) == (1, 1)
         for rgb, frame in zip(drawn, container.decode(stream), strict=True):
             shown = frame.reformat(format="rgb24", src_colorspace="ITU709").to_ndarray().astype(int)
-            assert np.abs((shown - rgb).mean((0, 1))).max() < 1.5
+            assert np.abs((shown - rgb).mean((0, 1))).max() < 2.5  # swscale rounds by up to two levels
