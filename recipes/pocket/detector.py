@@ -19,7 +19,7 @@ from recipes.pocket.state import Slice, ema_update
 
 WIDTH, HEIGHT = 512, 288
 BATCH = 8
-TOTAL_STEPS = 4000
+TOTAL_STEPS = 7000
 LEARNING_RATE = 2e-3
 LEVEL_LIMITS = (22.0, 56.0, 1e9)
 """A head of up to 22 px (longer side) is answered at stride 8, up to 56 at 16, larger at 32."""
@@ -53,34 +53,42 @@ def picture(bank: Bank, rows: dict, rng: np.random.Generator) -> tuple[np.ndarra
     return np.ascontiguousarray(degrade(np.ascontiguousarray(rgb), rng, 0.7)), boxes
 
 
+def levels_of(size: float) -> list[int]:
+    """Strides that answer a head of that size: two near a limit, or nobody would be sure of it."""
+    lower = (0.0, *LEVEL_LIMITS[:-1])
+    return [i for i, (lo, hi) in enumerate(zip(lower, LEVEL_LIMITS, strict=True)) if 0.8 * lo <= size < 1.25 * hi]
+
+
 def targets(boxes: np.ndarray, shapes: list[tuple[int, int]]) -> list[np.ndarray]:
     """Per stride (9, h, w): 1 where a head is answered, then ltrb of head and person; -1 where nobody should say."""
     out = [np.zeros((9, *s), np.float32) for s in shapes]
     order = np.argsort(-(boxes[:, 2] - boxes[:, 0])) if len(boxes) else []
     for i in order:
-        hx0, hy0, hx1, hy1, px0, py0, px1, py1 = boxes[i]
-        size = max(hx1 - hx0, hy1 - hy0)
-        level = int(np.searchsorted(LEVEL_LIMITS, size))
-        stride = Detector.strides[level]
-        cx, cy = (hx0 + hx1) / 2 / stride, (hy0 + hy1) / 2 / stride
-        h, w = shapes[level]
-        for gy in range(max(0, int(cy - 1)), min(h, int(cy + 1) + 1)):
-            for gx in range(max(0, int(cx - 1)), min(w, int(cx + 1) + 1)):
-                x, y = gx + 0.5, gy + 0.5
-                near = max(abs(x - cx), abs(y - cy))
-                if near > 1.0:
-                    continue
-                cell = out[level][:, gy, gx]
-                if near > 0.62:
-                    if cell[0] == 0:
-                        cell[0] = -1
-                    continue
-                cell[0] = 1
-                head = np.array([hx0, hy0, hx1, hy1]) / stride
-                person = np.array([px0, py0, px1, py1]) / stride
-                for k, b in ((1, head), (5, person)):
-                    cell[k : k + 4] = np.maximum((x - b[0], y - b[1], b[2] - x, b[3] - y), 0.01)
+        head, person = boxes[i, :4], boxes[i, 4:]
+        for level in levels_of(max(head[2] - head[0], head[3] - head[1])):
+            stride = Detector.strides[level]
+            _answer(out[level], head / stride, person / stride)
     return out
+
+
+def _answer(level: np.ndarray, head: np.ndarray, person: np.ndarray) -> None:
+    """Marks the cells around a head's centre; boxes in units of the stride."""
+    cx, cy = (head[0] + head[2]) / 2, (head[1] + head[3]) / 2
+    h, w = level.shape[1:]
+    for gy in range(max(0, int(cy - 1)), min(h, int(cy + 1) + 1)):
+        for gx in range(max(0, int(cx - 1)), min(w, int(cx + 1) + 1)):
+            x, y = gx + 0.5, gy + 0.5
+            near = max(abs(x - cx), abs(y - cy))
+            if near > 1.0:
+                continue
+            cell = level[:, gy, gx]
+            if near > 0.62:
+                if cell[0] == 0:
+                    cell[0] = -1
+                continue
+            cell[0] = 1
+            for k, b in ((1, head), (5, person)):
+                cell[k : k + 4] = np.maximum((x - b[0], y - b[1], b[2] - x, b[3] - y), 0.01)
 
 
 def iou_loss(p: Tensor, t: Tensor) -> Tensor:
