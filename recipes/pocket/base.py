@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +91,7 @@ def picture_of(sample_id: str, width: int, height: int) -> TrainingPicture:
     return random_picture(bank, keyed(23, "base", sample_id), width, height, small=0.15, rows=rows)
 
 
-@lru_cache(maxsize=None)
+@cache
 def facts_of(sample_id: str, width: int, height: int) -> tuple[str, str, tuple]:
     """(setting, light, ((cell, tags, expression, clothes), ...)) of a picture: what captions need of it."""
     made = picture_of(sample_id, width, height)

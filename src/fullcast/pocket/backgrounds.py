@@ -20,7 +20,9 @@ LIGHT_GAINS = {"day": (1.0, 1.0, 1.0), "dusk": (1.06, 0.82, 0.66), "night": (0.4
 
 def relight(rgb: np.ndarray, light: str, exposure: float = 1.0) -> np.ndarray:
     """(H, W, 3) uint8 under another light; `exposure` multiplies all channels."""
-    table = np.arange(256, dtype=np.float32)[:, None] * np.float32(exposure) * np.float32(LIGHT_GAINS[light])
+    table = (
+        np.arange(256, dtype=np.float32)[:, None] * np.float32(exposure) * np.asarray(LIGHT_GAINS[light], np.float32)
+    )
     table = np.clip(table, 0, 255).astype(np.uint8)
     return np.stack([table[:, c][rgb[..., c]] for c in range(3)], axis=-1)
 

@@ -70,7 +70,7 @@ def make_cast(seed: int, style: str) -> ShowCast:
     for original, trait in ((0, "accessory"), (1, "hair")):
         looks.append(_twin(rng, looks[original], trait, looks))
         twins.append((names[original], names[len(looks) - 1]))
-    forms = {}
+    forms: dict[int, Look] = {}
     for index in (2, 3):
         forms[index] = _twin(rng, looks[index], "hair", [*looks, *forms.values()], gap=2)
     frequencies = (1.0, 0.9, 0.8, 0.7, 0.55, 0.3, 0.5, 0.35)

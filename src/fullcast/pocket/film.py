@@ -68,6 +68,7 @@ def film(episode: Episode, path: Path, progress: Progress = silent) -> list[Fram
 
 def _frames(episode: Episode) -> Iterator[tuple[np.ndarray, FrameTruth]]:
     index = 0
+    seen: list[Seen]
     for number, shot in enumerate(episode.shots):
         # drawings of one shot are needed again and again, those of the last one never
         composed: dict[int, Composed] = {}

@@ -85,7 +85,7 @@ def write_script(cast: ShowCast, seed: int, num_episodes: int, seconds: float) -
         story[middle] = _fade_out(story[middle])
         black = _card("black", (), 24, rng)
         shots += [*story[: middle + 1], black, *story[middle + 1 :], flashback]
-        shots.append(_card("credits", tuple(m.name.title() for m in cast.members) + ("Drawn by Fullcast",), 84, rng))
+        shots.append(_card("credits", (*(m.name.title() for m in cast.members), "Drawn by Fullcast"), 84, rng))
         episodes.append(Episode(number, tuple(shots), crf=(22, 27, 24, 29)[(number - 1) % 4]))
     return episodes
 

@@ -18,7 +18,6 @@ from fullcast.ports import Progress, silent
 from fullcast.store.atomic import write_text
 from fullcast.store.errors import FullcastError
 
-
 MIN_SECONDS = 24.0
 """Opening, cards, flashback and credits take 15 s."""
 

@@ -1,9 +1,9 @@
 """Latents that are easy to learn, by folding a linear map into the VAE's own 1x1 convolutions.
 
-`normalise_latents` gives every channel mean 0 and variance 1. `isometric_latents` goes further: it makes an error of one
-unit in any direction of the latents an error of the same size in pixels, so that the trainer's squared error means what a
-person sees. On the pocket VAE (16 channels) this concentrates 85 % of the variance in two directions; with channels of
-equal variance the pocket U-Net had learnt backgrounds and no people after 30,000 pictures.
+`normalise_latents` gives every channel mean 0 and variance 1. `isometric_latents` goes further: it makes an error of
+one unit in any direction of the latents an error of the same size in pixels, so that the trainer's squared error means
+what a person sees. On the pocket VAE (16 channels) this concentrates 85 % of the variance in two directions; with
+channels of equal variance the pocket U-Net had learnt backgrounds and no people after 30,000 pictures.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def latent_statistics(vae: Any, pixels: torch.Tensor, batch_size: int = 8) -> tu
 def pixel_metric(vae: Any, latents: torch.Tensor, size: float = 0.3, stride: int = 3) -> torch.Tensor:
     """(C, C): mean squared change of the decoded picture, summed over pixels, per unit change of one latent.
 
-    latents: (N, C, h, w), unscaled. Each channel is moved by `size` at every `stride`-th place, far enough apart for the
-    responses hardly to overlap; the Gram matrix of the responses estimates E[J^T J] of the decoder's Jacobian J.
+    latents: (N, C, h, w), unscaled. Each channel is moved by `size` at every `stride`-th place, far enough apart for
+    the responses hardly to overlap; the Gram matrix of the responses estimates E[J^T J] of the decoder's Jacobian J.
     """
     picture = vae.decode(latents).sample
     changes = []
