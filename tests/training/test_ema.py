@@ -1,6 +1,5 @@
 """The average, the clean stop, and settings."""
 
-import os
 import signal
 
 import pytest
@@ -36,12 +35,12 @@ def test_shown_average_leaves_every_bit_as_it_was():
 
 
 def test_sigterm_asks_for_a_stop_and_handlers_come_back():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts its background jobs with SIGINT ignored
     former = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     with stop_on_signals() as asked:
         assert not asked()
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         assert asked()
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-            signal.pause()
+            signal.raise_signal(signal.SIGINT)
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == former
