@@ -9,6 +9,8 @@ PYTHON      ?= python3
 TORCH_INDEX ?=
 TORCH_SPEC  ?= torch==2.13.0
 DEMO_DIR    ?= demo
+# Tests run in as many processes, a file's tests in one.
+TEST_PROCESSES ?= 2
 
 BIN   := .venv/bin
 READY := .venv/.ready
@@ -26,7 +28,7 @@ demo: $(READY) ## the whole journey on the pocket show; ends by printing the pat
 	$(BIN)/fullcast demo $(DEMO_DIR)
 
 test: $(READY) ## the tests
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check src tests checks recipes

@@ -51,6 +51,11 @@ def in_environment(context: Context, name: str, title: str, packages: list[str],
     python = environment(context, title.replace(" ", "-"), packages)
     if isinstance(python, str):
         return short(name, python)
+    return in_python(name, code, argument, python)
+
+
+def in_python(name: str, code: str, argument: Path, python: str | Path = sys.executable) -> Figure:
+    """Runs code in a Python, isolated from this repository; Fullcast, if installed there, is hidden."""
     ran = command([python, "-I", "-c", HIDDEN + code, argument], cwd=argument.parent)
     return passed(name, ran.code == 0, ran.out.strip() or ran.told)
 
