@@ -87,7 +87,7 @@ def build_cast(
     drops, headless = _read_looks(looks, embedder, detector, progress)
     empty = [look for look in looks if not look.crops]
     if empty and strict:
-        raise FullcastError(_say_empty(empty[0]))
+        raise FullcastError(f"{empty[0].folder} has {_say_empty(empty[0])}")
     for look in empty:
         item = look.folder.relative_to(references_dir).as_posix()
         drops.append(Drop(item, "cast", "no-references", _say_empty(look)))
@@ -223,8 +223,9 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _say_empty(look: _Look) -> str:
+    """Without the folder's path: drops are stored, and no stored file names a place on this machine."""
     return (
-        f"{look.folder} has no picture that can be read; put 3 to 10 head-and-shoulder pictures of "
+        "no picture that can be read; put 3 to 10 head-and-shoulder pictures of "
         f"{look.character} there, or remove the folder"
     )
 
