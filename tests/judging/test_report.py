@@ -9,9 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from fullcast.judging.card import write_card
 from fullcast.judging.page.charts import nice_ticks
+from fullcast.judging.page.pictures import Pictures
 from fullcast.judging.report import write_report
-from fullcast.judging.report_data import Curve, Point, ReportData, Series, Shown, TrainingShown
+from fullcast.judging.report_data import (
+    Counted,
+    Curve,
+    Label,
+    MixtureShown,
+    Point,
+    ReportData,
+    Series,
+    Share,
+    Shown,
+    TrainingShown,
+)
 from fullcast.store.tables import from_plain, to_plain
 from tests.judging.sample import sample_report
 
@@ -113,3 +126,27 @@ def test_curves_with_one_point_or_nan_do_not_break_the_page(tmp_path: Path):
 def test_ticks_are_round(low: float, high: float, ticks: list[float] | None):
     made = nice_ticks(low, high)
     assert made == ticks if ticks else made[0] <= low and made[-1] >= high
+
+
+def test_names_of_neighbours_do_not_lie_on_each_other(sample: tuple[Path, ReportData], tmp_path: Path):
+    root, data = sample
+    path = data.galleries[0].pictures[0].path
+    near = (Label((10, 40, 30, 60), "hinata"), Label((35, 40, 55, 60), "aoi"), Label((120, 40, 140, 60), "mio"))
+    page = Pictures(root).figure(Shown(path, labels=near), 320)
+    assert re.findall(r'<b(?: class="(\w+)")?>(\w+)<', page) == [("", "hinata"), ("under", "aoi"), ("", "mio")]
+    at_the_edge = Pictures(root).figure(Shown(path, labels=(Label((10, 0, 30, 20), "aoi"),)), 320)
+    assert '<b class="under">aoi' in at_the_edge
+
+
+def test_a_model_that_draws_nobody_right_is_not_praised(tmp_path: Path):
+    none = Series("Prompts only", (Point(1, 2, 0.0, 0.0, 0.66), Point(2, 2, 0.0, 0.0, 0.66)))
+    page = write_report(ReportData("x", success=(none,)), tmp_path / "r.html", tmp_path).read_text()
+    assert "None of 4 judged pictures is right yet" in page
+    card = write_card(ReportData("x", success=(none,)), tmp_path / "card" / "README.md", tmp_path).read_text()
+    assert "none of 4 judged pictures is right" in card
+
+
+def test_what_is_never_seen_and_how_often_each_look_is(tmp_path: Path):
+    shown = MixtureShown((Share("screenshots", 1.0, 1.0, 0, 9),), (), 3, "too light", (Counted("aoi", 7),))
+    page = write_report(ReportData("x", mixture=shown), tmp_path / "r.html", tmp_path).read_text()
+    assert "3 samples are never seen (too light)." in page and "How often each look is seen" in page

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -45,6 +46,30 @@ if TYPE_CHECKING:
 
 PORTRAITS = 4
 FRAMES = 12
+TREE_DEPTH = 2
+"""Levels of the mixture's tree that are shown; plan.txt has all of them."""
+
+STAGES = ("pocket show", "prepare", "plan", "train", "judge")
+
+DROPS = {
+    "held": "a drawing that was seen before in its shot",
+    "black": "black frames",
+    "blank": "frames of one colour",
+    "fade": "fades",
+    "title": "title cards",
+    "credits": "credits",
+    "near-duplicate": "nearly the same as another picture",
+    "same-file": "the same file twice",
+    "other-file": "files that are neither videos nor pictures",
+    "truncated": "damaged or cut off",
+    "empty": "empty files",
+    "unreadable": "files that cannot be read",
+    "too-large": "too large to be opened",
+    "not-a-video": "not a video",
+    "not-a-picture": "not a picture",
+    "no-references": "no usable reference picture",
+}
+"""Reasons of drops in words; one that is not here stands as it is."""
 
 
 def tell(journey: Journey) -> ReportData:
@@ -71,7 +96,7 @@ def tell(journey: Journey) -> ReportData:
         material=_material(workspace, prepared) if prepared else None,
         mixture=_mixture(plan, run_dir) if plan else None,
         training=training,
-        commands=_commands(workspace),
+        commands=_commands(workspace, prepared),
         licence=journey.recipe.licence,
         base_model=_base_name(journey),
         cost=_cost(training),
@@ -143,16 +168,19 @@ def _material(workspace: Workspace, prepared: Prepared) -> Material:
         Counted("Without duplicates", sum(not image.dropped for image in frames)),
         Counted("With somebody of the cast", sum(image.source == "screenshots" for image in known)),
     )
-    drops = [Counted(f"{reason} ({stage})", count) for stage, reason, count in counted(prepared.drops)]
+    drops = [Counted(DROPS.get(reason, f"{reason} ({stage})"), n) for stage, reason, n in counted(prepared.drops)]
     return Material(facts, funnel if decoded else (), tuple(drops), tuple(_frames(known, by_image)))
 
 
 def _frames(images: Sequence[Image], by_image: dict[str, list[Person]]) -> Iterable[Shown]:
-    """Frames from all over the show, those with most people of each stretch: labels drawn as they were given."""
-    frames = [image for image in images if image.source == "screenshots"]
-    stretch = max(1, len(frames) // FRAMES)
-    for start in range(0, len(frames), stretch):
-        image = max(frames[start : start + stretch], key=lambda i: len(by_image[i.id]))
+    """Frames from all over the show, of each shot the one with most people: labels drawn as they were given."""
+    best: dict[str, Image] = {}
+    for image in (image for image in images if image.source == "screenshots"):
+        shot = image.shot_id or image.id
+        if shot not in best or len(by_image[image.id]) > len(by_image[best[shot].id]):
+            best[shot] = image
+    frames = list(best.values())
+    for image in frames[:: -(-len(frames) // FRAMES) or 1]:
         labels = [
             Label(
                 p.head_xyxy or p.xyxy,
@@ -169,22 +197,42 @@ def _frames(images: Sequence[Image], by_image: dict[str, list[Person]]) -> Itera
 
 
 def _mixture(plan: dict[str, Any], run_dir: Path | None) -> MixtureShown:
-    """Shares as planned, and as delivered by the steps that were trained."""
+    """Shares as asked for, and as the plan's visits deliver them once all of its steps are trained."""
     step = _trained_step(run_dir) if run_dir else 0
-    samples = {(v_by, row["value"]): row["samples"] for v_by, rows in plan["values"].items() for row in rows}
-    shares = []
-    for row in plan["branches"]:
-        name = row["path"][-1]
-        by, _, value = name.partition("=")
-        delivered = row["delivered"] if step else -1.0
-        depth = len(row["path"]) - 1
-        shares.append(Share(value or name, row["planned"], delivered, depth, samples.get((by, value), 0)))
+    done = step >= plan["num_steps"]
+    shares = [
+        Share(
+            _branch_words(row["path"][-1]),
+            row["planned"],
+            row["delivered"] if done else -1.0,
+            len(row["path"]) - 1,
+            row["samples"],
+        )
+        for row in plan["branches"]
+        if len(row["path"]) <= TREE_DEPTH
+    ]
+    looks = [
+        Counted(row["value"], row["visits"], f"{row['samples']:,} samples of {row['originals']:,} pictures")
+        for row in plan["values"].get("name", ())
+        if row["value"] not in ("", UNKNOWN)
+    ]
+    never = {reason: count for reason, count in plan["never_seen"].items() if count}
     facts = (
         Fact("Samples", f"{plan['num_samples']:,} of {plan['num_originals']:,} pictures"),
         Fact("Visits", f"{plan['num_visits']:,} in {plan['num_steps']:,} steps of {plan['batch_size']}"),
+        Fact("Trained", f"{step:,} steps" if step else "not yet"),
         Fact("Largest difference from target", f"{plan['worst_lag']:.2f} visits"),
     )
-    return MixtureShown(tuple(shares), facts, sum(plan["never_seen"].values()))
+    why = ", ".join(f"{count:,} {reason}" for reason, count in never.items()) if len(never) > 1 else "".join(never)
+    return MixtureShown(tuple(shares), facts, sum(never.values()), why, tuple(looks))
+
+
+def _branch_words(branch: str) -> str:
+    """ "num_people=2" as "2 people", "source=fanart" as "fanart"."""
+    by, _, value = branch.partition("=")
+    if by == "num_people":
+        return f"{value} person" if value == "1" else f"{value} people"
+    return value or branch
 
 
 def _training(journey: Journey, run_dir: Path) -> TrainingShown:
@@ -252,7 +300,8 @@ def _facts(workspace: Workspace) -> tuple[Fact, ...]:
     times = read_times(workspace)
     facts = [Fact("Fullcast", __version__), Fact("Machine", _machine())]
     if times:
-        facts.append(Fact("Time", ", ".join(f"{stage} {_duration(s)}" for stage, s in times.items())))
+        told = [f"{stage} {_duration(times[stage])}" for stage in STAGES if stage in times]
+        facts.append(Fact("Time", ", ".join(told)))
     return tuple(facts)
 
 
@@ -267,19 +316,21 @@ def _base_name(journey: Journey) -> str:
     return "Fullcast's pocket base" if name == POCKET else name
 
 
-def _commands(workspace: Workspace) -> tuple[Command, ...]:
-    here = f"-w {workspace.root.name}"
+def _commands(workspace: Workspace, prepared: Prepared | None) -> tuple[Command, ...]:
+    here = f"-w {shlex.quote(workspace.root.resolve().name)}"
+    names = ",".join(prepared.cast.names[:2]) if prepared else "NAME,NAME"
     return (
         Command("The data", f"fullcast prepare {here}"),
         Command("The training", f"fullcast plan {here} && fullcast train {here}"),
-        Command("A picture", f'fullcast generate "park" --cast NAME,NAME {here}'),
+        Command("A picture", f'fullcast generate "park" --cast {shlex.quote(names)} {here}'),
         Command("The figures and this page", f"fullcast judge {here} && fullcast card {here}"),
     )
 
 
 def judge_sentence(journey: Journey, look: str) -> str:
     """Which networks judged, and how far they are apart from those that labelled."""
-    return f"Judged by {look}. {Doors(journey.workspace, journey.recipe).judge_is_apart}"
+    looked = re.sub(r"\w+:([^@\s]+)@(\w+)", r"\1 (\2)", look).replace(") ", ") and ")
+    return f"Judged by {looked}. {Doors(journey.workspace, journey.recipe).judge_is_apart}"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -91,9 +91,12 @@ def front_matter(data: ReportData) -> str:
 
 
 def _opening(data: ReportData, sheets: Sheets) -> str:
-    lines = [f"# {data.show}", f"A model that knows {_count_cast(data.cast)} and draws several of them in one picture."]
+    lines = [f"# {data.show}", f"A model of {_count_cast(data.cast)}, made to draw several of them in one picture."]
     main = _series(data, "main")
-    if main and main.points:
+    if main and main.points and not any(point.value > 0 for point in main.points):
+        judged = sum(point.num_pictures for point in main.points)
+        lines.append(f"**It does not do that yet: none of {judged} judged pictures is right.**")
+    elif main and main.points:
         last = main.points[-1]
         lines.append(
             f"With prompts only, {_percent_of(main.points[0])} of pictures of one character are right, and "
@@ -114,11 +117,12 @@ def _characters(data: ReportData, sheets: Sheets) -> str:
         return ""
     rows = ["| character | look | trigger words | people in the dataset |", "|---|---|---|---|"]
     portraits = []
+    none = "–" if data.material is None else "none"
     for member in data.cast:
         for form in member.forms:
             words = ", ".join(w for w in (member.trigger_word, form.trigger_word) if w)
             rows.append(
-                f"| {_cell(member.name)} | {_cell(form.name) or 'plain'} | `{words}` | {form.num_people or '–'} |"
+                f"| {_cell(member.name)} | {_cell(form.name) or 'plain'} | `{words}` | {form.num_people or none} |"
             )
             portraits += [Shown(path, f"{member.name} {form.name}".strip()) for path in form.portraits[:1]]
     shown = sheets.show("characters", portraits, "The cast, one reference picture each", columns=5, cell_px=160)

@@ -103,7 +103,11 @@ class MixtureShown:
     shares: tuple[Share, ...] = ()
     facts: tuple[Fact, ...] = ()
     never_seen: int = 0
-    """Samples of weight zero."""
+    """Samples that no step of the plan visits."""
+    why_never: str = ""
+    """Their reasons, in words."""
+    looks: tuple[Counted, ...] = ()
+    """Visits to samples in which each look of the cast stands; a sample of three people counts for all three."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ class Pictures:
         """The picture, its boxes, then badges and caption below."""
         picture = self.embed(shown.path, max_side, shown.caption)
         size = self._sizes.get(shown.path)
-        labels = [_box(label, *size) for label in shown.labels] if size else None
+        labels = _boxes(shown.labels, *size) if size else None
         image = tag("div", picture, labels, class_="frame")
         badges = [tag("span", badge.text, class_=f"badge {badge.tone}") for badge in shown.badges]
         texts = (
@@ -71,12 +72,30 @@ class Pictures:
         return self._cache[key]
 
 
-def _box(label: Label, width: int, height: int) -> Html:
+_LETTER, _LINE = 0.022, 0.09
+"""Width of a letter of a name and height of its line, in shares of the picture as it is shown 340 px wide."""
+
+
+def _boxes(labels: Sequence[Label], width: int, height: int) -> list[Html]:
+    """Boxes from left to right; a name that would meet its left neighbour's, or the edge, goes under its box."""
+    drawn: list[Html] = []
+    taken: list[tuple[float, float]] = []  # right end and line of the names above their boxes
+    for label in sorted(labels, key=lambda one: one.xyxy[0]):
+        left, top = label.xyxy[0] / width, label.xyxy[1] / height
+        meets = any(left < end and abs(top - line) < _LINE for end, line in taken)
+        under = meets or top < _LINE
+        if not under:
+            taken.append((left + _LETTER * (len(label.text) + 1.5), top))
+        drawn.append(_box(label, width, height, under))
+    return drawn
+
+
+def _box(label: Label, width: int, height: int, under: bool) -> Html:
     """A box in percent of the picture, so that it grows with it."""
     x0, y0, x1, y1 = label.xyxy
     place = f"left:{100 * x0 / width:.2f}%;top:{100 * y0 / height:.2f}%;"
     place += f"width:{100 * (x1 - x0) / width:.2f}%;height:{100 * (y1 - y0) / height:.2f}%"
-    return tag("span", tag("b", label.text), class_=f"box {label.tone}", style=place)
+    return tag("span", tag("b", label.text, class_="under" if under else None), class_=f"box {label.tone}", style=place)
 
 
 def _data_uri(image: np.ndarray) -> str:

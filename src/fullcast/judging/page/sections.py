@@ -29,7 +29,7 @@ def header(data: ReportData, pictures: Pictures) -> Html:
         f"{len(data.cast)} characters in {forms} looks" if forms > len(data.cast) else f"{len(data.cast)} characters"
     )
     main = _main_series(data)
-    lead = [f"A model that knows {looks}." if data.cast else "A model and its cast."]
+    lead = [f"A model of {looks}." if data.cast else "A model and its cast."]
     if main:
         # The most people of whom at least every second picture is right, else the most of whom any is.
         several = [p for p in main.points if p.value > 0]
@@ -38,6 +38,8 @@ def header(data: ReportData, pictures: Pictures) -> Html:
             best = several[-1]
             whom = "one of them" if best.num_people == 1 else f"{best.num_people} of them at once"
             lead.append(f" Asked for {whom}, it draws everybody right in {percent(best.value)} of pictures.")
+        else:
+            lead.append(f" None of {sum(p.num_pictures for p in main.points)} judged pictures is right yet.")
     tiles = [_tile(point) for point in main.points] if main else []
     strip = [tag("div", pictures.embed(s.path, PICTURE_PX, s.caption), class_="strip-item") for s in _strip(data)]
     return tag(
@@ -53,7 +55,7 @@ def header(data: ReportData, pictures: Pictures) -> Html:
 def cast(data: ReportData, pictures: Pictures) -> Html:
     if not data.cast:
         return _section("cast", "The cast", _absent(data, "cast"))
-    cards = [_member(member, pictures) for member in data.cast]
+    cards = [_member(member, pictures, counted=data.material is not None) for member in data.cast]
     intro = "Who the model knows, by the reference pictures given, with the words that call them in a prompt."
     return _section("cast", "The cast", tag("p", intro, class_="intro"), tag("div", cards, class_="cast"))
 
@@ -72,8 +74,10 @@ def material(data: ReportData, pictures: Pictures) -> Html:
         _panel("What was left out, and why", drops or "Nothing was left out."),
         class_="columns",
     )
+    words = "A picture of each shot, with the names that were given; a grey ? is somebody who is nobody of the cast."
     frames = tag("div", [pictures.figure(f, FRAME_PX) for f in section.frames], class_="frames")
-    return _section("material", "What was found in the episodes", _facts(section.facts), columns, frames)
+    shown = (tag("h3", "Who was found where"), tag("p", words, class_="intro"), frames) if section.frames else None
+    return _section("material", "What was found in the episodes", _facts(section.facts), columns, shown)
 
 
 def mixture(data: ReportData) -> Html:
@@ -85,19 +89,29 @@ def mixture(data: ReportData) -> Html:
     rows = []
     for share in section.shares:
         bars = [tag("span", class_="planned", style=f"width:{100 * share.planned / top:.2f}%")]
+        depth = tag("span", share.name, class_=f"depth{min(share.depth, 3)}")
         words = f"planned {percent(share.planned, 1)}"
         if share.delivered >= 0:
             bars.append(tag("span", class_="delivered", style=f"width:{100 * share.delivered / top:.2f}%"))
             words = f"{percent(share.delivered, 1)} (plan {percent(share.planned, 1)})"
-        count = f"{number(share.num_samples)} samples" if share.num_samples else ""
-        label = tag("span", share.name, tag("small", count), class_="label", style=f"padding-left:{share.depth}em")
+        count = f"{number(share.num_samples)} samples" if share.num_samples else "no samples: its share goes to others"
+        label = tag("span", depth, tag("small", count), class_="label", style=f"padding-left:{1.2 * share.depth}em")
         rows.append(
             tag("div", label, tag("span", bars, class_="bars"), tag("span", words, class_="value"), class_="share")
         )
     legend = _legend([("planned", "planned"), *([("delivered", "delivered")] if delivered else [])])
-    seen = f"{number(section.never_seen)} samples have weight zero and are never seen." if section.never_seen else ""
+    why = f" ({section.why_never})" if section.why_never else ""
+    seen = f"{number(section.never_seen)} samples are never seen{why}." if section.never_seen else ""
     intro = tag("p", "What training was to see how often, and what it saw. ", seen, class_="intro")
-    return _section("mixture", "The mixture", intro, _facts(section.facts), tag("div", legend, rows, class_="panel"))
+    most = max((look.count for look in section.looks), default=0) or 1
+    looks = [_bar(c.label, number(c.count), c.count / most, c.note) for c in section.looks]
+    panels = (
+        tag("div", tag("h3", "By kind of picture"), legend, rows, class_="panel"),
+        _panel("How often each look is seen", looks, _small("Visits. A sample counts for everybody in it."))
+        if looks
+        else None,
+    )
+    return _section("mixture", "The mixture", intro, _facts(section.facts), tag("div", panels, class_="columns"))
 
 
 def training(data: ReportData, pictures: Pictures) -> Html:
@@ -130,7 +144,15 @@ def gallery(data: ReportData, pictures: Pictures) -> Html:
         )
     ]
     parts += [_gallery(one, points.get(one.num_people), pictures) for one in data.galleries]
-    parts += [_panel(grid.caption, pictures.figure(_uncaptioned(grid), 1400)) for grid in data.grids]
+    parts += [
+        tag(
+            "div",
+            tag("h3", grid.caption[:1].upper() + grid.caption[1:]),
+            tag("div", pictures.figure(_uncaptioned(grid), 1400), class_="wide"),
+            class_="panel grids",
+        )
+        for grid in data.grids
+    ]
     return _section("gallery", "One to five characters", parts)
 
 
@@ -229,18 +251,19 @@ def _tile(point: Point) -> Html:
     )
 
 
-def _member(member: CastMember, pictures: Pictures) -> Html:
+def _member(member: CastMember, pictures: Pictures, counted: bool) -> Html:
     looks = []
     for form in member.forms:
         words = ", ".join(w for w in (member.trigger_word, form.trigger_word) if w)
         faces = [pictures.embed(p, PORTRAIT_PX, f"{member.name} {form.name}") for p in form.portraits]
-        count = f"{number(form.num_people)} times in the kept pictures" if form.num_people else None
+        times = "once" if form.num_people == 1 else f"{number(form.num_people)} times"
+        count = f"{times} in the kept pictures" if form.num_people else "in none of the kept pictures"
         looks.append(
             tag(
                 "div",
                 tag("div", faces, class_="faces"),
                 tag("code", words),
-                _small(count) if count else None,
+                _small(count) if counted else None,
                 class_="look",
             )
         )
