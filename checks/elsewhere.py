@@ -27,10 +27,10 @@ from diffusers import StableDiffusionPipeline
 assert "fullcast" not in sys.modules
 pipe = StableDiffusionPipeline.from_pretrained(sys.argv[1], safety_checker=None)
 pipe.set_progress_bar_config(disable=True)
-side = pipe.unet.config.sample_size * pipe.vae_scale_factor
-out = pipe("1 person", num_inference_steps=3, generator=torch.Generator().manual_seed(0), height=side, width=side)
-image = out.images[0]
-assert image.size == (side, side), image.size
+size = pipe.unet.config.sample_size
+rows, columns = (size, size) if isinstance(size, int) else size
+image = pipe("1 person", num_inference_steps=3, generator=torch.Generator().manual_seed(0)).images[0]
+assert image.size == (columns * pipe.vae_scale_factor, rows * pipe.vae_scale_factor), image.size
 assert "fullcast" not in sys.modules
 print(f"diffusers {diffusers.__version__}, transformers {transformers.__version__}: {image.size}")
 """
