@@ -107,7 +107,7 @@ def make_recipe(values: Mapping[str, Any], overrides: Mapping[str, Any] | None =
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
-        raise FullcastError(f"{name}: {_sentence(error)}") from None
+        raise FullcastError(f"{_where(error, overrides or {}, name)}: {_sentence(error)}") from None
 
 
 def find_preset(name: str) -> Path:
@@ -165,10 +165,22 @@ def _literal(text: str) -> Any:
         return text
 
 
+def _first(error: ValidationError) -> Any:
+    """The error that is told: a wrong name before a wrong value, which may follow from it."""
+    return next((e for e in error.errors() if e["type"] == "extra_forbidden"), error.errors()[0])
+
+
+def _where(error: ValidationError, overrides: Mapping[str, Any], name: str) -> str:
+    """Where the wrong setting was given: ``name`` is the file's."""
+    location = ".".join(part for part in _first(error)["loc"] if isinstance(part, str))
+    given = (dotted for dotted in overrides if f"{dotted.replace('-', '_')}.".startswith(f"{location}."))
+    return next((f"--{dotted}" for dotted in given), name)
+
+
 def _sentence(error: ValidationError) -> str:
     """The first of pydantic's errors as one sentence: what was given, what is accepted, what to do next."""
     errors = error.errors()
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    first = _first(error)
     location = [part for part in first["loc"] if isinstance(part, str)]
     *sections, key = location or ["recipe"]
     section = f"section [{'.'.join(sections)}]" if sections else "the top level"
@@ -176,8 +188,9 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = _known_keys(sections)
         near = difflib.get_close_matches(key, known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        return f"{section} has no setting {key!r}.{hint} Known settings: {', '.join(known)}.{more}"
+        lists = f"fullcast settings {'.'.join(sections)}".strip()
+        hint = f"Did you mean {near[0]!r}? `{lists}` lists all" if near else f"Known settings: {', '.join(known)}"
+        return f"{section} has no setting {key!r}. {hint}.{more}"
     given = json.dumps(first["input"], default=str, ensure_ascii=False)
     given = given if len(given) < 60 else given[:57] + "..."
     message = first["msg"].removeprefix("Value error, ")

@@ -180,7 +180,7 @@ class Character:
         for form in self.forms:
             if form.name == name:
                 return form
-        known = ", ".join(repr(f.name) for f in self.forms)
+        known = ", ".join(f.name for f in self.forms if f.name) or "none but the plain look"
         raise ValueError(f"{self.name} has no form {name!r}; known forms: {known}")
 
 

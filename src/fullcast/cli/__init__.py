@@ -224,14 +224,14 @@ def grid(
     settings: Settings = (),
     json: AsJson = False,
 ) -> None:
-    """Draw a labelled grid: fullcast grid cast=aoi,hinata,mio seed=1,2,3
+    """Draw a labelled grid: fullcast grid character=aoi,hinata,mio seed=1,2,3
 
     Parameters
     ----------
     x
-        Columns: an axis and its values, one of cast, seed, checkpoint, prompt (prompts are parted by |).
+        Columns: an axis and its values, one of character, seed, checkpoint, prompt (parted by |), cfg, steps.
     y
-        Rows, in the same way. "cast=all" takes everybody.
+        Rows, in the same way. "character=all" takes everybody.
     prompt
         For the whole picture, where no axis says it.
     cast
@@ -301,7 +301,8 @@ def export(
     Parameters
     ----------
     what
-        dataset (Hugging Face imagefolder: pictures and metadata.jsonl) or checkpoint (a diffusers folder).
+        dataset (Hugging Face imagefolder: pictures and metadata.jsonl), everydream (EveryDream2 folders) or
+        checkpoint (a diffusers folder).
     out
         A folder that does not exist yet.
     checkpoint
@@ -362,6 +363,7 @@ def list_settings(section: str = "", /, *, json: AsJson = False) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: parses, runs a verb, turns every wrong input into one sentence and exit code 2."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its advice about torchvision is no use to anybody here
     try:
         app(spell_settings(words), exit_on_error=False, print_error=False, result_action="return_value")
     except (FullcastError, CycloptsError) as error:

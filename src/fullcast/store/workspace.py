@@ -84,7 +84,8 @@ class Workspace:
             version = int(content["format_version"])
         except (FileNotFoundError, NotADirectoryError):
             raise FullcastError(
-                f"{given} is not a Fullcast workspace (it has no {_MARKER}); make one with: fullcast new {given}"
+                f"{given if given.name else 'this folder'} is not a Fullcast workspace (it has no {_MARKER}); "
+                f"give one with -w, or make one with: fullcast new {given}"
             ) from None
         except (ValueError, KeyError, TypeError) as error:
             raise FullcastError(f"{self._marker} is damaged ({error}); restore it or make a new workspace") from None
