@@ -33,7 +33,9 @@ from recipes.pocket.pictures import TrainingPicture, random_picture, rows_by_sty
 from recipes.pocket.state import state_dir, weights_of
 
 BATCH = 16
-NUM_STEPS = 5_200
+UNET_CHANNELS = (96, 128, 160)
+"""As wide at the top as 32 MB for all pocket models allow: docs/experiments.md has the arms."""
+NUM_STEPS = 2_400
 NUM_PICTURES = 24_000
 SIZES = {(160, 96): 0.6, (128, 128): 0.16, (96, 160): 0.1, (192, 80): 0.06, (128, 96): 0.08}
 """Pixels and shares; areas about 15,360."""
@@ -76,6 +78,7 @@ def config_of(scaling_factor: float) -> PocketModelConfig:
         vae_block_out_channels=vae.CHANNELS,
         vae_norm_num_groups=8,
         scaling_factor=scaling_factor,
+        unet_block_out_channels=UNET_CHANNELS,
     )
 
 
@@ -196,13 +199,13 @@ def main() -> None:
         start(folder / "start")
     config = TrainingConfig(
         seed=43,
-        learning_rate=4e-4,
-        text_encoder_learning_rate=4e-4,
-        warmup_steps=300,
+        learning_rate=1e-3,
+        text_encoder_learning_rate=1e-3,
+        warmup_steps=100,
         lr_schedule="cosine",
-        ema_decay=0.999,
+        ema_decay=0.998,
         mixed_precision="bf16",
-        checkpoint_every=1000,
+        checkpoint_every=400,
         keep_checkpoints=2,
         sample_every=0,
         log_every=50,

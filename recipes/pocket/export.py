@@ -20,7 +20,7 @@ from recipes.pocket.state import state_dir, weights_of
 
 OUT = Path(fullcast.pocket.__file__).parent / "weights"
 OPSET = 17
-DETECTOR_THRESHOLD = 0.25
+DETECTOR_THRESHOLD = 0.38
 TAGGER_THRESHOLD = 0.5
 EMBEDDER_FILES = {"labeller": "pocket-embedder.onnx", "judge": "pocket-judge-embedder.onnx"}
 
