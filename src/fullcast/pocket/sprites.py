@@ -36,16 +36,12 @@ def _svg(fragments: str) -> str:
     )
 
 
-def _rasterise(svg: str, width: int) -> np.ndarray:
+def rasterise(svg: str, width: int) -> np.ndarray:
+    """(H, W, 4) uint8 of any SVG text at a width in pixels."""
     import resvg_py
 
     png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=width))
     return np.asarray(PILImage.open(io.BytesIO(png)).convert("RGBA"))
-
-
-def rasterise(svg: str, width: int) -> np.ndarray:
-    """(H, W, 4) uint8 of any SVG text at a width in pixels."""
-    return _rasterise(svg, width)
 
 
 @lru_cache(maxsize=4096)
@@ -56,7 +52,7 @@ def head_box(look: Look) -> tuple[float, float, float, float]:
     """
     behind, head = draw_head(look, "smile")
     width = 270
-    alpha = _rasterise(_svg(behind + head), width)[..., 3] > 96
+    alpha = rasterise(_svg(behind + head), width)[..., 3] > 96
     scale = (RIGHT - LEFT) / width
     alpha = alpha[: int(round(-TOP / scale))]
     ys, xs = np.nonzero(alpha)
@@ -78,7 +74,7 @@ def draw_figure(
     body = draw_body(outfit, pose, look.skin, STYLES[look.style].outline)
     svg = _svg(f"<g {turn}>{behind}</g>{body}<g {turn}>{head}</g>")
     scale = skull_px / 100
-    rgba = _rasterise(svg, max(8, round((RIGHT - LEFT) * scale)))
+    rgba = rasterise(svg, max(8, round((RIGHT - LEFT) * scale)))
     scale = rgba.shape[1] / (RIGHT - LEFT)
     x0, y0, x1, y1 = head_box(look)
     box = [(x0 - LEFT) * scale, (y0 - TOP) * scale, (x1 - LEFT) * scale, (y1 - TOP) * scale]

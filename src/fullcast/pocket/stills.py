@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as PILImage
 
 from fullcast.pocket.backgrounds import LIGHTS, SETTINGS
 from fullcast.pocket.bodies import POSES, random_outfit
@@ -106,14 +105,3 @@ def _figure(rng: np.random.Generator, look: Look, x: float, y: float, skull_px: 
         look, random_outfit(rng), str(rng.choice(EXPRESSIONS)), str(rng.choice(POSES)), round(x), round(y), skull_px,
         mirrored=bool(rng.random() < 0.25), tilt=int(rng.choice((-6, 0, 0, 6))),
     )  # fmt: skip
-
-
-def contact_sheet(paths: list[Path], columns: int, cell: int) -> np.ndarray:
-    """Pictures in a grid, (rows * cell, columns * cell, 3) uint8."""
-    rows = -(-len(paths) // columns)
-    sheet = PILImage.new("RGB", (columns * cell, rows * cell), "white")
-    for index, path in enumerate(paths):
-        picture = PILImage.open(path).convert("RGB")
-        picture.thumbnail((cell, cell))
-        sheet.paste(picture, (index % columns * cell, index // columns * cell))
-    return np.asarray(sheet)
