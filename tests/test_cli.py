@@ -14,7 +14,21 @@ from fullcast.cli.bars import Bars
 from fullcast.cli.words import pairs, spell_settings
 from fullcast.store.errors import FullcastError
 
-VERBS = ["new", "prepare", "audit", "plan", "train", "generate", "inpaint", "grid", "judge", "card", "export", "demo"]
+VERBS = [
+    "new",
+    "prepare",
+    "audit",
+    "plan",
+    "train",
+    "generate",
+    "inpaint",
+    "grid",
+    "judge",
+    "card",
+    "export",
+    "import",
+    "demo",
+]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -18,8 +18,7 @@ import torch
 
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.config import PocketModelConfig
-from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
-from fullcast.models.stable_diffusion.normalise import isometric_latents
+from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.ports import Batch, Visit
 from fullcast.recognition.words import Phrase, sentence
 from fullcast.records import cell_of
@@ -29,16 +28,16 @@ from fullcast.training.config import TrainingConfig
 from fullcast.training.loop import train
 from recipes.pocket import vae
 from recipes.pocket.bank import Bank
+from recipes.pocket.chain import LATENT_CHANNELS
 from recipes.pocket.pictures import TrainingPicture, random_picture, rows_by_style
-from recipes.pocket.state import state_dir, weights_of
+from recipes.pocket.state import state_dir
 
 BATCH = 16
-UNET_CHANNELS = (96, 128, 160)
-"""As wide at the top as 32 MB for all pocket models allow: docs/experiments.md has the arms."""
-NUM_STEPS = 2_400
-NUM_PICTURES = 24_000
-SIZES = {(160, 96): 0.6, (128, 128): 0.16, (96, 160): 0.1, (192, 80): 0.06, (128, 96): 0.08}
-"""Pixels and shares; areas about 15,360."""
+UNET_CHANNELS = (64, 128, 160)
+NUM_STEPS = 4_000
+NUM_PICTURES = 16_000
+SIZES = {(144, 64): 0.6, (112, 80): 0.16, (96, 96): 0.14, (80, 112): 0.06, (64, 144): 0.04}
+"""Pixels and shares; areas of about 9,000."""
 SYLLABLES = [
     "ka",
     "ki",
@@ -72,12 +71,11 @@ SYLLABLES = [
 ]
 
 
-def config_of(scaling_factor: float) -> PocketModelConfig:
+def config() -> PocketModelConfig:
     return PocketModelConfig(
-        latent_channels=vae.LATENT_CHANNELS,
+        latent_channels=LATENT_CHANNELS,
         vae_block_out_channels=vae.CHANNELS,
-        vae_norm_num_groups=8,
-        scaling_factor=scaling_factor,
+        vae_norm_num_groups=vae.NORM_GROUPS,
         unet_block_out_channels=UNET_CHANNELS,
     )
 
@@ -166,11 +164,9 @@ class Captions:
 
 
 def start(folder: Path) -> None:
-    """The untrained model with the trained VAE in it, whose latents are made as far apart as the pictures they stand for."""
-    pipeline = build_pocket_pipeline(config_of(1.0), seed=41)
-    pipeline.vae.load_state_dict(weights_of("vae"))
-    pixels = to_tensor([picture_of(f"scale-{i}", 160, 96).rgb for i in range(128)])
-    isometric_latents(pipeline.vae, pixels)
+    """The untrained model with the VAE in it, whose encoder is final from the first minute on."""
+    pipeline = build_pocket_pipeline(config(), seed=41)
+    pipeline.vae.load_state_dict(vae.planted().state_dict())
     with replacing_dir(folder) as temporary:
         StableDiffusion(pipeline).write(temporary)
 
@@ -197,14 +193,14 @@ def main() -> None:
     folder = state_dir("base")
     if not (folder / "start" / "model_index.json").exists():
         start(folder / "start")
-    config = TrainingConfig(
+    settings = TrainingConfig(
         seed=43,
         learning_rate=1e-3,
         text_encoder_learning_rate=1e-3,
         warmup_steps=100,
         lr_schedule="cosine",
         ema_decay=0.998,
-        mixed_precision="bf16",
+        mixed_precision="no",
         checkpoint_every=400,
         keep_checkpoints=2,
         sample_every=0,
@@ -213,7 +209,7 @@ def main() -> None:
         latents_batch_size=8,
     )
     trained = train(
-        folder / "start", Stream(), Pictures(), Captions(), config, folder / "run", Printed(), max_seconds=args.seconds
+        folder / "start", Stream(), Pictures(), Captions(), settings, folder / "run", Printed(), max_seconds=args.seconds
     )
     print(trained)
 

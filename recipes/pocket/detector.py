@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,47 +11,61 @@ from PIL import Image as PILImage
 from torch import Tensor
 from torch.nn import functional as F
 
+import fullcast.pocket
 from fullcast.store.seeding import rng as keyed
 from recipes.pocket.bank import Bank
+from recipes.pocket.chain import ThroughChain
 from recipes.pocket.degrade import degrade, subtitle
 from recipes.pocket.nets import Detector
 from recipes.pocket.pictures import random_picture, rows_by_style
-from recipes.pocket.state import Slice, ema_update
+from recipes.pocket.state import Slice, ema_update, half_where_fast
+from recipes.pocket.warm import from_onnx, scalars
 
 WIDTH, HEIGHT = 512, 288
 BATCH = 8
-TOTAL_STEPS = 7000
-LEARNING_RATE = 2e-3
+TOTAL_STEPS = 500
+LEARNING_RATE = 1e-3
 LEVEL_LIMITS = (22.0, 56.0, 1e9)
 """A head of up to 22 px (longer side) is answered at stride 8, up to 56 at 16, larger at 32."""
 
 
-def picture(bank: Bank, rows: dict, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """((H, W, 3) uint8, (K, 8) head xyxy and person xyxy). A quarter is drawn as small as image models draw."""
-    small_canvas = rng.random() < 0.25
-    width, height = ((160, 96), (128, 128), (96, 160))[int(rng.integers(3))] if small_canvas else (WIDTH, HEIGHT)
+DRAWN = ((144, 64), (112, 80), (96, 96), (80, 112))
+"""Sizes of pictures that the image model draws."""
+
+
+def picture(
+    bank: Bank, rows: dict, rng: np.random.Generator, through: ThroughChain
+) -> tuple[np.ndarray, np.ndarray]:
+    """((H, W, 3) uint8, (K, 8) head xyxy and person xyxy). Four in ten are as small as the image model draws."""
+    drawn = rng.random() < 0.4
+    width, height = DRAWN[int(rng.integers(len(DRAWN)))] if drawn else (WIDTH, HEIGHT)
     count = int(rng.choice(7, p=(0.05, 0.17, 0.2, 0.2, 0.18, 0.15, 0.05)))
-    made = random_picture(
-        bank,
-        rng,
-        width,
-        height,
-        count=count,
-        small=0.35,
-        rows=rows,
-        any_size=bool(rng.random() < 0.8) and not small_canvas,
-    )
+    crowd = bool(rng.random() < 0.8) and not drawn
+    made = random_picture(bank, rng, width, height, count, None, 0.2 if drawn else 0.35, rows, any_size=crowd)
     boxes = np.array([[*p.head, *p.xyxy] for p in made.people], np.float32).reshape(-1, 8)
     rgb = made.rgb
-    if small_canvas:
-        rgb = np.asarray(PILImage.fromarray(rgb).resize((WIDTH, HEIGHT), PILImage.Resampling.BILINEAR))
-        boxes *= np.tile([WIDTH / width, HEIGHT / height], 4).astype(np.float32)
+    if drawn:
+        rgb = through(rgb, rng) if rng.random() < 0.6 else rgb
+        rgb, boxes = letterboxed(rgb, boxes)
     elif rng.random() < 0.3:
         rgb = subtitle(rgb, rng)
     if rng.random() < 0.5:
         rgb = rgb[:, ::-1]
         boxes[:, [0, 2, 4, 6]] = WIDTH - boxes[:, [2, 0, 6, 4]]
-    return np.ascontiguousarray(degrade(np.ascontiguousarray(rgb), rng, 0.7)), boxes
+    return np.ascontiguousarray(degrade(np.ascontiguousarray(rgb), rng, 0.3 if drawn else 0.7)), boxes
+
+
+def letterboxed(rgb: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The picture enlarged to fit and set in grey, as it is when the network is used; boxes (K, 8) moved along."""
+    height, width = rgb.shape[:2]
+    scale = min(WIDTH / width, HEIGHT / height)
+    size = (round(width * scale), round(height * scale))
+    left, top = (WIDTH - size[0]) // 2, (HEIGHT - size[1]) // 2
+    canvas = np.full((HEIGHT, WIDTH, 3), 114, np.uint8)
+    canvas[top : top + size[1], left : left + size[0]] = PILImage.fromarray(rgb).resize(
+        size, PILImage.Resampling.BILINEAR
+    )
+    return canvas, boxes * np.float32(scale) + np.tile(np.array([left, top], np.float32), 4)
 
 
 def levels_of(size: float) -> list[int]:
@@ -118,9 +133,17 @@ def loss_of(outputs: list[Tensor], wanted: list[Tensor]) -> tuple[Tensor, dict[s
     return focal + box, {"focal": float(focal.detach()), "box": float(box.detach())}
 
 
+@torch.no_grad()
+def go_on_from_shipped(model: Detector, pictures: list[np.ndarray]) -> None:
+    path = Path(fullcast.pocket.__file__).parent / "weights" / "pocket-detector.onnx"
+    from_onnx(model, path, torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255)
+    model.scale.copy_(torch.tensor(scalars(path)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=1e9)
+    parser.add_argument("--from-shipped", action="store_true", help="begin at the weights that ship, not at chance")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -129,18 +152,21 @@ def main() -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
     run = Slice("detector", {"model": model, "ema": ema}, optimizer, args.seconds)
     bank = Bank.load()
-    rows = rows_by_style(bank)
+    rows, through = rows_by_style(bank), ThroughChain()
+    if args.from_shipped and run.step == 0:
+        go_on_from_shipped(model, [picture(bank, rows, keyed(13, "norms", i), through)[0] for i in range(24)])
+        ema.load_state_dict(model.state_dict())
     shapes = [(HEIGHT // s, WIDTH // s) for s in Detector.strides]
     seen: list[dict] = []
     while run.step < TOTAL_STEPS and not run.over():
         progress = run.step / TOTAL_STEPS
         rate = LEARNING_RATE * min(1.0, (run.step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress)))
         optimizer.param_groups[0]["lr"] = rate
-        items = [picture(bank, rows, keyed(13, "detector", f"{run.step}/{i}")) for i in range(BATCH)]
+        items = [picture(bank, rows, keyed(13, "detector", f"{run.step}/{i}"), through) for i in range(BATCH)]
         x = torch.from_numpy(np.stack([i[0] for i in items])).permute(0, 3, 1, 2).float() / 255
         per_level = zip(*(targets(i[1], shapes) for i in items), strict=True)
         wanted = [torch.from_numpy(np.stack(level)) for level in per_level]
-        with torch.autocast("cpu", torch.bfloat16):  # 1.8 times as fast on AVX512-BF16
+        with half_where_fast():
             outputs = model(x.contiguous(memory_format=torch.channels_last))
         loss, parts = loss_of([y.float() for y in outputs], wanted)
         loss.backward()

@@ -22,7 +22,6 @@ OUT = Path(fullcast.pocket.__file__).parent / "weights"
 OPSET = 17
 DETECTOR_THRESHOLD = 0.38
 TAGGER_THRESHOLD = 0.5
-EMBEDDER_FILES = {"labeller": "pocket-embedder.onnx", "judge": "pocket-judge-embedder.onnx"}
 
 
 class Decoded(nn.Module):
@@ -70,7 +69,8 @@ def export_detector() -> None:
     net.load_state_dict(weights_of("detector"))
     names = json.dumps({0: "person", 1: "head"})
     example = torch.zeros(1, 3, detector.HEIGHT, detector.WIDTH)
-    metadata = {"names": names, "threshold": str(DETECTOR_THRESHOLD), "imgsz": f"[{detector.HEIGHT}, {detector.WIDTH}]"}
+    size = f"[{detector.HEIGHT}, {detector.WIDTH}]"
+    metadata = {"names": names, "threshold": str(DETECTOR_THRESHOLD), "imgsz": size, "letterbox": "true"}
     write(Decoded(net), example, OUT / "pocket-detector.onnx", ("images", "output0"), metadata)
 
 
@@ -81,7 +81,7 @@ def export_embedder(which: str) -> None:
     print(which, "threshold", threshold)
     metadata = {"threshold": f"{threshold:.4f}", "crop_scale": str(embedder.CROP_SCALE)}
     example = torch.zeros(1, 3, embedder.SIZE, embedder.SIZE)
-    write(net, example, OUT / EMBEDDER_FILES[which], ("input", "output"), metadata)
+    write(net, example, OUT / embedder.WHICH[which].file, ("input", "output"), metadata)
 
 
 def held_out_threshold(net: nn.Module, which: str) -> float:
@@ -89,7 +89,7 @@ def held_out_threshold(net: nn.Module, which: str) -> float:
 
     Known: nearest of up to eight other crops of the same identity; strangers: nearest crop of sixteen other identities.
     """
-    crops = embedder.Crops(Bank.load(), 1 - embedder.WHICH[which].parity)
+    crops = embedder.Crops(Bank.load(), 1 - embedder.WHICH[which].parity, embedder.WHICH[which].sizes)
     vectors, labels = [], []
     with torch.no_grad():
         for step in range(40):
@@ -133,7 +133,9 @@ def export_base() -> None:
 
     checkpoints = sorted((state_dir("base") / "run" / "checkpoints").glob("step-*"))
     with replacing_dir(OUT / "pocket-base") as folder:
-        StableDiffusion.load(checkpoints[-1]).write(folder, torch.float16)
+        model = StableDiffusion.load(checkpoints[-1])
+        model.pipeline.vae.load_state_dict(weights_of("vae"))  # its decoder went on learning beside the base
+        model.write(folder, torch.float16)
 
 
 def main() -> None:

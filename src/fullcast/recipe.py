@@ -16,32 +16,50 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fullcast.captions.config import CaptionsConfig
 from fullcast.generation.config import GenerationConfig
 from fullcast.ingest.config import IngestConfig
 from fullcast.judging.config import JudgingConfig
 from fullcast.mixture.config import MixtureConfig
+from fullcast.mixture.cost_config import CostConfig, Pictures
 from fullcast.people.config import PeopleConfig
 from fullcast.store.atomic import write_text
 from fullcast.store.errors import FullcastError
-from fullcast.training.config import TrainingConfig
+from fullcast.training.config import SAME_WEIGHTS, TrainingConfig
 
 
 class ModelsConfig(BaseModel):
-    """Which networks look, name, tag, draw and judge. Each is ``pocket`` (ships with Fullcast) or a path."""
+    """Which networks look, name, tag, draw and judge: ``pocket`` (ships with Fullcast), a path, or an address
+    ``hf:owner/repository/folder``.
+
+    Addresses of known networks, their licences and thresholds are in docs/models.md.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    download: bool = Field(
+        False,
+        description="Whether a network that is named by an hf: address and is not in the Hugging Face cache may be "
+        "downloaded. Off: nothing is sent over the network.",
+    )
     detector: str = Field(
-        "pocket", description="Finds people and heads: pocket, or an ONNX file of a YOLO network with person and head."
+        "pocket",
+        description="Finds people and heads: pocket, or an ONNX file of a YOLO network. Several joined by + look "
+        "together (a person and a head network); animeface is one that adds the faces of the package of that name.",
     )
     embedder: str = Field(
         "pocket", description="Tells characters apart when labelling: pocket, or a folder with a CCIP network (ONNX)."
     )
     tagger: str = Field(
         "pocket", description="Words per person and picture: pocket, or a folder with model.onnx and selected_tags.csv."
+    )
+    text_detector: str = Field(
+        "none", description="Finds text on pictures: none, or a folder with a PaddleOCR detector (model.onnx)."
+    )
+    segmenter: str = Field(
+        "pocket", description="Which pixels show a figure: pocket (a graph cut inside its box), or box (all of them)."
     )
     base: str = Field(
         "pocket", description="The image model to be fine-tuned: pocket, or a folder in diffusers' layout."
@@ -52,6 +70,19 @@ class ModelsConfig(BaseModel):
     judge_embedder: str = Field(
         "pocket", description="Names people for the judge; must not be the one that labelled. pocket is the second one."
     )
+
+
+class Stage(BaseModel):
+    """One stage of a training: what differs in it from the settings of the rooms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="Told in the plan; part of the ids of its samples.", pattern=r"^[\w.-]+$")
+    mixture: dict[str, Any] = Field({}, description="Settings of [mixture]: num_steps, area_px, shares ...")
+    training: dict[str, Any] = Field(
+        {}, description="Settings of [training] that a stage may change: rates, warm-up, dropout, timesteps ..."
+    )
+    captions: dict[str, Any] = Field({}, description="Settings of [captions]: grammars ...")
 
 
 class Recipe(BaseModel):
@@ -75,6 +106,12 @@ class Recipe(BaseModel):
         description="Threads of a network on the CPU; 0: one less than there are cores, at most 4 (small networks "
         "gain nothing from more).",
     )
+    processes: int = Field(
+        0,
+        ge=0,
+        description="Videos and folders that are taken in at the same time; 0: one for each core. Each holds up to "
+        "ingest.buffer_mb of frames. The results are the same.",
+    )
     models: ModelsConfig = ModelsConfig()
     ingest: IngestConfig = IngestConfig()
     people: PeopleConfig = PeopleConfig()
@@ -83,6 +120,59 @@ class Recipe(BaseModel):
     training: TrainingConfig = TrainingConfig()
     generation: GenerationConfig = GenerationConfig()
     judging: JudgingConfig = JudgingConfig()
+    cost: CostConfig = CostConfig()
+    stages: tuple[Stage, ...] = Field(
+        (), description="Stages of the training, one after the other under one step counter; empty: one stage."
+    )
+    inventory: tuple[Pictures, ...] = Field(
+        (), description="Pictures to plan with while nothing is prepared: what a training would cost and deliver."
+    )
+
+    @model_validator(mode="after")
+    def _stages_hold(self) -> Recipe:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two stages have one name; their names are {', '.join(names)}")
+        for name, recipe in self.of_stages():
+            if late := sorted(k for k, v in recipe.training if v != getattr(self.training, k) and k in ONE_FOR_ALL):
+                raise ValueError(f"stage {name!r} changes training.{late[0]}, which is set once for all stages")
+        return self
+
+    def of_stages(self) -> tuple[tuple[str, Recipe], ...]:
+        """(name, the recipe with the stage's settings) of every stage; without stages the recipe itself, named ""."""
+        if not self.stages:
+            return (("", self),)
+        values = self.model_dump(exclude={"stages", "inventory"})
+        return tuple((stage.name, _with_changes(values, stage)) for stage in self.stages)
+
+
+ONE_FOR_ALL = {*SAME_WEIGHTS, "seed", "adam_beta2", "weight_decay", "ema_decay", "mixed_precision"} | {
+    *("gradient_checkpointing", "warmup_steps", "lr_schedule", "changes")
+}
+"""Settings of the training that hold for the whole of it: optimizer, average and checkpoints are carried on."""
+
+
+def _with_changes(values: Mapping[str, Any], stage: Stage) -> Recipe:
+    merged = dict(values)
+    for room in ("mixture", "training", "captions"):
+        merged[room] = _merged(values[room], getattr(stage, room))
+    try:
+        return Recipe.model_validate(merged)
+    except ValidationError as error:
+        raise ValueError(f"stage {stage.name!r}: {_sentence(error)}") from None
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables are merged key by key; a tree of shares is one thing and is replaced."""
+    result = dict(values)
+    for key, change in changes.items():
+        both = isinstance(change, Mapping) and isinstance(values.get(key), Mapping) and key not in WHOLE
+        result[key] = _merged(values[key], change) if both else change
+    return result
+
+
+WHOLE = {"shares", "grammars", "medium"}
+"""Settings whose tables are one value."""
 
 
 def read_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -222,9 +312,11 @@ def _table(model: BaseModel, path: tuple[str, ...], *, commented: bool) -> list[
             ]
             sections += _hidden(section) if commented and value == default and _needs_more(value) else section
         elif isinstance(value, Mapping) and any(isinstance(item, BaseModel) for item in value.values()):
+            tables = []
             for key, item in value.items():
                 inner = (*path, name, _key(key))
-                sections += ["", f"[{'.'.join(inner)}]", *_table(item, inner, commented=False)]
+                tables += ["", f"[{'.'.join(inner)}]", *_table(item, inner, commented=False)]
+            sections += _hidden(tables) if commented and value == default else tables
         else:
             lines += _setting(name, field.description or "", value, default, commented)
     return lines + sections

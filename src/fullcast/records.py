@@ -152,6 +152,16 @@ def cell_of(x: float, y: float) -> tuple[int, int]:
     return min(GRID - 1, max(0, int(x * GRID))), min(GRID - 1, max(0, int(y * GRID)))
 
 
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, in [0, 1]."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    common = width * height
+    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
+
+
 def person_id(image_id: str, xyxy: Box) -> str:
     return f"{image_id}/" + "-".join(str(round(v)) for v in xyxy)
 
@@ -167,6 +177,8 @@ class Form:
     """What is always true of this look: pruned from captions so that the trigger word absorbs it."""
     references: np.ndarray | None = field(default=None, compare=False, repr=False)
     """(K, D) float32 unit vectors of the reference pictures."""
+    views: np.ndarray | None = field(default=None, compare=False, repr=False)
+    """(K, V, D) float32 unit vectors of the same pictures small, dark, half hidden: what a classifier learns from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +197,20 @@ class Character:
 
 
 @dataclass(frozen=True, slots=True)
+class Naming:
+    """How the people of a show are told apart, as held-out references chose it."""
+
+    method: str = "nearest"
+    """nearest: the nearest references name; classifier: one trained on the references does."""
+    slope: float = 20.0
+    """Natural logarithm of the odds that one more unit of cosine is worth."""
+    nearest: float = float("nan")
+    """Share of held-out references that the nearest references named right, form included; mean over forms."""
+    classifier: float = float("nan")
+    """The same for the classifier; nan: not enough references to hold some out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cast:
     """Who the show knows. Written beside every checkpoint, so that a model can plan, repair and be judged alone."""
 
@@ -196,6 +222,7 @@ class Cast:
     """Cosine below which a face is ``unknown``; calibrated on the references."""
     layout: Mapping[str, float] = field(default_factory=dict)
     """Statistics of the show's own layouts (head height by number of people and so on)."""
+    naming: Naming = field(default_factory=Naming, compare=False)
 
     def character(self, name: str) -> Character:
         for character in self.characters:

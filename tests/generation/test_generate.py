@@ -13,6 +13,7 @@ from fullcast.generation.generate import generate
 from fullcast.generation.grid import Axis, grid
 from fullcast.generation.inpaint import box_mask, erode, inpaint, latent_mask, mask_from_picture, pad, paste
 from fullcast.generation.metadata import read_recipe
+from fullcast.generation.painters import Painters
 from fullcast.generation.preview import ScenePreview
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.config import PocketModelConfig
@@ -29,6 +30,7 @@ TINY = PocketModelConfig(
     vae_block_out_channels=(8, 8, 8),
     vae_norm_num_groups=4,
     unet_block_out_channels=(8, 16),
+    attention_levels=(0, 1),
     unet_norm_num_groups=4,
     attention_head_width=4,
     text_hidden_size=16,
@@ -82,6 +84,18 @@ def test_every_scheduler_draws(model, tmp_path, scheduler):
     config = CONFIG.model_copy(update={"scheduler": scheduler, "num_inference_steps": 5})
     [picture] = generate(model, [PARK], CAST, config, tmp_path)
     assert picture.scheduler == scheduler and read_picture(tmp_path / picture.path).std() > 1
+
+
+def test_several_processes_give_the_same_bytes(model, tmp_path, monkeypatch):
+    model.write(tmp_path / "model")
+    monkeypatch.setattr("fullcast.generation.generate.FEWEST", 4)
+    torch.set_num_threads(1)
+    alone = generate(model, [PARK], CAST, CONFIG, tmp_path / "a", num_pictures=4)
+    painters = Painters(tmp_path / "model", 2)
+    together = generate(model, [PARK], CAST, CONFIG, tmp_path / "b", num_pictures=4, painters=painters)
+    assert alone == together
+    for picture in alone:
+        assert (tmp_path / "a" / picture.path).read_bytes() == (tmp_path / "b" / picture.path).read_bytes()
 
 
 def test_a_picture_depends_on_its_own_seed_alone(model, tmp_path):

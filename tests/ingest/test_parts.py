@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from tiny_show import Figure, background, draw_figure, look_at, write_lines
 
 from fullcast.ingest.camera import Motion, register, warp
-from fullcast.ingest.compare import Surface, Tolerances, difference
+from fullcast.ingest.compare import Surface, Tolerances, difference, is_same
+from fullcast.ingest.config import IngestConfig
 from fullcast.ingest.junk import card_kind, card_layout, junk_frames
 from fullcast.ingest.letterbox import find_bars, scale_bars
-from fullcast.ingest.planes import shrink
+from fullcast.ingest.planes import light_of, shrink
+from fullcast.ingest.writing import encode_frame
 from fullcast.models.shots import Cuts
+from fullcast.store.pictures import decode_picture
 
 TOLERANCES = Tolerances(floor=6, edge=0.35, threshold=75, subtitle_band=0.28)
 
@@ -99,7 +104,8 @@ def test_fades_and_black_are_told_from_a_dark_scene() -> None:
     night = np.repeat(base[None] * 0.25, 10, 0)
     fade = np.stack([base * (1 - i / 20) for i in range(20)])
     black = np.zeros((8, 27, 48, 3))
-    kinds = junk_frames(np.concatenate([night, np.repeat(base[None], 12, 0), fade, black]).astype(np.uint8), 24)
+    frames = np.concatenate([night, np.repeat(base[None], 12, 0), fade, black]).astype(np.uint8)
+    kinds = junk_frames([light_of(frame) for frame in frames], 24)
     assert set(kinds[:20]) == {""}
     assert set(kinds[24:36]) == {"fade"}
     assert set(kinds[36:42]) <= {"fade", "black"}
@@ -130,3 +136,33 @@ def test_bars_are_found_where_both_are_and_dark_ground_is_no_bar() -> None:
     dark_low[-60:] = 17
     assert find_bars([dark_low]) == (0, 0, 0, 0)
     assert scale_bars((0, 44, 0, 44), (640, 360), (1280, 720)) == (0, 90, 0, 90)
+
+
+def test_a_partition_is_keyed_by_what_its_stage_reads_and_every_setting_by_some_stage() -> None:
+    config = IngestConfig()
+    other = config.model_copy(update={"duplicate_threshold": 50.0, "min_side": 32})
+    assert config.read_by_videos() == other.read_by_videos()
+    assert config.read_by_pictures() == config.model_copy(update={"drawing_threshold": 90.0}).read_by_pictures()
+    # What only compares finished fingerprints is computed anew each time and belongs to no key.
+    keyed = config.read_by_videos().keys() | config.read_by_pictures().keys()
+    assert set(IngestConfig.model_fields) - keyed == {"duplicate_threshold"}
+
+
+def test_frames_are_written_as_png_that_gives_back_every_pixel() -> None:
+    rgb = np.random.default_rng(3).integers(0, 256, (37, 51, 3), dtype=np.uint8)
+    data = encode_frame(rgb, "video pts 7 * 1/24")
+    assert np.array_equal(decode_picture(data), rgb)
+    assert data == encode_frame(rgb, "video pts 7 * 1/24") != encode_frame(rgb, "video pts 8 * 1/24")
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.text == {"Source": "video pts 7 * 1/24"}
+
+
+def test_only_rows_that_changed_are_visited_and_the_answer_is_that_of_all() -> None:
+    a = luma(scene(0))
+    for row in (0, 3, 171, 356):
+        b = a.copy()
+        b[row : row + 4, 300:304] = 255 - b[row : row + 4, 300:304] // 2
+        whole = difference(Surface(a), Surface(b), TOLERANCES)
+        assert not whole.same
+        assert not is_same(Surface(a), Surface(b), Tolerances(6, 0.35, 75, subtitle_band=0))
+    assert is_same(Surface(a), Surface(a + 2), TOLERANCES)

@@ -7,35 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from fullcast.mixture.config import MixtureConfig, Shares, bounds, seed_shares
-from fullcast.mixture.shares import capped, effective_sample_size, field_values, resolve
-from fullcast.records import Person, Sample
+from fullcast.mixture.shares import effective_sample_size, field_values, resolve
 from fullcast.store.errors import FullcastError
-
-
-def sample(name: str, source: str, *characters: str, image: str = "", form: str = "") -> Sample:
-    image = image or name
-    people = tuple(
-        Person(f"{image}/{i}", image, (100.0 * i, 0, 100.0 * i + 90, 300), 0.9, (100.0 * i + 20, 0, 100.0 * i + 70, 60))
-        for i in range(len(characters))
-    )
-    people = tuple(_named(person, who, form) for person, who in zip(people, characters, strict=True))
-    return Sample(name, image, f"{image}.png", (0, 0, 500, 300), source, people)  # type: ignore[arg-type]
-
-
-def _named(person: Person, who: str, form: str) -> Person:
-    from dataclasses import replace
-
-    return replace(person, character=who, form=form)
-
-
-SHOW = [
-    *(sample(f"aoi{i}", "screenshots", "aoi") for i in range(30)),
-    *(sample(f"hinata{i}", "screenshots", "hinata") for i in range(10)),
-    *(sample(f"both{i}", "screenshots", "aoi", "hinata") for i in range(5)),
-    *(sample(f"empty{i}", "screenshots") for i in range(3)),
-    *(sample(f"fan{i}", "fanart", "aoi") for i in range(4)),
-    *(sample(f"reg{i}", "regularization", "unknown") for i in range(200)),
-]
+from tests.mixture.show import SHOW, sample
 
 
 def test_the_seeds_shares_by_source() -> None:
@@ -114,16 +88,18 @@ def test_values_of_every_field() -> None:
     assert field_values(sample("n", "fanart"), "character") == ("nobody",)
 
 
-def test_the_cap_keeps_proportions_of_all_that_are_under_it() -> None:
-    weights = np.array([0.6, 0.2, 0.1, 0.06, 0.04, 0.0])
-    limited = capped(weights, 0.3)
-    assert limited.max() <= 0.3 + 1e-12 and limited.sum() == pytest.approx(1) and limited[-1] == 0
-    assert limited[:2].tolist() == pytest.approx([0.3, 0.3])
-    assert (limited[2:5] / weights[2:5]).tolist() == pytest.approx([limited[2] / 0.1] * 3)
-    assert capped(weights, 0.7) is weights
-    assert capped(weights, 0.2)[:5].tolist() == pytest.approx([0.2] * 5)
-    with pytest.raises(FullcastError, match="max_repeats is too low: 5 samples"):
-        capped(weights, 0.1)
+def test_forms_below_a_character_are_that_characters() -> None:
+    """Aoi (plain) beside Hinata (hair down): below Aoi there is no hair down."""
+    from dataclasses import replace
+
+    both = sample("both", "screenshots", "aoi", "hinata")
+    both = replace(both, people=(both.people[0], replace(both.people[1], form="down")))
+    tree = Shares(by="character", children={"*": Shares(by="form", children={"*": Shares(by="cell")})})
+    paths = {leaf.path for leaf in resolve([both, sample("one", "screenshots", "aoi")], tree).leaves}
+    assert paths == {
+        ("character=aoi", "form=plain", "cell=0,0"),
+        ("character=hinata", "form=down", "cell=1,0"),
+    }
 
 
 def test_effective_sample_size() -> None:

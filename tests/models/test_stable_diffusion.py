@@ -22,6 +22,7 @@ TINY = PocketModelConfig(
     vae_block_out_channels=(8, 8, 8),
     vae_norm_num_groups=4,
     unet_block_out_channels=(8, 16),
+    attention_levels=(0, 1),
     unet_norm_num_groups=4,
     attention_head_width=4,
     text_hidden_size=16,

@@ -20,12 +20,27 @@ from fullcast.audit.baselines import (
     hash_duplicates,
     name_pairs,
 )
+from fullcast.audit.gold import (
+    LABELS,
+    SHEET,
+    GoldSample,
+    blank_rows,
+    confusion,
+    confusion_lines,
+    draw,
+    is_right,
+    measure_gold,
+    read_rows,
+    rows_from_truth,
+    true_people,
+    write_rows,
+)
 from fullcast.audit.measures import Kept, Measure, identity, match_kept, measure
 from fullcast.audit.truth import Truth
-from fullcast.judging.statistics import Estimate
+from fullcast.judging.statistics import Estimate, share
 from fullcast.models.base import PersonDetector
 from fullcast.ports import Progress, silent
-from fullcast.records import Box, Image, Person
+from fullcast.records import Box, Cast, Image, Person
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError, UnreadableFile
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
@@ -48,9 +63,100 @@ def audit(journey: Journey, truth: Path, baselines: bool = True) -> Answer:
 
     find_head = head_finder(Doors(journey.workspace, journey.recipe).detector) if baselines else None
     rows, notes = audit_workspace(journey.workspace, truth, find_head, journey.progress)
-    data = {"truth": truth.name, "measures": [to_row(row) for row in rows], "notes": notes}
+    kept = match_workspace(journey.workspace, Truth.read(truth))
+    rows.append(open_set(kept))
+    rows += review_yield(journey, kept)
+    table = confusion(kept.pairs)
+    data = {
+        "truth": truth.name,
+        "table": truth.name,
+        "measures": [to_row(row) for row in rows],
+        "notes": notes,
+        "confusion": table,
+    }
     write_json(journey.workspace.show_dir / RESULT, data)
-    return Answer("\n".join([as_table(rows), *notes]), data)
+    return Answer("\n".join([as_table(rows), *notes, *confusion_lines(table)]), data)
+
+
+def draw_sample(journey: Journey, pictures: int = 120, seed: int = 0, truth: Path | None = None) -> Answer:
+    """Draw pictures to be labelled into ``gold/``; ``truth``: a table that fills the answers in. An earlier sample
+    that somebody has begun to label is not written over."""
+    from fullcast.audit.labelling import write_gold_page
+    from fullcast.journey import Answer
+    from fullcast.journey.preparing import read_prepared
+    from fullcast.journey.sheet import looks_of
+
+    workspace, ready = journey.workspace, read_prepared(journey)
+    folder = workspace.gold_dir
+    if (folder / LABELS).exists() and any(row.name for row in read_rows(folder / LABELS, looks_of(ready)[:-1])):
+        raise FullcastError(f"{folder} holds labels already; move the folder away to draw another sample")
+    sample = draw(ready, pictures, seed, threshold_of(journey, ready.cast))
+    rows = blank_rows(sample, ready)
+    if truth is not None:
+        rows = rows_from_truth(sample, ready, Truth.read(truth), video_names(workspace))
+    sample.write(folder)
+    write_rows(folder / LABELS, rows)
+    write_gold_page(folder / SHEET, workspace, ready, rows)
+    people = sum(row.found == "yes" for row in rows)
+    lines = [
+        f"{len(sample.pictures)} pictures with {people} figures, from {len(sample.sizes)} strata by "
+        f"{', '.join(sample.axes) or 'nothing'}",
+        f"Label them: {folder / SHEET} (or fill in {LABELS}), then run: fullcast audit gold",
+    ]
+    return Answer("\n".join(lines), {"pictures": len(sample.pictures), "strata": dict(sample.sizes)})
+
+
+def audit_gold(journey: Journey) -> Answer:
+    """Measure by the labelled gold sample; writes data/show/audit.json, which card and dataset card show."""
+    from fullcast.journey import Answer
+    from fullcast.journey.preparing import read_prepared
+    from fullcast.journey.sheet import looks_of
+
+    ready, folder = read_prepared(journey), journey.workspace.gold_dir
+    sample = GoldSample.read(folder)
+    labels = true_people(read_rows(folder / LABELS, looks_of(ready)[:-1]))
+    rows, pairs, weights, notes = measure_gold(sample, labels, ready)
+    table = confusion(pairs, weights)
+    data = {"gold": len(labels), "measures": [to_row(row) for row in rows], "notes": notes, "confusion": table}
+    write_json(journey.workspace.show_dir / RESULT, data)
+    return Answer("\n".join([as_table(rows), *notes, *confusion_lines(table)]), data)
+
+
+def threshold_of(journey: Journey, cast: Cast) -> float:
+    own = journey.recipe.people.threshold
+    return cast.threshold if own is None else own
+
+
+def match_workspace(workspace: Workspace, truth: Truth) -> Kept:
+    """The workspace's present tables, matched to truth."""
+    images = read_records(workspace.show_dir / "images.parquet", Image)
+    people = read_records(workspace.show_dir / "people.parquet", Person)
+    return match_kept(images, people, truth, video_names(workspace))
+
+
+def open_set(kept: Kept) -> Measure:
+    """Of everybody found who is there, how many are named right, `unknown` being a name like any other."""
+    return Measure("open-set accuracy", share(sum(map(is_right, kept.pairs)), len(kept.pairs)))
+
+
+def review_yield(journey: Journey, kept: Kept) -> list[Measure]:
+    """How many of all wrong names stand in the first tenth and fifth of the review's list: is its order worth anything?
+
+    In brackets in ``more``: the share of people that this part of the list holds, which is what no order would find.
+    """
+    from fullcast.journey.reviewing import queue
+
+    wrong = {pair.found.id for pair in kept.pairs if not is_right(pair)}
+    known = {pair.found.id for pair in kept.pairs}
+    items = [item for item in queue(journey) if set(item.people) & known]
+    rows = []
+    for part in (0.1, 0.2):
+        seen = {who for item in items[: round(part * len(items))] for who in item.people}
+        more = {"share of people in it": len(seen & known) / max(1, len(known))}
+        rows.append(
+            Measure(f"wrong names in the first {part:.0%} of the review", share(len(seen & wrong), len(wrong)), more)
+        )
+    return rows
 
 
 def audit_workspace(
@@ -58,11 +164,9 @@ def audit_workspace(
 ) -> tuple[list[Measure], list[str]]:
     """The rows of the table, and what a reader should know about them; ``find_head`` None: without baselines."""
     truth = Truth.read(truth_path)
-    images = read_records(workspace.show_dir / "images.parquet", Image)
-    people = read_records(workspace.show_dir / "people.parquet", Person)
-    names = video_names(workspace)
-    kept = match_kept(images, people, truth, names)
+    kept = match_workspace(workspace, truth)
     if not kept.images:
+        names = video_names(workspace)
         raise FullcastError(
             f"{truth_path} tells of {', '.join(sorted(truth.by_video)) or 'no episode'}, but no kept frame is of "
             f"these; the workspace's episodes are {', '.join(sorted(names.values())) or 'none'}"
@@ -194,4 +298,4 @@ def _plain(value: float, n: int) -> Estimate:
     return Estimate(value, value, value, n)
 
 
-__all__ = ["as_table", "audit", "audit_workspace", "to_row"]
+__all__ = ["as_table", "audit", "audit_gold", "audit_workspace", "draw_sample", "to_row"]

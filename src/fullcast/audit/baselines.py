@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from fullcast.audit.measures import SAME_PERSON, Kept, Pair, distinct_views
-from fullcast.audit.truth import PICTURE_KINDS, TrueFrame, TruePerson, Truth, in_image, iou
+from fullcast.audit.truth import PICTURE_KINDS, TrueFrame, TruePerson, Truth, in_image
 from fullcast.judging.statistics import Estimate, share
-from fullcast.records import Box
+from fullcast.records import Box, iou
 from fullcast.store.pictures import resize
 
 HISTOGRAM_BINS = 8

@@ -16,11 +16,10 @@ from fullcast.audit.truth import (
     TruePerson,
     Truth,
     in_image,
-    iou,
     match_images,
 )
 from fullcast.judging.statistics import Estimate, share, wilson
-from fullcast.records import UNKNOWN, Image, Person
+from fullcast.records import UNKNOWN, Image, Person, iou
 
 SAME_PERSON = 0.5
 """IoU from which a found box is the true one."""

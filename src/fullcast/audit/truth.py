@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fullcast.records import UNKNOWN, Box, Image
+from fullcast.records import UNKNOWN, Box, Image, iou
 from fullcast.store.tables import read_records
 
 JUNK = frozenset({"title", "black", "credits"})
@@ -154,13 +154,3 @@ def in_image(box: Box, image: Image) -> Box:
     sx, sy = image.width / (x1 - x0), image.height / (y1 - y0)
     left, top, right, bottom = (box[0] - x0) * sx, (box[1] - y0) * sy, (box[2] - x0) * sx, (box[3] - y0) * sy
     return max(0.0, left), max(0.0, top), min(float(image.width), right), min(float(image.height), bottom)
-
-
-def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two xyxy boxes, in [0, 1]."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    common = width * height
-    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-GRAMMARS = ("bound", "layout", "plain", "seed")
+GRAMMARS = ("bound", "layout", "plain", "seed", "sentences")
 """bound: names with places and own tags; layout: names and places alone; plain: names, then all tags; seed: the seed
-model's format."""
+model's format; sentences: the same as bound in prose."""
 
 
 class CaptionsConfig(BaseModel):
@@ -52,7 +52,7 @@ class CaptionsConfig(BaseModel):
     grammars: Mapping[str, float] = Field(
         {"bound": 1.0},
         description="How often each grammar is drawn, as shares: bound (names with places and own words), layout "
-        "(names and places alone), plain (names, then all words), seed (the seed model's format).",
+        "(names and places alone), plain (names, then all words), seed (the seed model's format), sentences (prose).",
     )
     stages: Mapping[str, Mapping[str, float]] = Field(
         {}, description="Other shares for single training stages, by the stage's name."
@@ -67,6 +67,11 @@ class CaptionsConfig(BaseModel):
         ge=0,
         le=1,
         description="Chance that no place is said at all, so that prompts without places are known too.",
+    )
+    doubtful_count: Literal["omit", "say"] = Field(
+        "omit",
+        description="What captions say of the number of people where the people found and the tags disagree and nobody "
+        "has looked yet: omit, nothing; say, as many as were found. The seed grammar always says.",
     )
     medium: Mapping[str, str] = Field(
         {

@@ -9,6 +9,7 @@ import numpy as np
 
 from fullcast.captions.config import CaptionsConfig
 from fullcast.captions.core import own_tags
+from fullcast.captions.count import CountCheck
 from fullcast.captions.grammar import Draft, Figure, View, draw
 from fullcast.recognition.words import who_words
 from fullcast.records import Cast, Person, Sample
@@ -31,21 +32,30 @@ class Captions:
         stage: str = "",
         count_tokens: CountTokens | None = None,
         token_limit: int = 0,
+        counts: Iterable[CountCheck] = (),
+        own: Mapping[str, str] | None = None,
     ) -> None:
         """`stage`: the training stage, whose shares of grammars count. `token_limit`: what the text encoder reads;
         the settings' `token_budget` goes before it. Without `count_tokens` nothing is shortened.
+        `counts`: what the tags say of the number of people, by picture. `own`: captions in a person's words by image
+        id; they stand for whole pictures, at every visit, and are not shortened.
 
         Raises ValueError when a person's name or form is not in the cast.
         """
         self.config, self.seed, self.stage = config, seed, stage
         self.count_tokens, self.token_limit = count_tokens, config.token_budget or token_limit
-        self.views: Mapping[str, View] = {sample.id: view_of(sample, cast, config) for sample in samples}
+        samples = list(samples)
+        checks = {check.image_id: check for check in counts}
+        self.views: Mapping[str, View] = {s.id: view_of(s, cast, config, checks.get(s.image_id)) for s in samples}
+        self.own = {s.id: own[s.image_id] for s in samples if s.kind == "full" and s.image_id in own} if own else {}
 
     def caption(self, sample_id: str, visit: int) -> str:
         """The words of one visit, no longer than the limit; the same for the same visit, in any process."""
         return self._fit(self._draft(sample_id, visit))[0].text
 
     def _draft(self, sample_id: str, visit: int) -> Draft:
+        if sample_id in self.own:
+            return Draft((self.own[sample_id],))
         return draw(self.views[sample_id], rng(self.seed, "caption", f"{sample_id}/{visit}"), self.config, self.stage)
 
     def _fit(self, draft: Draft) -> tuple[Draft, bool]:
@@ -87,14 +97,16 @@ class Survey:
     mean: float
 
 
-def view_of(sample: Sample, cast: Cast, config: CaptionsConfig) -> View:
-    """What may be said of a sample; places are those inside its crop."""
+def view_of(sample: Sample, cast: Cast, config: CaptionsConfig, check: CountCheck | None = None) -> View:
+    """What may be said of a sample; places are those inside its crop. `check`: the count of the whole picture."""
     people = sorted(sample.people, key=lambda person: person.place_xy[0])
     return View(
         figures=tuple(_figure(person, sample, cast, config) for person in people),
         scene=sample.tags,
         medium=config.medium.get(sample.source, ""),
         cropped=sample.kind in ("person", "head"),  # a group crop is a picture framed anew
+        say_count=check is None or check.agrees or config.doubtful_count == "say",
+        count_tags=check.tags if check is not None and sample.kind == "full" else (),
     )
 
 

@@ -17,6 +17,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from fullcast import __version__
 from fullcast.cli.bars import Bars
+from fullcast.cli.cast import cast as cast_app
+from fullcast.cli.review import review
 from fullcast.cli.words import missing_extra, pairs, spell_settings
 from fullcast.store.errors import FullcastError
 
@@ -38,7 +40,16 @@ app = App(
 pocket = App(
     name="pocket", sort_key=12, help="The pocket show: an animated show with known truth, drawn on this machine."
 )
+audits = App(
+    name="audit",
+    sort_key=2,
+    help="Say how right the labels are, with intervals: against a table of true people (fullcast audit TABLE), or by a "
+    "sample that you label (fullcast audit sample, then fullcast audit gold).",
+)
+app.command(audits)
 app.command(pocket)
+app.command(review)
+app.command(cast_app)
 
 Where = Annotated[Path, Parameter(name=["--workspace", "-w"], help="The workspace; the present folder by default.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON, for machines.")]
@@ -56,7 +67,7 @@ _HERE = Path()
 
 
 @app.command(sort_key=0)
-def new(folder: Path, /, *, show: str = "", json: AsJson = False) -> None:
+def new(folder: Path, /, *, show: str = "", recipe: str = "", json: AsJson = False) -> None:
     """Make a workspace: folders for what you give, and a commented fullcast.toml.
 
     Parameters
@@ -65,10 +76,12 @@ def new(folder: Path, /, *, show: str = "", json: AsJson = False) -> None:
         Where; made if it does not exist.
     show
         The show's name, in report and card. The folder's name by default.
+    recipe
+        A recipe that comes with Fullcast, to begin with: demo, smallest, yama-no-susume.
     """
     from fullcast.journey import new_workspace
 
-    _print(new_workspace(folder, show), json)
+    _print(new_workspace(folder, show, recipe), json)
 
 
 @app.command(sort_key=1)
@@ -80,7 +93,7 @@ def prepare(*, workspace: Where = _HERE, settings: Settings = (), json: AsJson =
     _print(_journey(workspace, settings, json).prepare(), json)
 
 
-@app.command(sort_key=2)
+@audits.default
 def audit(truth: Path, /, *, workspace: Where = _HERE, settings: Settings = (), json: AsJson = False) -> None:
     """Say how right the labels are, against a table of true people: recall, names, counts, with intervals.
 
@@ -94,9 +107,60 @@ def audit(truth: Path, /, *, workspace: Where = _HERE, settings: Settings = (), 
     _print(run(_journey(workspace, settings, json), truth), json)
 
 
+@audits.command(name="sample")
+def audit_sample(
+    *,
+    pictures: int = 120,
+    seed: int = 0,
+    truth: Path | None = None,
+    workspace: Where = _HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Draw pictures to be labelled, by stratum, and write a sheet to label them on: gold/sheet.html.
+
+    Parameters
+    ----------
+    pictures
+        How many; a person labels a hundred in half an hour.
+    seed
+        Another seed draws other pictures.
+    truth
+        A table of true people that fills the answers in.
+    """
+    from fullcast.audit import draw_sample
+
+    _print(draw_sample(_journey(workspace, settings, json), pictures, seed, truth), json)
+
+
+@audits.command(name="gold")
+def audit_gold(*, workspace: Where = _HERE, settings: Settings = (), json: AsJson = False) -> None:
+    """Say how right the labels of the whole show are, from the sample that was labelled, with intervals."""
+    from fullcast.audit import audit_gold as run
+
+    _print(run(_journey(workspace, settings, json)), json)
+
+
 @app.command(sort_key=3)
-def plan(*, workspace: Where = _HERE, settings: Settings = (), json: AsJson = False) -> None:
-    """Say before the training what will be seen how often, what never, and how long it takes."""
+def plan(
+    *,
+    diff: tuple[Path, Path] | None = None,
+    workspace: Where = _HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Say before the training what will be seen how often, what never, how long it takes and what it costs.
+
+    Parameters
+    ----------
+    diff
+        Two plans, each a plan.json or a workspace: say what the second changes, and plan nothing.
+    """
+    if diff is not None:
+        from fullcast.journey.planning import compare_plans
+
+        _print(compare_plans(*diff), json)
+        return
     _print(_journey(workspace, settings, json).plan(), json)
 
 
@@ -292,23 +356,72 @@ def export(
     /,
     *,
     checkpoint: str = "",
+    stage: str = "",
+    max_repeats: float | None = None,
     workspace: Where = _HERE,
     settings: Settings = (),
     json: AsJson = False,
 ) -> None:
-    """Write what was made for other tools: fullcast export dataset FOLDER
+    """Write what was made for other tools, and say what they will make of the weights: fullcast export dataset FOLDER
 
     Parameters
     ----------
     what
-        dataset (Hugging Face imagefolder: pictures and metadata.jsonl), everydream (EveryDream2 folders) or
+        dataset (Hugging Face imagefolder), webdataset (tar archives), everydream1 or everydream2 (folders with
+        multiply.txt), kohya (folders with repeats, and a dataset TOML), seed (the seed pipeline's hierarchy), or
         checkpoint (a diffusers folder).
     out
         A folder that does not exist yet.
     checkpoint
         As in generate.
+    stage
+        Of the plan, whose mixture and captions are written; the first by default.
+    max_repeats
+        For kohya and everydream1, whose repeats are whole numbers: the mean of them may grow to this (20 by default).
+        More comes nearer to the weights and makes a longer epoch.
     """
-    _print(_journey(workspace, settings, json).export(what, out, checkpoint=checkpoint), json)
+    answer = _journey(workspace, settings, json).export(
+        what, out, checkpoint=checkpoint, max_repeats=max_repeats, stage=stage
+    )
+    _print(answer, json)
+
+
+@app.command(name="import", sort_key=10)
+def import_(
+    what: str,
+    folder: Path,
+    /,
+    *,
+    name: str = "",
+    source: str = "fanart",
+    skip_pickles: bool = False,
+    workspace: Where = _HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Take in a dataset of another tool with its names, captions and tags: fullcast import seed FOLDER
+
+    `prepare` then uses its pictures beside the others, and gives its people the names that the dataset gives them.
+    Nothing in the dataset is run: a metadata file with a pickle in it is refused.
+
+    Parameters
+    ----------
+    what
+        seed (either version of the seed pipeline), kohya (its folders, TOML or metadata JSON), everydream1 or
+        everydream2, dataset (Hugging Face imagefolder), webdataset.
+    folder
+        The dataset; for kohya also the path of its TOML.
+    name
+        Of the import; the folder's own by default. An import of the same name is replaced.
+    source
+        What its pictures are where the dataset does not say: screenshots, fanart or regularization.
+    skip_pickles
+        Leave out, and count, the pictures whose metadata holds a pickle, instead of refusing the dataset.
+    """
+    answer = _journey(workspace, settings, json).import_dataset(
+        what, folder, name=name, source=source, skip_pickles=skip_pickles
+    )
+    _print(answer, json)
 
 
 @app.command(sort_key=11)

@@ -42,7 +42,7 @@ def missing_extra(error: ModuleNotFoundError) -> FullcastError:
     """Which extra brings the module that is not installed."""
     module = (error.name or "").split(".")[0]
     extras = {
-        "prepare": ("av", "onnxruntime", "scipy", "sklearn"),
+        "prepare": ("av", "onnxruntime", "scipy", "sklearn", "yaml"),
         "train": ("torch", "diffusers", "transformers", "safetensors", "peft", "accelerate"),
         "pocket": ("dicebear", "dicebear_styles", "resvg_py"),
         "report": ("matplotlib", "duckdb"),

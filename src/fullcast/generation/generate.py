@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fullcast.generation.config import GenerationConfig
 from fullcast.generation.metadata import Recipe, Slot, png_text, read_recipe
+from fullcast.generation.painters import FEWEST, Painters
 from fullcast.generation.regions import regions_of
 from fullcast.generation.sampler import sample
 from fullcast.models.stable_diffusion.family import StableDiffusion
@@ -39,12 +40,14 @@ def generate(
     checkpoint: str = "",
     checkpoint_sha256: str = "",
     progress: Progress = silent,
+    painters: Painters | None = None,
 ) -> list[Picture]:
     """`num_pictures` of each scene (seeds from config.seed on), or one of each scene with its own entry of `seeds`.
 
     Written as `{scene.id}-{seed}.png`; what is there already from the same recipe is not made again. In the order of
     scenes, then seeds. Paths of the pictures are relative to `out_dir`. `checkpoint` names the model in the records;
-    its sha256 is computed unless given (5 s for SD 1.5).
+    its sha256 is computed unless given (5 s for SD 1.5). `painters` draw in processes of their own when there is enough
+    to do; the bytes are the same.
     """
     asked = _asked(scenes, config, num_pictures, seeds)
     sha256 = checkpoint_sha256 or model.sha256()
@@ -55,9 +58,14 @@ def generate(
     missing = [i for i, r in enumerate(recipes) if not _made_already(out_dir / names[i], r)]
     if missing:
         progress.start("generate", len(missing))
-    for group in batches(recipes, missing, config.batch_size):
-        write_batch(model, [recipes[i] for i in group], [out_dir / names[i] for i in group])
-        progress.advance(len(group))
+    groups = batches(recipes, missing, config.batch_size)
+    asked_for = [([recipes[i] for i in group], [out_dir / names[i] for i in group]) for group in groups]
+    if painters is not None and painters.count > 1 and len(missing) >= FEWEST:
+        painters.paint(asked_for, progress.advance)
+    else:
+        for batch in asked_for:
+            write_batch(model, *batch)
+            progress.advance(len(batch[0]))
     if missing:
         progress.done()
     return [picture_of(recipe, name) for name, recipe in zip(names, recipes, strict=True)]

@@ -49,6 +49,10 @@ class Axis:
                     raise FullcastError(f"{value!r} is no {kind}; give numbers, such as {kind}=1,2,3") from error
         return cls(kind, values)
 
+    def label(self, value: str) -> str:
+        """What stands over a column: names speak for themselves, a bare number does not."""
+        return value if self.kind in ("character", "checkpoint", "prompt") else f"{self.kind.replace('_', ' ')} {value}"
+
 
 def grid(
     load: Callable[[str], StableDiffusion],
@@ -86,7 +90,7 @@ def grid(
     progress.done()
     pictures = [made[i] for i in range(len(cells))]
     images = [read_picture(out.parent / out.stem / p.path) for p in pictures]
-    labels = ([f"{x.kind} {v}" for v in x.values], [f"{y.kind} {v}" for v in y.values])
+    labels = ([x.label(v) for v in x.values], [y.label(v) for v in y.values])
     write_png(out, compose(images, *labels), {"fullcast-grid": f"x {x.kind}, y {y.kind}, prompt {scene.prompt}"})
     return pictures
 

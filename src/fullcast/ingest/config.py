@@ -83,3 +83,11 @@ class IngestConfig(BaseModel):
         64, ge=1, description="Pictures whose shorter side is below this many pixels are dropped as too-small."
     )
     licence: str = Field("", description="Licence written on every picture that does not bring its own.")
+
+    def read_by_videos(self) -> dict[str, object]:
+        """What a video's frames depend on: a change of anything else leaves them as they are."""
+        return self.model_dump(mode="json", exclude={"duplicate_threshold", "min_side"})
+
+    def read_by_pictures(self) -> dict[str, object]:
+        """What the pictures of a folder depend on."""
+        return self.model_dump(mode="json", include={"min_side", "licence"})

@@ -62,6 +62,8 @@ class VideoReader:
             stream = container.streams.video[0]
             self.time_base: Fraction = stream.time_base or Fraction(1, 90000)
             self.frame_rate = float(stream.average_rate or stream.guessed_rate or 24)
+            self.step = max(1, round(1 / (self.frame_rate * self.time_base)))
+            """Ticks from one frame to the next, where the file gives no times."""
             self.expected_frames = int(stream.frames or 0)
             self.expected_s = _duration_s(container, stream)
             self.pixel_aspect = float(stream.sample_aspect_ratio or 1)
@@ -97,6 +99,11 @@ class VideoReader:
         self.rotation = int(round((first.rotation or 0) / 90.0)) * 90
         return first
 
+    @property
+    def is_filtered(self) -> bool:
+        """Frames come through a filter graph, which may count time in other ticks."""
+        return self.interlaced or self.rotation != 0
+
     def frames(self) -> Iterator[Frame]:
         """Every frame that decodes, in the order of presentation, with increasing time."""
         with _open(self.path) as container:
@@ -106,7 +113,9 @@ class VideoReader:
             for picture in self._upright(self._decode(container, stream), stream):
                 pts = self._pts(picture, last)
                 last = pts
-                yield Frame(self.num_frames, pts, float(pts * self.time_base), picture)
+                # The same as float(pts * time_base), without a Fraction for each frame.
+                time_s = pts * self.time_base.numerator / self.time_base.denominator
+                yield Frame(self.num_frames, pts, time_s, picture)
                 self.num_frames += 1
         self._check_length(last)
 
@@ -156,11 +165,10 @@ class VideoReader:
 
     def _pts(self, picture: Any, last: int | None) -> int:
         """In ticks of the stream; made up from the frame rate where the file has none."""
-        step = max(1, round(1 / (self.frame_rate * self.time_base)))
         if picture.pts is None:
-            return 0 if last is None else last + step
+            return 0 if last is None else last + self.step
         pts = picture.pts
-        if picture.time_base and picture.time_base != self.time_base:
+        if self.is_filtered and picture.time_base and picture.time_base != self.time_base:
             pts = round(pts * picture.time_base / self.time_base)
         return pts if last is None or pts > last else last + 1
 

@@ -10,17 +10,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
-from scipy import ndimage
 
 from fullcast.ingest.camera import register, warp
 from fullcast.ingest.compare import Surface, Tolerances, aligned_difference, difference
 from fullcast.ingest.config import IngestConfig
 from fullcast.ingest.fingerprint import Fingerprint
+from fullcast.ingest.planes import to_size
 from fullcast.records import Image
 from fullcast.store.seeding import rng
 
-VERSION = 1
+VERSION = 2
 
 _GRID = (16, 32)
 _DIMENSIONS = 48
@@ -150,11 +151,9 @@ def _candidates(faces: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
 
 def _embed(face: Fingerprint) -> np.ndarray:
     """(400,) float32: the luma at 32x16 without the lowest quarter, where subtitles stand, blurred."""
-    luma = face.luma_array.astype(np.float32)
     rows, columns = _GRID
-    small = np.stack([part.mean(0) for part in np.array_split(luma, rows, 0)])
-    small = np.stack([part.mean(1) for part in np.array_split(small, columns, 1)], 1)
-    return ndimage.gaussian_filter(small, 1.5)[: rows * 3 // 4].ravel()
+    small = to_size(face.luma_array, (columns, rows)).astype(np.float32)
+    return cv2.GaussianBlur(small, (0, 0), 1.5)[: rows * 3 // 4].ravel()
 
 
 class _Comparison:
@@ -197,7 +196,7 @@ class _Comparison:
         if found.agreement < _AGREES or found.motion.overlap(aspect) < self.iou:
             return False
         seen, valid = warp(b.luma, found.motion)
-        return aligned_difference(a, Surface(np.clip(seen + 0.5, 0, 255).astype(np.uint8)), valid, self.tolerances).same
+        return aligned_difference(a, Surface(seen), valid, self.tolerances).same
 
 
 def _fit(luma: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

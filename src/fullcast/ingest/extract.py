@@ -11,25 +11,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from fullcast.ingest.compare import Tolerances
 from fullcast.ingest.config import IngestConfig
 from fullcast.ingest.decode import VideoReader
-from fullcast.ingest.fingerprint import Fingerprint, make_fingerprint
+from fullcast.ingest.fingerprint import Fingerprint
 from fullcast.ingest.junk import card_kind, card_layout, junk_frames, spans
-from fullcast.ingest.letterbox import NO_BARS, Bars, find_bars, scale_bars
-from fullcast.ingest.planes import Shrinker
+from fullcast.ingest.letterbox import NO_BARS, Bars, find_bars
+from fullcast.ingest.planes import Shrinker, Small
 from fullcast.ingest.sampling import DrawingMatcher, Kept, Run, Runs
+from fullcast.ingest.writing import FrameFiles, FrameStore
 from fullcast.models.base import ShotDetector
 from fullcast.models.shots import Cuts
 from fullcast.ports import Progress, silent
 from fullcast.records import Drop, Image, Shot, Video
-from fullcast.store.atomic import write_bytes
 from fullcast.store.errors import UnreadableFile
-from fullcast.store.pictures import bytes_id, encode_png, file_id, resize
+from fullcast.store.pictures import file_id
 
-VERSION = 2
+VERSION = 3
 """Raised when the same video gives other frames, shots or fingerprints."""
 
 STAGE = "ingest"
@@ -39,6 +40,8 @@ _STEP, _CONTEXT = 120, 40
 # Black for fewer frames than this is a flicker, not a border between shots.
 _BLACK_SHOT = 3
 _BLACK_BESIDE_CARD = 12
+# Means of 16x16 pixels: letters that appear change one of them by more levels than this.
+_NEW_TEXT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,9 @@ def extract_video(
         reader = VideoReader(path, config)
     except UnreadableFile as error:
         return VideoResult(None, drops=[Drop(name, STAGE, error.reason, error.detail)])
-    work = _Extraction(reader, file_id(path), out_dir, root, config, detector or Cuts())
+    video_id = file_id(path)
+    files = FrameFiles(reader, video_id, out_dir, lambda file: _relative(file, root), config)
+    work = Extraction(reader, video_id, files, config, detector or Cuts())
     progress.start(f"frames of {path.name}", max(reader.expected_frames, 1))
     work.run(progress)
     progress.done()
@@ -83,19 +88,13 @@ def extract_video(
     return work.result(name)
 
 
-class _Extraction:
+class Extraction:
     """The state of one walk through a video."""
 
     def __init__(
-        self,
-        reader: VideoReader,
-        video_id: str,
-        out_dir: Path,
-        root: Path,
-        config: IngestConfig,
-        detector: ShotDetector,
+        self, reader: VideoReader, video_id: str, files: FrameStore, config: IngestConfig, detector: ShotDetector
     ) -> None:
-        self.reader, self.video_id, self.out_dir, self.root = reader, video_id, out_dir, root
+        self.reader, self.video_id, self.files = reader, video_id, files
         self.config, self.detector = config, detector
         self.shrink = Shrinker(reader.width, reader.height, config.analysis_height)
         self.tolerances = Tolerances(
@@ -106,7 +105,10 @@ class _Extraction:
         )
         frame_bytes = reader.width * reader.height * 1.5
         self.most_pending = max(8, int(config.buffer_mb * 2**20 / frame_bytes))
-        self.thumbnails: list[np.ndarray] = []
+        self.smalls: list[Small] = []
+        """Thumbnails and light of the latest frames; those of decided shots are let go."""
+        self.first_small = 0
+        """The frame whose `Small` is the first of them."""
         self.times: list[float] = []
         self.runs = Runs(self.tolerances)
         self.span = _Span(0, self._matcher())
@@ -123,17 +125,17 @@ class _Extraction:
 
     @property
     def num_frames(self) -> int:
-        return len(self.thumbnails)
+        return len(self.times)
 
     def _matcher(self) -> DrawingMatcher:
         return DrawingMatcher(self.tolerances, self.config.camera_iou, self.shrink.height / self.shrink.width)
 
     def run(self, progress: Progress) -> None:
         for frame in self.reader.frames():
-            luma, thumbnail = self.shrink(frame.picture)
-            self.thumbnails.append(thumbnail)
+            small = self.shrink(frame.picture)
+            self.smalls.append(small)
             self.times.append(frame.time_s)
-            self.runs.add(frame, luma)
+            self.runs.add(frame, small)
             if self.num_frames - self.searched >= _STEP + _CONTEXT:
                 self._search(self.num_frames - _CONTEXT)
             progress.advance()
@@ -145,7 +147,7 @@ class _Extraction:
     def _search(self, stop: int) -> None:
         """Cuts in [searched, stop) end spans; a span that waits too long is decided in parts."""
         start = max(0, self.searched - _CONTEXT)
-        window = np.stack(self.thumbnails[start : stop + _CONTEXT])
+        window = np.stack([small.thumbnail for small in self._smalls(start, stop + _CONTEXT)])
         for cut in sorted(start + c for c in self.detector.cuts(window)):
             if max(self.searched, self.span.start + 1) <= cut < stop:
                 self._end_span(cut)
@@ -153,6 +155,15 @@ class _Extraction:
         if len(self.runs.done) > self.most_pending:
             self._decide(self._take(stop), stop)
             self._store_early()
+
+    def _smalls(self, start: int, stop: int) -> list[Small]:
+        return self.smalls[start - self.first_small : stop - self.first_small]
+
+    def _forget(self, before: int) -> None:
+        """Lets go what no search and no open span needs."""
+        num = max(0, min(before, self.searched - _CONTEXT) - self.first_small)
+        self.smalls = self.smalls[num:]
+        self.first_small += num
 
     def _store_early(self) -> None:
         """A long shot of ever new drawings: all but the latest are written now, by the bars seen so far."""
@@ -172,7 +183,7 @@ class _Extraction:
     def _decide(self, runs: list[Run], stop: int) -> None:
         """Junk is marked, the rest matched. Frames of what is not kept are let go."""
         span = self.span
-        kinds = junk_frames(np.stack(self.thumbnails[span.start : stop]), self.config.black_level)
+        kinds = self._junk(span.start, stop)
         for run in runs:
             run.card = str(kinds[min(run.frame.index, stop - 1) - span.start])
             if not run.card and self.config.drop_text_cards:
@@ -187,6 +198,9 @@ class _Extraction:
                     run.crop(*span.bars)
                 span.matcher.add(run)
 
+    def _junk(self, start: int, stop: int) -> np.ndarray:
+        return junk_frames([small.light for small in self._smalls(start, stop)], self.config.black_level)
+
     def _read_card(self, run: Run) -> None:
         """Is it a card? Pans and scrolling text make each frame a run: four in a row share one reading."""
         span = self.span
@@ -196,7 +210,10 @@ class _Extraction:
             if run.card in ("", "card"):
                 return
             run.card, run.num_lines = "", 0
+        if span.no_card is not None and cv2.norm(span.no_card, run.coarse, cv2.NORM_INF) < _NEW_TEXT:
+            return
         layout = card_layout(run.surface.luma, self.config.subtitle_band)
+        span.no_card = run.coarse if layout is None else None
         if layout is not None:
             run.card, run.num_lines = "card", layout.num_lines
 
@@ -210,10 +227,11 @@ class _Extraction:
         for start, end in _shot_borders(kinds == "black"):
             self._write_shot(span.start + start, span.start + end, kinds[start:end], kept, bars)
         self.span = _Span(stop, self._matcher())
+        self._forget(stop)
 
     def _kinds(self, span: _Span, stop: int) -> np.ndarray:
         """(T,) of '', black, blank, fade, title or credits for each frame of the span."""
-        kinds = junk_frames(np.stack(self.thumbnails[span.start : stop]), self.config.black_level).astype("<U8")
+        kinds = self._junk(span.start, stop).astype("<U8")
         for seen in span.runs:
             if seen.card == "card":
                 kinds[seen.first - span.start : seen.last + 1 - span.start] = "card"
@@ -249,7 +267,7 @@ class _Extraction:
                 continue
             if kinds[k.run.frame.index - start]:
                 if k.stored is not None:
-                    (self.out_dir / Path(k.stored[0].path).name).unlink()
+                    self.files.remove(k.stored[0])
                 continue
             image, fingerprint = k.stored or self._store(k, bars)
             self.images.append(replace(image, shot_id=shot_id))
@@ -259,35 +277,7 @@ class _Extraction:
             self.dropped[shot_id, "held"] += counts[""] - num_written
 
     def _store(self, kept: Kept, bars: Bars) -> tuple[Image, Fingerprint]:
-        """Writes a kept frame as PNG; its record lacks only the shot."""
-        frame, reader = kept.run.frame, self.reader
-        rgb = reader.rgb(frame.picture)
-        full = (rgb.shape[1], rgb.shape[0])
-        left, top, right, bottom = scale_bars(bars, (self.shrink.width, self.shrink.height), full)
-        box = (left, top, full[0] - right, full[1] - bottom)
-        rgb = rgb[box[1] : box[3], box[0] : box[2]]
-        if reader.pixel_aspect != 1:
-            rgb = resize(rgb, (round(rgb.shape[1] * reader.pixel_aspect), rgb.shape[0]))
-        # Two episodes with one opening decode to equal pixels: where a frame comes from makes its file its own.
-        data = encode_png(rgb, {"Source": f"{self.video_id} pts {frame.pts} * {reader.time_base}"})
-        image_id = bytes_id(data)
-        path = self.out_dir / f"{frame.index:06d}-{image_id}.png"
-        write_bytes(path, data)
-        image = Image(
-            id=image_id,
-            path=_relative(path, self.root),
-            width=rgb.shape[1],
-            height=rgb.shape[0],
-            source="screenshots",
-            video_id=self.video_id,
-            pts=frame.pts,
-            time_base=str(reader.time_base),
-            time_s=frame.time_s,
-            sharpness=round(kept.run.sharpness, 4),
-            licence=self.config.licence,
-            frame_xyxy=None if bars == NO_BARS else (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
-        )
-        return image, make_fingerprint(image_id, rgb, kept.has_text)
+        return self.files.store(kept, bars, (self.shrink.width, self.shrink.height))
 
     def result(self, name: str) -> VideoResult:
         drops = [
@@ -343,6 +333,8 @@ class _Span:
 
     start: int
     matcher: DrawingMatcher
+    no_card: np.ndarray | None = None
+    """`Run.coarse` of the picture that was last found to be no card."""
     bars: Bars | None = None
     """By the frames that were decided first; all, unless the span was long."""
     runs: list[_Seen] = field(default_factory=list)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
-from fullcast.store.pictures import resize
+from fullcast.ingest.planes import to_size
 
 SIDE = 320
 """Longer side of the luma in pixels: an eighth of the pixels of 720p; a mouth of a 40 px head is 3x2 of them."""
@@ -41,11 +42,9 @@ def make_fingerprint(image_id: str, rgb: np.ndarray, has_text: bool = False) -> 
     """The fingerprint of (H, W, 3) uint8 RGB."""
     h, w = rgb.shape[:2]
     scale = SIDE / max(h, w)
-    small = resize(rgb, (max(8, round(w * scale)), max(8, round(h * scale)))).astype(np.float32)
-    r, g, b = small[..., 0], small[..., 1], small[..., 2]
+    small = to_size(rgb, (max(8, round(w * scale)), max(8, round(h * scale))))
     # ITU-T T.871 (JFIF), full range.
-    luma = 0.299 * r + 0.587 * g + 0.114 * b
-    colours = np.stack([128 + 0.564 * (b - luma), 128 + 0.713 * (r - luma), np.full_like(luma, 128)], -1)
-    chroma = resize(np.clip(colours + 0.5, 0, 255).astype(np.uint8), (_CHROMA, 18))[..., :2]
-    whole = np.clip(luma + 0.5, 0, 255).astype(np.uint8)
+    ycc = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)
+    whole = np.ascontiguousarray(ycc[..., 0])
+    chroma = np.ascontiguousarray(to_size(ycc, (_CHROMA, 18))[..., :0:-1])
     return Fingerprint(image_id, whole.shape[1], whole.shape[0], whole.tobytes(), chroma.tobytes(), has_text)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from fullcast.ingest.planes import Light
 from fullcast.ingest.text import TextLayout, edge_map, read_layout
 
 _BLANK = 2.5
@@ -21,15 +24,13 @@ _CREDITS_FROM = 0.85
 """Share of the video after which a card is taken for credits."""
 
 
-def junk_frames(thumbnails: np.ndarray, black_level: float) -> np.ndarray:
-    """(T,) of '', black, blank or fade for the thumbnails (T, h, w, 3) uint8 of one span between cuts."""
-    luma = thumbnails.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    flat = luma.reshape(len(luma), -1)
-    contrast = flat.std(1)
-    kinds = np.full(len(luma), "", dtype="<U5")
-    black = np.quantile(flat, 0.99, axis=1) < black_level
+def junk_frames(lights: Sequence[Light], black_level: float) -> np.ndarray:
+    """(T,) of '', black, blank or fade for the frames of one span between cuts."""
+    mean, contrast, bright = np.array([(x.mean, x.contrast, x.bright) for x in lights]).reshape(-1, 3).T
+    kinds = np.full(len(mean), "", dtype="<U5")
+    black = bright < black_level
     kinds[contrast < _BLANK] = "blank"
-    kinds[black | ((contrast < _BLANK) & (flat.mean(1) < 2 * black_level))] = "black"
+    kinds[black | ((contrast < _BLANK) & (mean < 2 * black_level))] = "black"
     plain = kinds != ""
     for start, stop in spans(~plain):
         if start > 0 or contrast[start] < _NEARLY_PLAIN:
@@ -62,10 +63,10 @@ def spans(flags: np.ndarray) -> list[tuple[int, int]]:
 
 def card_layout(luma: np.ndarray, band: float) -> TextLayout | None:
     """The text of a picture that is nothing but text on a plain ground, else None; (h, w) uint8 luma."""
-    if edge_map(luma[::2, ::2], _STRONG).mean() > _BUSY:
+    if edge_map(np.ascontiguousarray(luma[::2, ::2]), _STRONG).mean() > _BUSY:
         return None
     layout = read_layout(luma, band)
-    return layout if layout.is_card else None
+    return layout if layout is not None and layout.is_card else None
 
 
 def card_kind(num_lines: int, num_runs: int, num_frames: int, at: float) -> str:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
-from fullcast.ingest.camera import Motion, register, warp
-from fullcast.ingest.compare import Difference, Surface, Tolerances, aligned_difference, difference
+from fullcast.ingest.camera import Motion, Registration, register, warp
+from fullcast.ingest.compare import Difference, Surface, Tolerances, aligned_difference, difference, is_same
 from fullcast.ingest.decode import Frame
 from fullcast.ingest.fingerprint import Fingerprint
-from fullcast.ingest.planes import mean_laplacian, shrink
+from fullcast.ingest.planes import Small, focus, mean_laplacian, shrink
 from fullcast.records import Image
 
 # Share of edge pixels that change at once when the camera moves: the slowest zoom of the pocket show changes 0.08, a
 # figure's new pose 0.02 to 0.05.
 _CAMERA_MOVED = 0.04
+# ... and edges change in this share of the picture's tiles at least; a pose changes some places only.
+_EVERYWHERE = 0.5
 # Above this it is another picture if the camera does not explain it.
 _ALL_CHANGED = 0.3
 _AGREES = 0.6
@@ -43,6 +46,7 @@ class Run:
     """The sharpest frame, full size."""
     surface: Surface
     sharpness: float
+    """`planes.focus` of that frame."""
     card: str = ""
     """Why no frame of this run can be kept (black, fade, title, credits ...), '' if it can."""
     num_lines: int = 0
@@ -52,6 +56,11 @@ class Run:
     @property
     def num_frames(self) -> int:
         return self.last - self.first + 1
+
+    @property
+    def mean_laplacian(self) -> float:
+        """Of the sharpest frame: the sharpness that records state."""
+        return mean_laplacian(self.surface.luma)
 
     @property
     def small(self) -> np.ndarray:
@@ -68,6 +77,7 @@ class Run:
         h, w = self.surface.luma.shape
         left, top, right, bottom = (bar + 2 if bar else 0 for bar in (left, top, right, bottom))
         self.surface = Surface(self.surface.luma[top : h - bottom, left : w - right])
+        self._small = self._coarse = None
 
     def release(self) -> None:
         """Lets the full-size picture go."""
@@ -85,17 +95,22 @@ class Runs:
 
     def __init__(self, tolerances: Tolerances) -> None:
         # A new subtitle starts a new run, so that the one without text can be chosen later.
-        self._tolerances = Tolerances(tolerances.floor, tolerances.edge, tolerances.threshold, subtitle_band=0.0)
+        self._tolerances = tolerances
         self._upper = 1 - tolerances.subtitle_band
         self.done: list[Run] = []
         self._open: Run | None = None
+        self._before: Small | None = None
 
-    def add(self, frame: Frame, luma: np.ndarray) -> None:
-        surface = Surface(luma)
-        # Text is sharp: without the band, a subtitle does not make a frame look better.
-        sharpness = mean_laplacian(luma[: int(len(luma) * self._upper)])
+    def add(self, frame: Frame, small: Small) -> None:
         run = self._open
-        if run is not None and difference(run.anchor, surface, self._tolerances).same:
+        if run is not None and small is self._before:  # not a bit of it changed
+            run.last = frame.index
+            return
+        self._before = small
+        surface = Surface(small.luma)
+        # Text is sharp: without the band, a subtitle does not make a frame look better.
+        sharpness = focus(small.luma[: int(len(small.luma) * self._upper)])
+        if run is not None and is_same(run.anchor, surface, self._tolerances):
             run.last = frame.index
             if sharpness > run.sharpness:
                 run.frame, run.surface, run.sharpness = frame, surface, sharpness
@@ -139,8 +154,18 @@ class DrawingMatcher:
         self._previous: Run | None = None
         self._motion = Motion()
         self._segment = 0
+        # The camera's motion between the last two runs that were looked at.
+        self._step = Motion()
+        # What following the camera to the present run found, so that matching need not ask again.
+        self._registered: tuple[Kept, Registration] | None = None
+        self._passed = False
 
     def add(self, run: Run) -> None:
+        if self._can_pass(run):
+            self.kept[-1].num_frames += run.num_frames
+            self._passed = True
+            return
+        self._passed = False
         self._follow_camera(run)
         match = self._find(run)
         if match is None:
@@ -148,20 +173,53 @@ class DrawingMatcher:
             self.kept.append(Kept(run, run, self._motion, self._segment, text, run.num_frames))
         self._previous = run
 
+    def _can_pass(self, run: Run) -> bool:
+        """While the camera moves evenly, every second single frame is passed over if the view cannot be new by then.
+
+        Drawings that move while the camera does are held for two frames at least, so that none is missed.
+        """
+        if self._passed or run.num_frames > 1 or self._step.is_still or not self.kept:
+            return False
+        kept = self.kept[-1]
+        if kept.segment != self._segment or self._registered is None or self._registered[0] is not kept:
+            return False
+        ahead = self._step.after(self._step.after(self._relative(kept)))
+        return ahead.overlap(self._aspect) > self._iou
+
     def _follow_camera(self, run: Run) -> None:
         """Updates the camera's motion since the segment began; a picture that cannot be followed begins another."""
+        self._registered = None
         if self._previous is None:
             return
         change = difference(self._previous.surface, run.surface, self._tolerances)
-        if change.same or change.moved < _CAMERA_MOVED:
+        if change.same or change.moved < _CAMERA_MOVED or change.spread < _EVERYWHERE:
+            self._step = Motion()
             return
-        found = register(self._previous.small, run.small)
-        if found.agreement >= _AGREES:
+        before = self._motion
+        found = self._follow_kept(run) or register(self._previous.small, run.small)
+        if self._registered is not None:
+            self._motion = found.motion.after(self._registered[0].motion)
+        elif found.agreement >= _AGREES:
             if not found.motion.is_still:
                 self._motion = found.motion.after(self._motion)
         elif change.moved > _ALL_CHANGED:
             self._segment += 1
-            self._motion = Motion()
+            self._motion = before = Motion()
+        self._step = self._motion.after(before.back())
+
+    def _follow_kept(self, run: Run) -> Registration | None:
+        """The motion from the latest kept view, where the camera goes on as before; None: it must be searched for."""
+        if self._step.is_still or not self.kept or self.kept[-1].segment != self._segment:
+            return None
+        kept = self.kept[-1]
+        guess = self._step.after(self._relative(kept))
+        if guess.overlap(self._aspect) < self._iou - 0.2:
+            return None
+        found = register(kept.anchor.small, run.small, guess)
+        if found.agreement < _AGREES:
+            return None
+        self._registered = kept, found
+        return found
 
     def _find(self, run: Run) -> Kept | None:
         """The kept drawing that this run shows again, its count and best picture brought up to date."""
@@ -182,8 +240,7 @@ class DrawingMatcher:
         if not recent:
             return []
         rows = int(run.coarse.shape[0] * (1 - self._tolerances.subtitle_band))
-        stack = np.stack([k.anchor.coarse[:rows] for k in recent])
-        near = np.abs(stack - run.coarse[:rows]).max((1, 2)) < _OBVIOUS
+        near = [cv2.norm(k.anchor.coarse[:rows], run.coarse[:rows], cv2.NORM_INF) < _OBVIOUS for k in recent]
         return [k for k, is_near in zip(recent, near, strict=True) if is_near or self._may_overlap(k)]
 
     def _may_overlap(self, kept: Kept) -> bool:
@@ -193,15 +250,19 @@ class DrawingMatcher:
 
     def _same_moved(self, kept: Kept, run: Run, change: Difference) -> bool:
         """Is it the same drawing seen by a camera that moved less than would make a new view?"""
-        if kept.motion == self._motion and change.moved < _CAMERA_MOVED:
+        if kept.motion == self._motion and (change.moved < _CAMERA_MOVED or change.spread < _EVERYWHERE):
             return False
-        found = register(kept.anchor.small, run.small, self._relative(kept))
+        found = self._registration(kept, run)
         # A camera at rest was judged already, and more strictly.
         if found.agreement < _AGREES or found.motion.is_still or found.motion.overlap(self._aspect) < self._iou:
             return False
         seen, valid = warp(run.surface.luma, found.motion)
-        warped = Surface(np.clip(seen + 0.5, 0, 255).astype(np.uint8))
-        return aligned_difference(kept.anchor.surface, warped, valid, self._tolerances).same
+        return aligned_difference(kept.anchor.surface, Surface(seen), valid, self._tolerances).same
+
+    def _registration(self, kept: Kept, run: Run) -> Registration:
+        if self._registered is not None and self._registered[0] is kept:
+            return self._registered[1]
+        return register(kept.anchor.small, run.small, self._relative(kept))
 
     def _relative(self, kept: Kept) -> Motion:
         return self._motion.after(kept.motion.back())

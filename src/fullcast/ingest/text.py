@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from scipy import ndimage
 
 _EDGE = 40
 """Luma levels between neighbours at analysis size: letters are made to be read, their edges are strong."""
 _STROKE = 9
 """Pixels at analysis size: strokes of subtitles are 2 to 5 wide."""
+_LEAST_INK = 40
+"""Pixels at analysis size; the shortest line of letters has more."""
 _GAP = 14
 """Pixels at analysis size between the edges of one line: letters and words stand nearer."""
 _FAINT = 10
@@ -56,8 +58,11 @@ def subtitle_mask(luma: np.ndarray, band: float) -> np.ndarray:
     if top >= h - 8:
         return mask
     part = luma[top:]
-    thin = part - ndimage.grey_opening(part, size=(1, _STROKE)) > 50
-    strokes = thin & (part > 150) & (ndimage.minimum_filter(part, size=(5, 5)) < 95)
+    opened = cv2.morphologyEx(part, cv2.MORPH_OPEN, np.ones((1, _STROKE), np.uint8))
+    strokes = (cv2.subtract(part, opened) > 50) & (part > 150)
+    if np.count_nonzero(strokes) < _LEAST_INK:
+        return mask
+    strokes &= cv2.erode(part, np.ones((5, 5), np.uint8)) < 95
     grow = max(3, h // 60)
     for y0, y1 in _line_rows(_turns(strokes), h // 9):
         if y1 - y0 < max(4, h // 60):
@@ -80,21 +85,31 @@ def _line_rows(turns: np.ndarray, highest: int) -> list[tuple[int, int]]:
     return found
 
 
-def read_layout(luma: np.ndarray, band: float) -> TextLayout:
-    """Lines of text of (h, w) uint8 luma and what else there is."""
+def read_layout(luma: np.ndarray, band: float) -> TextLayout | None:
+    """Lines of text of (h, w) uint8 luma and what else there is; None when that is too much for a card."""
     h, w = luma.shape
-    lines = _lines(edge_map(luma, _EDGE), luma)
-    outside = np.ones((h, w), bool)
-    for y0, y1, x0, x1 in lines:
-        outside[max(0, y0 - 4) : y1 + 4, max(0, x0 - 4) : x1 + 4] = False
+    faint = edge_map(luma, _FAINT)
+    candidates = _candidates(edge_map(luma, _EDGE))
+    # Were all of them text, what is left would still be a drawing: most pictures are known by this.
+    if np.count_nonzero(faint & _outside(candidates, h, w)) > _REST * h * w:
+        return None
+    lines = [box for box in candidates if _is_line(luma, *box)]
+    outside = _outside(lines, h, w)
     if not outside.any():
         return TextLayout(len(lines), 0.0, 0.0, False)
-    num_lines = _num_rows(lines)
-    rest = float(edge_map(luma, _FAINT)[outside].mean())
     levels = luma[outside]
     ground = int(np.bincount(levels, minlength=256).argmax())
     plain = float((np.abs(levels.astype(np.int16) - ground) <= 6).mean())
-    return TextLayout(num_lines, rest, plain, all(y0 > h * (1 - band) for y0, *_ in lines))
+    rest = float(faint[outside].mean())
+    return TextLayout(_num_rows(lines), rest, plain, all(y0 > h * (1 - band) for y0, *_ in lines))
+
+
+def _outside(boxes: list[tuple[int, int, int, int]], h: int, w: int) -> np.ndarray:
+    """(h, w) bool: what no box (y0, y1, x0, x1) covers, nor a margin of 4 around it."""
+    outside = np.ones((h, w), bool)
+    for y0, y1, x0, x1 in boxes:
+        outside[max(0, y0 - 4) : y1 + 4, max(0, x0 - 4) : x1 + 4] = False
+    return outside
 
 
 def _num_rows(lines: list[tuple[int, int, int, int]]) -> int:
@@ -110,43 +125,31 @@ def _num_rows(lines: list[tuple[int, int, int, int]]) -> int:
 
 def edge_map(luma: np.ndarray, step: int) -> np.ndarray:
     """(h, w) bool: where (h, w) uint8 differs by more than `step` from its neighbour to the left or above."""
-    x = luma.astype(np.int16)
     edges = np.zeros(luma.shape, bool)
-    edges[:, 1:] |= np.abs(x[:, 1:] - x[:, :-1]) > step
-    edges[1:] |= np.abs(x[1:] - x[:-1]) > step
+    edges[:, 1:] = cv2.absdiff(luma[:, 1:], luma[:, :-1]) > step
+    edges[1:] |= cv2.absdiff(luma[1:], luma[:-1]) > step
     return edges
 
 
-def _lines(edges: np.ndarray, luma: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """(y0, y1, x0, x1) of each line: strokes joined sideways, wide, and turning often."""
-    h, w = luma.shape
-    joined = _close_rows(edges, _GAP)
-    joined[1:] |= joined[:-1].copy()
-    labels, count = ndimage.label(joined)
-    found = []
-    for rows, columns in ndimage.find_objects(labels, count):
-        y0, y1, x0, x1 = rows.start, rows.stop, columns.start, columns.stop
-        high, wide = y1 - y0, x1 - x0
-        if not (5 <= high <= h * 0.3 and wide >= 1.5 * high):
-            continue
-        part = luma[y0:y1, x0:x1].astype(np.int16)
-        middle = (int(part.min()) + int(part.max())) / 2
-        if part.max() - part.min() < 50:
-            continue
-        # Letters are about as wide as half their height and turn ink on and off once or more each.
-        turns = np.median(_turns(part > middle)[high // 4 : max(high // 4 + 1, 3 * high // 4)])
-        if turns >= max(4, 1.1 * wide / high):
-            found.append((y0, y1, x0, x1))
-    return found
+def _candidates(edges: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """(y0, y1, x0, x1) of edges (h, w) bool joined sideways that have the shape of a line: wide and not high."""
+    h = len(edges)
+    joined = cv2.morphologyEx(edges.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((1, _GAP + 1), np.uint8))
+    joined[1:] = cv2.max(joined[1:], joined[:-1])
+    outlines, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    boxes = [cv2.boundingRect(outline) for outline in outlines]
+    return [(y, y + high, x, x + wide) for x, y, wide, high in boxes if 5 <= high <= h * 0.3 and wide >= 1.5 * high]
 
 
-def _close_rows(flags: np.ndarray, gap: int) -> np.ndarray:
-    """(h, w) bool with holes of less than `gap` pixels between two True of a row filled."""
-    w = flags.shape[1]
-    x = np.arange(w, dtype=np.int32)
-    left = np.maximum.accumulate(np.where(flags, x, -w), axis=1)
-    right = np.minimum.accumulate(np.where(flags, x, 2 * w)[:, ::-1], axis=1)[:, ::-1]
-    return right - left <= gap
+def _is_line(luma: np.ndarray, y0: int, y1: int, x0: int, x1: int) -> bool:
+    """Letters are about as wide as half their height and turn ink on and off once or more each."""
+    high, wide = y1 - y0, x1 - x0
+    part = luma[y0:y1, x0:x1].astype(np.int16)
+    middle = (int(part.min()) + int(part.max())) / 2
+    if part.max() - part.min() < 50:
+        return False
+    turns = np.median(_turns(part > middle)[high // 4 : max(high // 4 + 1, 3 * high // 4)])
+    return bool(turns >= max(4, 1.1 * wide / high))
 
 
 def _turns(ink: np.ndarray) -> np.ndarray:

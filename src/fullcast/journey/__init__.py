@@ -13,7 +13,7 @@ from typing import Any
 
 from fullcast.journey.answers import Answer
 from fullcast.ports import Progress, Say, silent
-from fullcast.recipe import Recipe, commented_toml, read_recipe, settings
+from fullcast.recipe import Recipe, commented_toml, find_preset, read_recipe, settings
 from fullcast.store.atomic import write_text
 from fullcast.store.workspace import Workspace
 
@@ -129,19 +129,31 @@ class Journey:
 
         return card(self)
 
-    def export(self, what: str, out: Path, *, checkpoint: str = "") -> Answer:
+    def export(
+        self, what: str, out: Path, *, checkpoint: str = "", max_repeats: float | None = None, stage: str = ""
+    ) -> Answer:
         """The dataset or a checkpoint, for other tools."""
         from fullcast.journey.exporting import export
 
-        return export(self, what, out, checkpoint)
+        return export(self, what, out, checkpoint, max_repeats, stage)
+
+    def import_dataset(
+        self, what: str, folder: Path, *, name: str = "", source: str = "fanart", skip_pickles: bool = False
+    ) -> Answer:
+        """A dataset of another tool as records."""
+        from fullcast.journey.importing import import_dataset
+
+        return import_dataset(self, what, folder, name=name, source=source, skip_pickles=skip_pickles)
 
 
-def new_workspace(folder: Path | str, show: str = "") -> Answer:
-    """A workspace with a commented fullcast.toml; an existing one is left as it is."""
+def new_workspace(folder: Path | str, show: str = "", recipe: str = "") -> Answer:
+    """A workspace with a commented fullcast.toml, or with a recipe that comes with Fullcast, given by its name; an
+    existing one is left as it is."""
+    preset = find_preset(recipe).read_text(encoding="utf-8") if recipe else ""
     workspace = Workspace.create(Path(folder), show=show)
     if not workspace.recipe_path.exists():
         title = "Every setting with its default. Take the # from before a line to change it."
-        write_text(workspace.recipe_path, commented_toml(Recipe(show=show), title))
+        write_text(workspace.recipe_path, preset or commented_toml(Recipe(show=show), title))
     lines = [
         f"{workspace.root} is ready. Put in it:",
         "  references/NAME/       3 to 10 pictures of each character; other looks in references/NAME/LOOK/",

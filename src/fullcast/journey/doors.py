@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fullcast.models.base import Embedder, PersonDetector, Tagger
+from fullcast.models.base import Embedder, PersonDetector, Segmenter, Tagger, TextDetector
+from fullcast.models.hub import from_hub, is_address
 from fullcast.recipe import Recipe
 from fullcast.store.errors import FullcastError
 from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    from fullcast.generation.painters import Painters
     from fullcast.recognition.look import CastLook
     from fullcast.records import Cast
 
@@ -31,8 +33,25 @@ POCKET_FILES: Mapping[str, str] = {
 }
 """Where the models that ship with Fullcast lie below `WEIGHTS_DIR`."""
 
+_YOLO_FILES = (("model.onnx",), ("threshold.json", "model_type.json"))
+HUB_FILES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "detector": _YOLO_FILES,
+    "judge_detector": _YOLO_FILES,
+    "embedder": (("model_feat.onnx",), ("model_metrics.onnx", "metrics.json")),
+    "judge_embedder": (("model_feat.onnx",), ("model_metrics.onnx", "metrics.json")),
+    "tagger": (("model.onnx", "selected_tags.csv"), ()),
+    "text_detector": (("model.onnx",), ()),
+}
+"""What a role needs of a repository's folder, and what it takes if it is there."""
+
+ANIMEFACE, NONE, BOX = "animeface", "none", "box"
+"""Words that the recipe knows beside pocket, paths and addresses."""
+
 MAX_THREADS = 4
 """Small networks gain nothing from more threads on a CPU."""
+
+SMALL_MODEL_BYTES = 500e6
+"""A model below it is copied into several processes; SD 1.5 has 2 to 4 GB."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +66,19 @@ class Doors:
 
         Raises FullcastError when there is nothing.
         """
-        given = getattr(self.recipe.models, role)
+        return self._find(role, getattr(self.recipe.models, role))
+
+    def _files(self, role: str) -> set[str]:
+        """What a role looks through, each by its file, or by its word for a package."""
+        words = [word.strip() for word in getattr(self.recipe.models, role).split("+")]
+        return {word if word == ANIMEFACE else str(self._find(role, word)) for word in words}
+
+    def _find(self, role: str, given: str) -> Path:
+        if is_address(given):
+            if role not in HUB_FILES:
+                raise FullcastError(f"models.{role} is {given!r}; it takes pocket or a local folder, no address")
+            files, optional = HUB_FILES[role]
+            return from_hub(given, files, optional, download=self.recipe.models.download)
         if given == POCKET:
             path = WEIGHTS_DIR / POCKET_FILES[role]
             if role == "judge_detector" and not path.exists():  # one detector ships; the report says so
@@ -64,6 +95,14 @@ class Doors:
     @property
     def threads(self) -> int:
         return self.recipe.threads or max(1, min(MAX_THREADS, (os.cpu_count() or 2) - 1))
+
+    def painters(self, folder: Path) -> Painters:
+        """As many processes as the cores allow; one for a large model, or where torch does not draw on the CPU."""
+        from fullcast.generation.painters import Painters
+
+        small = sum(path.stat().st_size for path in folder.rglob("*.safetensors")) < SMALL_MODEL_BYTES
+        count = (os.cpu_count() or 1) // self.threads if small and self.torch_device == "cpu" else 1
+        return Painters(folder, max(1, count), self.threads)
 
     def use_threads(self) -> None:
         """Tells torch how many threads it may use on a CPU; for the whole process, so only verbs call it."""
@@ -117,21 +156,52 @@ class Doors:
         same = [
             name
             for name, one, other in (
-                ("detector", self.path("detector"), self.path("judge_detector")),
-                ("embedder", self.path("embedder"), self.path("judge_embedder")),
+                ("detector", self._files("detector"), self._files("judge_detector")),
+                ("embedder", self._files("embedder"), self._files("judge_embedder")),
             )
-            if one == other
+            if one & other
         ]
         if not same:
             return "The networks that judge are not those that labelled."
         return f"The {' and the '.join(same)} that judges is the one that labelled: its errors are in both."
 
+    @cached_property
+    def text_detector(self) -> TextDetector | None:
+        """None: the recipe names none."""
+        if self.recipe.models.text_detector == NONE:
+            return None
+        from fullcast.models.text import PaddleTextDetector
+
+        return PaddleTextDetector(self.path("text_detector"), threads=self.threads, device=self._device)
+
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        from fullcast.models.segment import BoxSegmenter, GraphCutSegmenter
+
+        known: Mapping[str, Callable[[], Segmenter]] = {POCKET: GraphCutSegmenter, BOX: BoxSegmenter}
+        given = self.recipe.models.segmenter
+        if given not in known:
+            raise FullcastError(f"models.segmenter is {given!r}; accepted are pocket and box")
+        return known[given]()
+
     def _detector(self, role: str) -> PersonDetector:
+        from fullcast.recognition.detect import JointDetector
+
+        given = [word.strip() for word in getattr(self.recipe.models, role).split("+")]
+        detectors = [self._one_detector(role, word) for word in given]
+        return detectors[0] if len(detectors) == 1 else JointDetector(detectors)
+
+    def _one_detector(self, role: str, given: str) -> PersonDetector:
         from fullcast.models.yolo import YoloDetector
 
-        path, people = _graph(self.path(role), "model.onnx"), self.recipe.people
-        # what a person sets for labelling must not move the judge
-        confidence, iou = (people.confidence, people.iou) if role == "detector" else (None, 0.5)
+        if given == ANIMEFACE:
+            from fullcast.models.animeface import AnimeFaceDetector
+
+            return AnimeFaceDetector()
+        path, people = _graph(self._find(role, given), "model.onnx"), self.recipe.people
+        # What a person sets for labelling must not move the judge; what nobody set is left to the network's card.
+        own_iou = people.iou if people.iou != type(people).model_fields["iou"].default else None
+        confidence, iou = (people.confidence, own_iou) if role == "detector" else (None, None)
         return YoloDetector(path, confidence, iou, threads=self.threads, device=self._device)
 
     def _embedder(self, role: str) -> Embedder:

@@ -1,9 +1,10 @@
-"""Export: the dataset for other trainers, a checkpoint as a plain folder."""
+"""Export: the dataset for other trainers, each format with a report of what its reader will make of the weights; and a
+checkpoint as a plain folder."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,59 +14,103 @@ from fullcast.journey.planning import Planned, make_plan
 from fullcast.journey.wording import caption_source
 from fullcast.store.atomic import replacing_dir
 from fullcast.store.errors import FullcastError
-from fullcast.store.tables import to_plain
 
 if TYPE_CHECKING:
-    from fullcast.formats.items import Item
+    from fullcast.formats.items import Exported, Item
     from fullcast.journey import Journey
+    from fullcast.mixture.plan import MixturePlan
+    from fullcast.mixture.stages import StagePlan
+    from fullcast.records import Cast
 
-KINDS = ("dataset", "everydream", "checkpoint")
+DATASETS = {
+    "dataset": "Hugging Face imagefolder",
+    "webdataset": "tar archives",
+    "everydream1": "folders with whole multiplies",
+    "everydream2": "folders with multiplies",
+    "kohya": "folders with whole repeats, and a dataset TOML",
+    "seed": "the seed pipeline's own hierarchy",
+}
+"""Formats of datasets, and what they are in a few words."""
+
+KINDS = (*DATASETS, "checkpoint")
+ALIASES = {"everydream": "everydream2", "imagefolder": "dataset"}
 
 
-def export(journey: Journey, what: str, out: Path, checkpoint: str) -> Answer:
-    """`what`: dataset (Hugging Face imagefolder), everydream (its folders) or checkpoint (a diffusers folder)."""
-    if what == "dataset":
-        return _dataset(journey, out)
-    if what == "everydream":
-        return _everydream(journey, out)
+def export(
+    journey: Journey, what: str, out: Path, checkpoint: str, max_repeats: float | None = None, stage: str = ""
+) -> Answer:
+    """`what`: one of KINDS. max_repeats: the longest epoch of formats of whole repeats, see `formats.whole`. stage: of
+    the plan, whose mixture and captions are exported; the first by default."""
+    what = ALIASES.get(what, what)
     if what == "checkpoint":
         return _checkpoint(journey, out, checkpoint)
-    raise FullcastError(f"nothing is called {what!r} that could be exported; there are: {', '.join(KINDS)}")
-
-
-def _dataset(journey: Journey, out: Path) -> Answer:
-    from fullcast.formats.imagefolder import export_imagefolder
-
+    if what not in DATASETS:
+        raise FullcastError(f"nothing is called {what!r} that could be exported; there are: {', '.join(KINDS)}")
     planned = make_plan(journey)
-    journey.progress.start("export", len(planned.mixture.samples))
-    count = export_imagefolder(_items(journey, planned), out, progress=journey.progress)
+    chosen = _stage(planned, stage)
+    journey = journey.with_recipe(dict(journey.recipe.of_stages())[chosen.name])
+    journey.progress.start("export", len(chosen.mixture.samples))
+    exported = _writers(journey, planned.prepared.cast, chosen.mixture, out, max_repeats)[what]()
     journey.progress.done()
-    return Answer(f"{count} pictures with captions, weights and people: {out}", {"path": str(out), "samples": count})
+    lines = [f"{what} ({DATASETS[what]}): {out}", *exported.lines()]
+    if len(planned.stages) > 1:
+        lines.append(f"  this is stage {chosen.name!r}; the others: {', '.join(_others(planned, chosen))} (--stage)")
+    data = {"path": str(out), "samples": exported.num_images, "stage": chosen.name, "report": exported.to_dict()}
+    return Answer("\n".join(lines), data)
 
 
-def _everydream(journey: Journey, out: Path) -> Answer:
+def _stage(planned: Planned, name: str) -> StagePlan:
+    for stage in planned.stages:
+        if name in ("", stage.name):
+            return stage
+    known = ", ".join(stage.name for stage in planned.stages)
+    raise FullcastError(f"the plan has no stage {name!r}; its stages are: {known}")
+
+
+def _others(planned: Planned, chosen: StagePlan) -> list[str]:
+    return [stage.name for stage in planned.stages if stage is not chosen]
+
+
+def _writers(
+    journey: Journey, cast: Cast, mixture: MixturePlan, out: Path, max_repeats: float | None
+) -> Mapping[str, Callable[[], Exported]]:
+    """What writes each format. Other trainers know no loss weights: pictures come as often as both together ask."""
     from fullcast.formats.everydream import export_everydream
+    from fullcast.formats.imagefolder import export_imagefolder
+    from fullcast.formats.kohya import export_kohya
+    from fullcast.formats.seed import export_seed
+    from fullcast.formats.webdataset import export_webdataset
+    from fullcast.formats.whole import MAX_MEAN
 
-    planned = make_plan(journey)
-    journey.progress.start("export", len(planned.mixture.samples))
-    items, weights = _items(journey, planned), planned.mixture.stream.weights
-    exported = export_everydream(items, weights, out, progress=journey.progress)
-    journey.progress.done()
-    return Answer(f"EveryDream folders: {out}", {"path": str(out), "report": to_plain(exported)})
+    weights, samples = mixture.deliverable.weights, mixture.samples
+    mean = MAX_MEAN if max_repeats is None else max_repeats
+    side = round(journey.recipe.mixture.area_px**0.5)
+
+    def items() -> Iterator[Item]:
+        return _items(journey, cast, mixture)
+
+    return {
+        "dataset": lambda: export_imagefolder(items(), out, progress=journey.progress),
+        "webdataset": lambda: export_webdataset(items(), out, progress=journey.progress),
+        "everydream1": lambda: export_everydream(items(), weights, out, 1, journey.progress, max_mean=mean),
+        "everydream2": lambda: export_everydream(items(), weights, out, 2, journey.progress),
+        "kohya": lambda: export_kohya(items(), weights, out, side, journey.progress, max_mean=mean),
+        "seed": lambda: export_seed(items(), samples, weights, out, journey.progress),
+    }
 
 
-def _items(journey: Journey, planned: Planned) -> Iterator[Item]:
+def _items(journey: Journey, cast: Cast, mixture: MixturePlan) -> Iterator[Item]:
     """Every sample with its caption of the first visit, at the size of its bucket."""
     from fullcast.formats.items import Item
     from fullcast.mixture.pixels import WorkspacePixels
 
-    stream = planned.mixture.stream
-    captions = caption_source(journey, planned.prepared.cast, planned.mixture.samples)
-    pixels = WorkspacePixels(journey.workspace.root, planned.mixture.samples)
-    for index, sample in enumerate(planned.mixture.samples):
+    stream, weights = mixture.stream, mixture.deliverable.weights
+    captions = caption_source(journey, cast, mixture.samples)
+    pixels = WorkspacePixels(journey.workspace.root, mixture.samples)
+    for index, sample in enumerate(mixture.samples):
         bucket = stream.buckets[stream.bucket_of[index]]
         picture = pixels.pixels(sample.id, bucket.width, bucket.height)
-        weight = float(stream.weights[index]) * len(planned.mixture.samples)
+        weight = float(weights[index]) * len(mixture.samples)
         yield Item(sample, picture, captions.caption(sample.id, 0), weight, folder=sample.source)
 
 

@@ -81,18 +81,12 @@ def generate(
 ) -> Answer:
     """Pictures of a prompt or of a scene file; what is there already is not drawn again."""
     from fullcast.generation.generate import generate as draw
-    from fullcast.judging.benchmark import bind_scenes
-    from fullcast.judging.benchmark import read_scenes as read_benchmark
 
     chosen = find_checkpoint(journey, checkpoint)
     if scenes is None:
         asked = [scene_of(prompt, cast, chosen.cast)]
-    elif scenes.suffix == ".toml":
-        from fullcast.generation.prompt import read_scenes
-
-        asked = read_scenes(scenes, chosen.cast)
     else:
-        asked = bind_scenes(read_benchmark(scenes), chosen.cast)
+        asked = scenes_in(scenes, chosen.cast)
     if count < 1:
         raise FullcastError(f"--count {count}: ask for at least one picture")
     folder = out or journey.workspace.pictures_dir / "generated"
@@ -105,8 +99,21 @@ def generate(
         num_pictures=count,
         checkpoint=chosen.name,
         progress=journey.progress,
+        painters=Doors(journey.workspace, journey.recipe).painters(chosen.folder),
     )
     return _drawn(pictures, folder)
+
+
+def scenes_in(path: Path, cast: Cast) -> list[Scene]:
+    """The scenes of a TOML file, or of a benchmark (JSON lines), whose roles are given to this cast."""
+    if path.suffix == ".toml":
+        from fullcast.generation.prompt import read_scenes
+
+        return read_scenes(path, cast)
+    from fullcast.judging.benchmark import bind_scenes
+    from fullcast.judging.benchmark import read_scenes as read_benchmark
+
+    return bind_scenes(read_benchmark(path), cast)
 
 
 def scene_of(prompt: str, cast: str, known: Cast) -> Scene:

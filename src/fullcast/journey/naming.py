@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fullcast.journey.deciding import Decided, decide_people
+from fullcast.journey.given_names import with_given_names
 from fullcast.journey.taking_in import Partition, TakenIn
 from fullcast.models.base import Embedder, PersonDetector
 from fullcast.records import Cast, Drop, Person
 from fullcast.store.atomic import write_json
+from fullcast.store.decisions import read_log
 from fullcast.store.partitions import cached_dir, partition_key
 from fullcast.store.pictures import file_id
 from fullcast.store.tables import read_records, write_records
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from fullcast.journey import Journey
     from fullcast.journey.doors import Doors
 
-CAST_VERSION = 1
+CAST_VERSION = 2
 """Raised when the same references would give another cast."""
 
 
@@ -32,30 +35,45 @@ class Named:
 
     cast: Cast
     people: tuple[Person, ...]
-    """Also those in near-duplicates: who is used says the image."""
+    """Also those in near-duplicates: who is used says the image. After what people decided."""
     keys: dict[str, str]
     """Key of the people of each partition, by its name: what later map stages depend on."""
     drops: tuple[Drop, ...]
+    decided: Decided
+    """What people said of it, and whom they said it about."""
 
 
 def name_all(journey: Journey, doors: Doors, taken: TakenIn) -> Named:
     """The cast, then people, then names with tracks and the show's layout statistics."""
+    from fullcast.journey.importing import imported_people
     from fullcast.people.layout import with_layout
     from fullcast.people.naming import name_people
 
     cast, drops = read_references(journey, "label", doors.detector, doors.embedder)
+    found, keys, lost = find_all(journey, doors, taken)
+    drops += lost
+    images = {image.id: image for image in taken.images}
+    people = name_people(found, taken.images, cast, journey.recipe.people)
+    given = with_given_names(people, imported_people(journey.workspace), cast.names)
+    people, drops = given.people, [*drops, *given.drops]
+    decided = decide_people(people, taken.images, cast, read_log(journey.workspace.review_log))
+    used = [person for person in decided.people if not images[person.image_id].dropped]
+    cast = with_layout(cast, used, taken.images)
+    return Named(cast, decided.people, keys, (*drops, *decided.drops), decided)
+
+
+def find_all(journey: Journey, doors: Doors, taken: TakenIn) -> tuple[list[Person], dict[str, str], list[Drop]]:
+    """Everybody in all pictures, each once and still without a name; the key of each partition's people; drops."""
     keys: dict[str, str] = {}
     found: list[Person] = []
+    drops: list[Drop] = []
     for partition in taken.partitions:
         if partition.images:
             keys[partition.name], people, lost = _find(journey, doors, partition)
             found += people
             drops += lost
-    images = {image.id: image for image in taken.images}
-    unique = {person.id: person for person in found if person.image_id in images}
-    people = name_people(unique.values(), taken.images, cast, journey.recipe.people)
-    used = [person for person in people if not images[person.image_id].dropped]
-    return Named(with_layout(cast, used, taken.images), tuple(people), keys, tuple(drops))
+    images = {image.id for image in taken.images}
+    return list({person.id: person for person in found if person.image_id in images}.values()), keys, drops
 
 
 def read_references(
@@ -63,6 +81,7 @@ def read_references(
 ) -> tuple[Cast, list[Drop]]:
     """The cast as one embedder sees it, "label" or "judge"; made anew only when references or networks change."""
     from fullcast.recognition.castfile import read_cast, write_cast
+    from fullcast.recognition.methods import method_words
     from fullcast.recognition.references import build_cast
 
     workspace = journey.workspace
@@ -76,6 +95,7 @@ def read_references(
         write_cast(out / "cast.json", built.cast)
         write_records(out / "drops.parquet", built.drops, Drop)
         calibration = {"threshold": built.cast.threshold, "accuracy": built.calibration.accuracy}
+        calibration |= {"method": built.cast.naming.method, "said": method_words(built.cast.naming)}
         write_json(out / "calibration.json", calibration | {"headless": list(built.headless)})
 
     cached_dir(folder, key, make)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fullcast.journey.answers import Answer, drop_lines, timed
+from fullcast.journey.answers import Answer, timed
 from fullcast.journey.doors import Doors
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.preparing import Prepared, read_prepared
 from fullcast.journey.speed import images_per_s
-from fullcast.ports import Preview
+from fullcast.ports import BatchStream, CaptionSource, Preview
 from fullcast.recipe import Recipe, write_recipe
-from fullcast.records import Placement, Sample, Scene
+from fullcast.records import Cast, Placement, Sample, Scene
 from fullcast.store.atomic import write_json, write_text
 from fullcast.store.errors import FullcastError
 from fullcast.store.partitions import partition_key
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
     from fullcast.mixture.plan import MixturePlan
     from fullcast.mixture.preview import PlanReport
     from fullcast.mixture.samples import Cut
-    from fullcast.training.config import TrainingConfig
+    from fullcast.mixture.stages import StagePlan
+    from fullcast.training.config import Change, TrainingConfig
 
 RUN_RECIPE = "fullcast.toml"
 """The resolved recipe, as it lies in a run and beside every checkpoint."""
@@ -37,30 +41,137 @@ class Planned:
     """A plan with what it was made from."""
 
     prepared: Prepared
-    cut: Cut
-    mixture: MixturePlan
+    stages: tuple[StagePlan, ...]
+    imagined: bool = False
+    """Made from the recipe's inventory: there are no pictures yet."""
+
+    @property
+    def cut(self) -> Cut:
+        """Of the first stage."""
+        return self.stages[0].cut
+
+    @property
+    def mixture(self) -> MixturePlan:
+        """Of the first stage."""
+        return self.stages[0].mixture
+
+    @cached_property
+    def stream(self) -> BatchStream:
+        """Over all stages."""
+        from fullcast.mixture.stages import StagedStream
+
+        return StagedStream(tuple(stage.mixture.stream for stage in self.stages))
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """Of all stages, each once."""
+        return tuple({sample.id: sample for stage in self.stages for sample in stage.mixture.samples}.values())
+
+
+@dataclass(frozen=True)
+class StagedCaptions:
+    """`ports.CaptionSource` that asks the source of the sample's own stage."""
+
+    sources: tuple[CaptionSource, ...]
+    of_sample: Mapping[str, int]
+
+    def caption(self, sample_id: str, visit: int) -> str:
+        return self.sources[self.of_sample[sample_id]].caption(sample_id, visit)
 
 
 def plan(journey: Journey) -> Answer:
-    """What will be seen how often; written to data/plan and said."""
-    from fullcast.mixture.preview import as_text, preview
+    """What will be seen how often, and what it costs; written to data/plan and said."""
+    from fullcast.journey.wording import survey_captions
+    from fullcast.mixture.preview_text import as_text
 
     with timed(journey.workspace, "plan"):
-        planned = make_plan(journey)
-        report = preview(planned.mixture, planned.cut, images_per_s(journey, planned))
-        _write_plan(journey.workspace, planned, report, as_text(report))
-    return Answer("\n".join([as_text(report).rstrip(), *drop_lines(planned.cut.drops)]), report.to_dict())
+        planned = make_plan(journey, may_imagine=True)
+        speed = None if planned.imagined else images_per_s(journey, planned)
+        report = tell_plan(journey, planned, speed)
+        data, text = report.to_dict(), as_text(report)
+        if not planned.imagined:
+            told, data["captions"] = survey_captions(journey, planned.prepared.cast, planned.samples)
+            text += told + "\n"
+        _write_plan(journey.workspace, planned, report, data, text)
+    path = journey.workspace.relative(journey.workspace.plan_dir)
+    return Answer(f"{text}\nin {path}: plan.txt, plan.json, plan.svg, never-seen.txt", data)
 
 
-def make_plan(journey: Journey) -> Planned:
-    """Samples and their order: a pure function of the prepared tables and the recipe."""
+def compare_plans(before: Path, after: Path) -> Answer:
+    """What the second plan changes; each is a plan.json or a workspace."""
+    from fullcast.mixture.difference import as_text, difference, read_plan
+
+    found = difference(read_plan(before), read_plan(after))
+    return Answer(as_text(found).rstrip(), found.to_dict())
+
+
+def tell_plan(journey: Journey, planned: Planned, speed: float | None = None) -> PlanReport:
+    """The report of a plan, with prices, what is left out, and other trainers' orders beside it."""
+    from fullcast.journey.pricing import empty_captions, left_out, priced, trained_with
+    from fullcast.mixture.beside import compare
+    from fullcast.mixture.preview import preview
+
+    recipe, draws = journey.recipe, journey.recipe.cost.compare_orders
+    report = preview(
+        planned.stages,
+        speed,
+        dropped=left_out(planned.prepared.images, (*planned.prepared.drops, *planned.cut.drops)),
+        empty_captions=empty_captions(recipe),
+        beside=compare(planned.stages, draws) if draws else (),
+        imagined=planned.imagined,
+        **priced(journey, planned.stages),
+    )
+    told = zip(report.stages, recipe.of_stages(), strict=True)
+    return replace(report, stages=tuple(replace(stage, settings=trained_with(of, name)) for stage, (name, of) in told))
+
+
+def make_plan(journey: Journey, *, may_imagine: bool = False) -> Planned:
+    """Samples and their order in every stage: a pure function of the prepared tables and the recipe.
+
+    may_imagine: a workspace in which nothing is prepared is planned from the recipe's inventory, if it has one.
+    """
     from fullcast.mixture.plan import plan as plan_mixture
     from fullcast.mixture.samples import cut_samples
+    from fullcast.mixture.stages import StagePlan, renamed, stage_seed
 
-    prepared = read_prepared(journey)
-    config = journey.recipe.mixture
-    cut = cut_samples(prepared.images, prepared.people, config, prepared.scene_tags)
-    return Planned(prepared, cut, plan_mixture(cut.samples, config, journey.recipe.seed))
+    imagined = may_imagine and bool(journey.recipe.inventory) and not is_prepared(journey)
+    prepared = _imagined(journey.recipe) if imagined else read_prepared(journey)
+    stages: list[StagePlan] = []
+    first: Recipe | None = None
+    for number, (name, recipe) in enumerate(journey.recipe.of_stages()):
+        cut = cut_samples(prepared.images, prepared.people, recipe.mixture, prepared.scene_tags)
+        if first is None:
+            first = recipe
+        elif cut.samples != stages[0].cut.samples or recipe.captions != first.captions or recipe.captions.stages:
+            cut = renamed(cut, name)
+        mixture = plan_mixture(cut.samples, recipe.mixture, stage_seed(recipe.seed, number), journey.workspace.root)
+        stages.append(StagePlan(name, sum(stage.num_steps for stage in stages), cut, mixture))
+    return Planned(prepared, tuple(stages), imagined)
+
+
+def is_prepared(journey: Journey) -> bool:
+    return (journey.workspace.show_dir / "scenes.json").exists()
+
+
+def _imagined(recipe: Recipe) -> Prepared:
+    from fullcast.mixture.inventory import imagined
+
+    images, people = imagined(recipe.inventory)
+    return Prepared(tuple(images), tuple(people), Cast(recipe.show, ()), {}, (), ())
+
+
+def staged_captions(journey: Journey, planned: Planned) -> CaptionSource:
+    """The captions of all stages, each with its own settings and grammar."""
+    from fullcast.journey.wording import caption_source
+
+    sources: list[CaptionSource] = []
+    of_sample: dict[str, int] = {}
+    for number, (stage, (name, recipe)) in enumerate(zip(planned.stages, journey.recipe.of_stages(), strict=True)):
+        grammars = recipe.captions.shares(name)
+        own = recipe.model_copy(update={"captions": recipe.captions.model_copy(update={"grammars": grammars})})
+        sources.append(caption_source(journey.with_recipe(own), planned.prepared.cast, stage.mixture.samples))
+        of_sample |= {sample.id: number for sample in stage.mixture.samples if sample.id not in of_sample}
+    return sources[0] if len(sources) == 1 else StagedCaptions(tuple(sources), of_sample)
 
 
 def train(journey: Journey, minutes: float | None = None) -> Answer:
@@ -70,7 +181,7 @@ def train(journey: Journey, minutes: float | None = None) -> Answer:
     planned = make_plan(journey)
     run_dir = run_dir_of(journey, planned)
     newest = latest_resumable(run_dir)
-    num_steps = planned.mixture.stream.num_steps
+    num_steps = planned.stream.num_steps
     if newest is not None and read_state(newest).step >= num_steps:
         return _trained(journey, newest, num_steps, num_steps)
     with timed(journey.workspace, "train"):
@@ -79,25 +190,25 @@ def train(journey: Journey, minutes: float | None = None) -> Answer:
 
 
 def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | None) -> tuple[Path, int]:
-    from fullcast.journey.wording import caption_source
     from fullcast.mixture.pixels import WorkspacePixels
-    from fullcast.mixture.preview import as_text, preview
+    from fullcast.mixture.preview_text import as_text
     from fullcast.training.loop import train as train_model
     from fullcast.training.stop import stop_on_signals
 
     workspace = journey.workspace
     doors = Doors(workspace, journey.recipe)
     doors.use_threads()
-    if planned_fingerprint(workspace) != planned.mixture.stream.fingerprint():
-        _write_plan(workspace, planned, report := preview(planned.mixture, planned.cut), as_text(report))
+    if planned_fingerprint(workspace) != planned.stream.fingerprint():
+        report = tell_plan(journey, planned)
+        _write_plan(workspace, planned, report, report.to_dict(), as_text(report))
     write_recipe(run_dir / RUN_RECIPE, journey.recipe)
     beside = {"cast.json": workspace.show_dir / "cast.json", "cast-judge.json": judge_cast_path(workspace)}
     with stop_on_signals() as asked:
         done = train_model(
             doors.path("base"),
-            planned.mixture.stream,
-            WorkspacePixels(workspace.root, planned.mixture.samples),
-            caption_source(journey, planned.prepared.cast, planned.mixture.samples),
+            planned.stream,
+            WorkspacePixels(workspace.root, planned.samples),
+            staged_captions(journey, planned),
             training_config(journey.recipe),
             run_dir,
             journey.progress,
@@ -133,8 +244,21 @@ def sample_pictures(journey: Journey, prepared: Prepared) -> Preview | None:
 def training_config(recipe: Recipe) -> TrainingConfig:
     """The room's settings, with the recipe's seed and device where it has none of its own."""
     given = recipe.training.model_fields_set
-    own = {"seed": recipe.seed, "device": recipe.device}
-    return recipe.training.model_copy(update={name: value for name, value in own.items() if name not in given})
+    own: dict[str, Any] = {"seed": recipe.seed, "device": recipe.device}
+    own = {name: value for name, value in own.items() if name not in given}
+    return recipe.training.model_copy(update={**own, "changes": stage_changes(recipe)})
+
+
+def stage_changes(recipe: Recipe) -> tuple[Change, ...]:
+    """What each stage sets otherwise than [training], by its first step; nothing where no stage does."""
+    from fullcast.training.config import Change
+
+    changes, step = [], 0
+    for _, of in recipe.of_stages():
+        differs = {name: value for name, value in of.training if value != getattr(recipe.training, name)}
+        changes.append(Change(from_step=step, settings=differs))
+        step += of.mixture.num_steps
+    return tuple(changes) if any(change.settings for change in changes) else ()
 
 
 def run_dir_of(journey: Journey, planned: Planned) -> Path:
@@ -143,7 +267,7 @@ def run_dir_of(journey: Journey, planned: Planned) -> Path:
 
     base = folder_sha256(Doors(journey.workspace, journey.recipe).path("base"))
     about = training_config(journey.recipe).about_weights()
-    return journey.workspace.runs_dir / partition_key([planned.mixture.stream.fingerprint(), base], about)[:10]
+    return journey.workspace.runs_dir / partition_key([planned.stream.fingerprint(), base], about)[:10]
 
 
 def latest_checkpoint(workspace: Workspace) -> Path:
@@ -163,7 +287,22 @@ def planned_fingerprint(workspace: Workspace) -> str:
     return json.loads(path.read_text(encoding="utf-8"))["fingerprint"] if path.exists() else ""
 
 
-def _write_plan(workspace: Workspace, planned: Planned, report: PlanReport, text: str) -> None:
-    write_records(workspace.show_dir / "samples.parquet", planned.mixture.samples, Sample)
-    write_json(workspace.plan_dir / "plan.json", report.to_dict())
+def _write_plan(workspace: Workspace, planned: Planned, report: PlanReport, data: dict[str, Any], text: str) -> None:
+    """The tables, the report as data, text and picture, and the list of pictures that nobody will see."""
+    from fullcast.mixture.drawing import draw
+
+    if not planned.imagined:
+        write_records(workspace.show_dir / "samples.parquet", planned.samples, Sample)
+    write_json(workspace.plan_dir / "plan.json", data)
     write_text(workspace.plan_dir / "plan.txt", text)
+    write_text(workspace.plan_dir / "plan.svg", draw(report, planned.stages))
+    write_text(workspace.plan_dir / "never-seen.txt", "".join(f"{path}\n" for path in never_seen(planned)))
+
+
+def never_seen(planned: Planned) -> list[str]:
+    """Paths of pictures none of whose samples is visited in any stage, sorted."""
+    visits: Counter[str] = Counter()
+    for stage in planned.stages:
+        for sample, count in zip(stage.mixture.samples, stage.mixture.stream.counts().tolist(), strict=True):
+            visits[sample.path] += count
+    return sorted(path for path, count in visits.items() if not count)

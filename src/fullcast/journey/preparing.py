@@ -9,18 +9,21 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fullcast.journey.answers import Answer, drop_lines, timed
+from fullcast.journey.deciding import BY_HAND, Decided, decide_images, own_captions, write_homeless
+from fullcast.journey.deciding import STAGE as REVIEW
 from fullcast.journey.doors import Doors
 from fullcast.journey.naming import judge_cast_path, name_all, read_references
 from fullcast.journey.taking_in import TakenIn, take_in
-from fullcast.journey.wording import Worded, common_settings, word_all
+from fullcast.journey.wording import Worded, common_settings, word_all, write_about_captions
 from fullcast.records import UNKNOWN, Cast, Drop, Image, Person, Shot, Video
 from fullcast.store.atomic import write_json
+from fullcast.store.decisions import read_log
 from fullcast.store.errors import FullcastError
-from fullcast.store.tables import read_records, write_records
+from fullcast.store.tables import read_records, to_plain, write_records
 from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -51,6 +54,8 @@ def prepare(journey: Journey) -> Answer:
                 f"{workspace.root} has no picture that can be used; put videos into episodes/ or pictures into fanart/"
                 + (": " + "; ".join(line.strip() for line in drop_lines(taken.drops)) if taken.drops else "")
             )
+        log = read_log(workspace.review_log)
+        taken = replace(taken, images=tuple(decide_images(taken.images, log)))
         with _stage(journey, "people"):
             named = name_all(journey, doors, taken)
         with _stage(journey, "words"):
@@ -59,7 +64,9 @@ def prepare(journey: Journey) -> Answer:
             judge_cast, _ = read_references(journey, "judge", doors.judge_detector, doors.judge_embedder)
         drops = _all_drops(taken, (*named.drops, *worded.drops))
         _write(workspace, taken, worded, judge_cast, drops, doors)
-    return _answer(taken, worded, drops)
+        write_about_captions(workspace, worded, own_captions(named.decided))
+        write_homeless(workspace, named.decided.homeless, log.damaged)
+    return _answer(taken, worded, drops, named.decided, len(log.active))
 
 
 @contextmanager
@@ -70,7 +77,11 @@ def _stage(journey: Journey, name: str) -> Iterator[None]:
 
 def _all_drops(taken: TakenIn, others: tuple[Drop, ...]) -> list[Drop]:
     """Every reason, near-duplicates included."""
-    repeated = [Drop(image.id, "duplicates", image.dropped) for image in taken.images if image.dropped]
+    repeated = [
+        Drop(image.id, REVIEW if image.dropped == BY_HAND else "duplicates", image.dropped)
+        for image in taken.images
+        if image.dropped
+    ]
     return [*taken.drops, *repeated, *others]
 
 
@@ -110,7 +121,9 @@ def read_prepared(journey: Journey) -> Prepared:
     )
 
 
-def _answer(taken: TakenIn, worded: Worded, drops: list[Drop]) -> Answer:
+def _answer(taken: TakenIn, worded: Worded, drops: list[Drop], decided: Decided, num_decisions: int) -> Answer:
+    from fullcast.recognition.methods import method_words
+
     kept = {image.id for image in taken.images if not image.dropped}
     people = [person for person in worded.people if person.image_id in kept]
     names = Counter(person.name for person in people if person.character != UNKNOWN)
@@ -121,8 +134,9 @@ def _answer(taken: TakenIn, worded: Worded, drops: list[Drop]) -> Answer:
         f"{len(taken.videos)} videos, {len(taken.shots)} shots; "
         f"pictures: {', '.join(f'{count} {source}' for source, count in sources.items())}"
         f" ({fresh} of {len(taken.partitions)} parts were new)",
-        f"{len(people)} people, {unknown} of them unknown",
+        f"{len(people)} people, {unknown} of them unknown; {method_words(worded.cast.naming)}",
         *(f"  {name}: {count}" for name, count in names.most_common()),
+        *_decided_lines(decided, num_decisions, sum(not check.agrees for check in worded.counts)),
         *drop_lines(drops),
     ]
     data = {
@@ -130,6 +144,19 @@ def _answer(taken: TakenIn, worded: Worded, drops: list[Drop]) -> Answer:
         "shots": len(taken.shots),
         "pictures": dict(sources),
         "people": dict(names) | {UNKNOWN: unknown},
+        "naming": to_plain(worded.cast.naming),
+        "decisions": {"active": num_decisions, "homeless": len(decided.homeless)},
         "drops": [{"item": d.item, "stage": d.stage, "reason": d.reason, "detail": d.detail} for d in drops],
     }
     return Answer("\n".join(lines), data)
+
+
+def _decided_lines(decided: Decided, num_decisions: int, doubtful_counts: int) -> list[str]:
+    """What people decided, and what they might look at."""
+    lines = []
+    if num_decisions:
+        lost = f", {len(decided.homeless)} targets of them find no home: fullcast review homeless"
+        lines.append(f"  {num_decisions} decisions of people taken up{lost if decided.homeless else ''}")
+    if doubtful_counts:
+        lines.append(f"  {doubtful_counts} pictures whose people and tags disagree about their number: fullcast review")
+    return lines

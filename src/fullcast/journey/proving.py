@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fullcast.journey.answers import Answer, drop_lines, timed
 from fullcast.journey.doors import Doors
-from fullcast.journey.making import BASE, Checkpoint, find_checkpoint, generation_config, open_model
+from fullcast.journey.making import BASE, Checkpoint, find_checkpoint, generation_config, open_model, scenes_in
 from fullcast.journey.mending import MENDED, Mended, mend
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.telling import judge_sentence, tell
@@ -91,10 +91,10 @@ def _judge_cast(journey: Journey) -> Cast:
 def _scenes(journey: Journey, given: Path | None, cast: Cast) -> list[Scene]:
     """The scenes of a file, or held-out ones for this cast: as many of each number of people as the settings say."""
     from fullcast.journey.preparing import read_prepared
-    from fullcast.judging.benchmark import bind_scenes, make_scenes, read_scenes
+    from fullcast.judging.benchmark import make_scenes
 
     if given is not None:
-        return bind_scenes(read_scenes(given), cast)
+        return scenes_in(given, cast)
     config = journey.recipe.judging
     places = read_prepared(journey).settings or SETTINGS
     most = min(config.max_people, len(cast.characters))
@@ -136,6 +136,7 @@ def _draw(journey: Journey, way: Asked, scenes: list[Scene]) -> list[Picture]:
         seeds=seeds,
         checkpoint=way.checkpoint.name,
         progress=journey.progress,
+        painters=Doors(journey.workspace, journey.recipe).painters(way.checkpoint.folder),
     )
     return [replace(p, path=journey.workspace.relative(folder / p.path)) for p in pictures]
 
@@ -211,7 +212,9 @@ def _judge_folder(journey: Journey, folder: Path, scenes: Path | None, cast: Cas
 
 
 def card(journey: Journey) -> Answer:
-    """report.html and card/README.md from all that is there."""
+    """report.html, card/README.md and card/dataset.md from all that is there."""
+    from fullcast.journey.dataset_card import NAME as DATASET_CARD
+    from fullcast.journey.dataset_card import write_dataset_card
     from fullcast.judging.card import write_card
     from fullcast.judging.report import write_report
 
@@ -220,6 +223,8 @@ def card(journey: Journey) -> Answer:
     write_report(data, workspace.report_path, workspace.root)
     write_card(data, workspace.card_path, workspace.root)
     paths = {"report": str(workspace.report_path), "card": str(workspace.card_path)}
+    if (workspace.show_dir / "scenes.json").exists():
+        paths["dataset"] = str(write_dataset_card(journey, workspace.card_dir / DATASET_CARD))
     return Answer("\n".join(paths.values()), paths)
 
 

@@ -6,18 +6,20 @@ tables alone, its pictures stay where they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fullcast.ports import Progress, silent
 from fullcast.records import Drop, Image, Shot, Source, Video
-from fullcast.store.partitions import cached_dir, partition_key
+from fullcast.store.executors import Task, num_workers, process_pool, run_tasks
+from fullcast.store.partitions import partition_key
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id
 from fullcast.store.tables import read_records, write_records
-from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    from fullcast.ingest.config import IngestConfig
     from fullcast.ingest.fingerprint import Fingerprint
     from fullcast.journey import Journey
 
@@ -62,9 +64,24 @@ class TakenIn:
     drops: tuple[Drop, ...]
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """A partition to come: its task, and for a video where its file lies now."""
+
+    name: str
+    task: Task
+    title: str
+    video_path: str = ""
+
+
 def take_in(journey: Journey) -> TakenIn:
     """All partitions, those that are ready as they are; then near-duplicates over the whole show."""
-    partitions = [*_videos(journey), *_folders(journey)]
+    from fullcast.journey.importing import imported_partitions
+
+    wanted = [*_videos(journey), *_folders(journey)]
+    fresh = _make_all(journey, [w for w in wanted if isinstance(w, _Wanted)])
+    partitions = [w if isinstance(w, Partition) else _partition(w, w.name in fresh) for w in wanted]
+    partitions += imported_partitions(journey.workspace)
     images = _without_duplicates(journey, partitions)
     shots = [shot for partition in partitions for shot in partition.shots]
     return TakenIn(
@@ -76,10 +93,27 @@ def take_in(journey: Journey) -> TakenIn:
     )
 
 
-def _videos(journey: Journey) -> Iterator[Partition]:
+def _make_all(journey: Journey, wanted: list[_Wanted]) -> set[str]:
+    """Makes what is not ready, several at once where there are several cores; the names of those made."""
+    missing = [w for w in wanted if not w.task.is_ready]
+    workers = num_workers(journey.recipe.processes, len(missing))
+    if workers == 1:
+        for w in missing:
+            replace(w.task, arguments=(*w.task.arguments, journey.progress)).run()
+    else:
+        titles = {w.task.result_dir: w.title for w in missing}
+        journey.progress.start(f"videos and folders, {workers} at once", len(missing))
+        with process_pool(workers) as pool:
+            tasks = [w.task for w in missing]
+            run_tasks(tasks, pool, lambda task: journey.progress.advance(note=titles[task.result_dir]))
+        journey.progress.done()
+    return {w.name for w in missing}
+
+
+def _videos(journey: Journey) -> Iterator[Partition | _Wanted]:
     """One partition per video, in the order of their paths: the order of the show."""
     from fullcast.ingest.decode import VIDEO_SUFFIXES
-    from fullcast.ingest.extract import VERSION, extract_video
+    from fullcast.ingest.extract import VERSION
 
     workspace, config = journey.workspace, journey.recipe.ingest
     seen: dict[str, str] = {}
@@ -94,21 +128,29 @@ def _videos(journey: Journey) -> Iterator[Partition]:
             yield Partition(name, "", path, drops=(Drop(name, STAGE, "same-file", f"the bytes of {seen[video_id]}"),))
             continue
         seen[video_id] = name
-        key = partition_key([video_id], config, version=VERSION)
-
-        final = workspace.relative(workspace.frames_dir / video_id)
-
-        def make(folder: Path, path: Path = path, final: str = final) -> None:
-            result = extract_video(path, folder, config, journey.progress, root=workspace.root)
-            images = [replace(image, path=f"{final}/{Path(image.path).name}") for image in result.images]
-            _write(folder, images, result.fingerprints, result.drops, result.shots, result.video)
-
-        yield _partition(workspace, video_id, key, make, name)
+        key = partition_key([video_id], config.read_by_videos(), version=VERSION)
+        folder = workspace.frames_dir / video_id
+        task = Task(folder, key, _take_video, (path, workspace.relative(folder), config, workspace.root))
+        yield _Wanted(video_id, task, path.name, name)
 
 
-def _folders(journey: Journey) -> Iterator[Partition]:
+def _take_video(
+    folder: Path, path: Path, final: str, config: IngestConfig, root: Path, progress: Progress = silent
+) -> None:
+    """Makes a video's partition in `folder`; `final`: where the records say that it lies."""
+    import cv2
+
+    from fullcast.ingest.extract import extract_video
+
+    cv2.setNumThreads(1)  # its pictures are too small to share out; the cores have videos of their own
+    result = extract_video(path, folder, config, progress, root=root)
+    images = [replace(image, path=f"{final}/{Path(image.path).name}") for image in result.images]
+    _write(folder, images, result.fingerprints, result.drops, result.shots, result.video)
+
+
+def _folders(journey: Journey) -> Iterator[_Wanted]:
     """Fan art and regularization pictures: one partition each."""
-    from fullcast.ingest.pictures import VERSION, collect_pictures
+    from fullcast.ingest.pictures import VERSION
 
     workspace, config = journey.workspace, journey.recipe.ingest
     sources: tuple[tuple[Source, Path], ...] = (
@@ -120,31 +162,40 @@ def _folders(journey: Journey) -> Iterator[Partition]:
         if not any(path.suffix.lower() in PICTURE_SUFFIXES for path in files):
             continue
         inputs = {workspace.relative(path): file_id(path) for path in files}
-        key = partition_key(inputs, config, version=VERSION)
-
-        def make(out: Path, source: Source = source, folder: Path = folder) -> None:
-            result = collect_pictures(folder, source, config, journey.progress, root=workspace.root)
-            _write(out, result.images, result.fingerprints, result.drops)
-
-        yield _partition(workspace, source, key, make)
+        key = partition_key(inputs, config.read_by_pictures(), version=VERSION)
+        task = Task(workspace.frames_dir / source, key, _take_folder, (source, folder, config, workspace.root))
+        yield _Wanted(source, task, folder.name)
 
 
-def _partition(
-    workspace: Workspace, name: str, key: str, make: Callable[[Path], None], video_path: str = ""
-) -> Partition:
-    folder = workspace.frames_dir / name
-    fresh = cached_dir(folder, key, make)
+def _take_folder(
+    out: Path, source: Source, folder: Path, config: IngestConfig, root: Path, progress: Progress = silent
+) -> None:
+    from fullcast.ingest.pictures import collect_pictures
+
+    result = collect_pictures(folder, source, config, progress, root=root)
+    _write(out, result.images, result.fingerprints, result.drops)
+
+
+def _partition(wanted: _Wanted, fresh: bool) -> Partition:
+    folder = wanted.task.result_dir
     videos = read_records(folder / "video.parquet", Video)
     return Partition(
-        name,
-        key,
+        wanted.name,
+        wanted.task.key,
         folder,
         tuple(read_records(folder / "images.parquet", Image)),
         tuple(read_records(folder / "shots.parquet", Shot)),
-        replace(videos[0], path=video_path) if videos else None,  # the file may have been renamed since
-        tuple(read_records(folder / "drops.parquet", Drop)),
+        replace(videos[0], path=wanted.video_path) if videos else None,  # the file may have been renamed since
+        tuple(_named_now(read_records(folder / "drops.parquet", Drop), wanted.video_path)),
         fresh,
     )
+
+
+def _named_now(drops: list[Drop], video_path: str) -> Iterator[Drop]:
+    """Drops of a whole video by the name that its file has now."""
+    for drop in drops:
+        whole = video_path and Path(drop.item).suffix and ":" not in drop.item
+        yield replace(drop, item=video_path) if whole else drop
 
 
 def _write(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fullcast import __version__
 from fullcast.journey.answers import counted, read_times
+from fullcast.journey.dataset_card import AUDIT, facts_of
 from fullcast.journey.doors import POCKET, Doors
 from fullcast.journey.preparing import Prepared, read_prepared
 from fullcast.judging.report_data import (
@@ -161,6 +162,8 @@ def _material(workspace: Workspace, prepared: Prepared) -> Material:
         Fact("Pictures kept", ", ".join(f"{count:,} {source}" for source, count in sources.items())),
         Fact("People", f"{sum(len(by_image.get(image.id, ())) for image in kept):,}"),
     )
+    measured = facts_of(_read_json(workspace.show_dir / AUDIT))
+    facts += (Fact("Labels", measured or "how right they are was not measured: fullcast audit"),)
     decoded = sum(video.num_frames for video in videos)
     funnel = (
         Counted("Frames decoded", decoded),

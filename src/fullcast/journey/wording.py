@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fullcast.journey.deciding import decide_scenes, decide_tags, decided_ids
 from fullcast.journey.naming import Named
 from fullcast.journey.taking_in import Partition, TakenIn
 from fullcast.records import Cast, Drop, Image, Person, Sample
+from fullcast.store.atomic import write_json
+from fullcast.store.decisions import HAND
 from fullcast.store.partitions import cached_dir, partition_key
-from fullcast.store.tables import read_records, write_records
+from fullcast.store.tables import read_records, to_plain, write_records
+from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    from fullcast.captions.core import TraitCount
+    from fullcast.captions.count import CountCheck
     from fullcast.captions.source import Captions
     from fullcast.captions.tagging import Words
     from fullcast.journey import Journey
@@ -34,10 +41,15 @@ class Worded:
     scene_tags: dict[str, tuple[str, ...]]
     """By image id: settings, light."""
     drops: tuple[Drop, ...]
+    counts: tuple[CountCheck, ...] = ()
+    """Of pictures whose words say how many people they hold."""
+    traits: tuple[TraitCount, ...] = ()
+    """What each look was seen with, and what of it its name absorbs."""
 
 
 def word_all(journey: Journey, doors: Doors, taken: TakenIn, named: Named) -> Worded:
     from fullcast.captions.core import count_traits, with_core_tags
+    from fullcast.captions.count import check_counts
     from fullcast.captions.tagging import scene_tags, tagged_people
 
     words: list[Words] = []
@@ -48,11 +60,13 @@ def word_all(journey: Journey, doors: Doors, taken: TakenIn, named: Named) -> Wo
             words += said
             drops += lost
     config = journey.recipe.captions
-    people = tagged_people(named.people, words, taken.images)
+    people = decide_tags(tagged_people(named.people, words, taken.images), named.decided)
     used = {image.id for image in taken.images if not image.dropped}
     traits = count_traits((person for person in people if person.image_id in used), config)
     cast = with_core_tags(named.cast, traits)
-    return Worded(cast, tuple(people), scene_tags(taken.images, words, config), tuple(drops))
+    scenes = decide_scenes(scene_tags(taken.images, words, config), named.decided)
+    counts = check_counts(taken.images, people, words, decided_ids(named.decided))
+    return Worded(cast, tuple(people), scenes, tuple(drops), tuple(counts), tuple(traits))
 
 
 def _tag(journey: Journey, doors: Doors, partition: Partition, named: Named) -> tuple[list[Words], list[Drop]]:
@@ -60,12 +74,13 @@ def _tag(journey: Journey, doors: Doors, partition: Partition, named: Named) -> 
 
     config = journey.recipe.captions
     read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
-    key = partition_key([partition.key, named.keys[partition.name]], read, [doors.tagger.name], VERSION)
+    ids = {image.id for image in partition.images}
+    people = [person for person in named.decided.seen if person.image_id in ids]
+    by_hand = sorted(person.id for person in people if person.detector == HAND)
+    key = partition_key([partition.key, named.keys[partition.name], *by_hand], read, [doors.tagger.name], VERSION)
     folder = journey.workspace.tags_dir / partition.name
 
     def make(out: Path) -> None:
-        ids = {image.id for image in partition.images}
-        people = [person for person in named.people if person.image_id in ids]
         tagged = tag_partition(partition.images, people, journey.workspace.root, doors.tagger, config, journey.progress)
         write_records(out / "words.parquet", tagged.words, Words, {"tagger": doors.tagger.name})
         write_records(out / "drops.parquet", tagged.drops, Drop)
@@ -80,6 +95,7 @@ def caption_source(journey: Journey, cast: Cast, samples: Sequence[Sample]) -> C
     from fullcast.journey.doors import Doors
 
     counter = TokenCounter(Doors(journey.workspace, journey.recipe).path("base") / "tokenizer")
+    counts, own = read_about_captions(journey.workspace)
     return Captions(
         samples,
         cast,
@@ -87,7 +103,44 @@ def caption_source(journey: Journey, cast: Cast, samples: Sequence[Sample]) -> C
         journey.recipe.seed,
         count_tokens=counter,
         token_limit=counter.limit,
+        counts=counts,
+        own=own,
     )
+
+
+SURVEYED = 2000
+"""Samples whose captions are measured for the plan, evenly over all: a second or two, and 2 % of them are told to
+within 0.6 %."""
+
+
+def survey_captions(journey: Journey, cast: Cast, samples: Sequence[Sample]) -> tuple[str, dict[str, float]]:
+    """How many captions are too long for the text encoder, and lose words for it: in words and as data."""
+    chosen = samples[:: max(1, -(-len(samples) // SURVEYED))]
+    survey = caption_source(journey, cast, chosen).survey()
+    told = (
+        f"captions: {survey.mean:.0f} tokens in the mean, {survey.longest} at most, of {survey.token_limit}; "
+        f"of {survey.captions} looked at {survey.shortened} lose words to fit, {survey.cut_off} are cut off even so"
+    )
+    return told, to_plain(survey)
+
+
+def write_about_captions(workspace: Workspace, worded: Worded, own: Mapping[str, str]) -> None:
+    """What captions must know besides samples: doubtful counts, and sentences that a person wrote."""
+    from fullcast.captions.core import TraitCount
+    from fullcast.captions.count import CountCheck
+
+    write_records(workspace.show_dir / "counts.parquet", worded.counts, CountCheck)
+    write_records(workspace.show_dir / "traits.parquet", worded.traits, TraitCount)
+    write_json(workspace.show_dir / "captions.json", dict(own))
+
+
+def read_about_captions(workspace: Workspace) -> tuple[list[CountCheck], dict[str, str]]:
+    """The same again; nothing for a show that was prepared before there was such a table."""
+    from fullcast.captions.count import CountCheck
+
+    table, own = workspace.show_dir / "counts.parquet", workspace.show_dir / "captions.json"
+    counts = read_records(table, CountCheck) if table.exists() else []
+    return counts, json.loads(own.read_text(encoding="utf-8")) if own.exists() else {}
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 NUMBER_FIELDS = {"num_people": int, "head_height": float}
 """Fields with an order: their branches may be ranges, "2-3" (both ends for whole numbers, the lower one else), "4+"."""
 
+CsvLevel = Literal["source", "n_characters", "n_people", "character", "face_height_ratio", "folder"]
+
 SHARE_FIELDS = (
-    *("source", "kind", "rating", "num_people", "head_height", "cast"),
+    *("source", "kind", "rating", "quality", "num_people", "head_height", "cast"),
     *("character", "form", "name", "cell", "tag", "shot_id", "image_id"),
 )
 """What a tree of shares may split by. The second row has several values in one picture: see `mixture.shares`."""
@@ -115,7 +117,7 @@ class CropConfig(BaseModel):
         default=1.2,
         ge=1.0,
         description="A crop is kept if its smallest head comes out this much larger than in the full picture: below "
-        "1.2 the two look alike at 160x96.",
+        "1.2 the two look alike.",
     )
     min_head_px: float = Field(
         default=12.0,
@@ -123,7 +125,7 @@ class CropConfig(BaseModel):
         description="Smallest head height in the bucket, in pixels, for a crop to be kept: below 12 all look alike.",
     )
     min_full_head_px: float = Field(
-        default=8.0,
+        default=12.0,
         ge=0.0,
         description="A full picture is left out, and counted, if a head comes out smaller than this in its bucket and "
         "there are crops of it: a name on a head of 5 px teaches nothing. 0: every full picture is kept.",
@@ -140,6 +142,36 @@ class CropConfig(BaseModel):
     margin_below: float = Field(default=0.8, ge=0, description="Room below heads, in head heights: shoulders.")
 
 
+class CompositeConfig(BaseModel):
+    """Scenes made of cut-out figures on the show's own backgrounds, for numbers and casts that the show seldom has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int = Field(default=200, ge=0, description="Composites that are made.")
+    people: tuple[int, ...] = Field(default=(2, 3, 4, 5), description="Numbers of people, each as often as the others.")
+    min_outline: float = Field(
+        default=0.95,
+        ge=0,
+        le=1,
+        description="A cut-out is used if at least this share of its outline lies on edges of the drawing.",
+    )
+    min_margin: float = Field(
+        default=0.3, description="A figure is used if its name is this much (cosine) ahead of the second."
+    )
+    min_head_px: float = Field(default=48.0, ge=1, description="Smallest head in the frame that is cut out, in pixels.")
+    cuts_per_track: int = Field(default=3, ge=1, description="Cut-outs of one figure of one shot at most.")
+    floor: float = Field(
+        default=0.86, gt=0, le=1, description="Nothing is taken from below this height of a frame: subtitles lie there."
+    )
+    max_light: float = Field(
+        default=0.35,
+        ge=0,
+        description="Figure and background must have been drawn in light that differs by at most this (as a logarithm, "
+        "per channel); what is left of the difference is taken out.",
+    )
+    zoom: float = Field(default=2.0, ge=1, description="Sides of a composite over those of its training picture.")
+
+
 class MixtureConfig(BaseModel):
     """What is seen how often and in what shape."""
 
@@ -151,20 +183,44 @@ class MixtureConfig(BaseModel):
         description="Inside a leaf of the tree every original picture counts once, however many crops of it are there; "
         "or every sample counts once.",
     )
+    weights_csv: str = Field(
+        default="",
+        description="The seed pipeline's headerless CSV of pattern,weight (a path, below the workspace unless "
+        "absolute) in place of the tree of shares; empty: the tree counts.",
+    )
+    csv_levels: tuple[CsvLevel, ...] = Field(
+        default=("source", "n_characters", "character"),
+        description="Levels of the folders over which the CSV's patterns are matched, outermost first; folder: where "
+        "the picture lies.",
+    )
+    csv_min_combination: int = Field(
+        default=10, ge=1, description="Combinations with fewer pictures are character_others there, as in the seed's."
+    )
+    weigh_by: Literal["sample", "loss", "split"] = Field(
+        default="sample",
+        description="How a target becomes training: sample, it is how often a picture comes; loss, all come alike "
+        "often and it is their loss weight; split, half of each (square roots). The expected loss is the same.",
+    )
     max_repeats: float | None = Field(
         default=None,
         gt=0,
-        description="Visits of one sample over the whole stream at most; what is cut off goes to the others.",
+        description="Visits of one picture, all its crops together, over the stage at most. What is cut off goes to "
+        "the nearest branches that have room; with weigh_by loss or split the loss weight makes up for it.",
     )
     batch_size: int = Field(default=8, ge=1, description="Samples in one step, over all ranks. 8: the seed's.")
     num_steps: int = Field(default=2000, ge=1, description="Steps of the stream.")
     area_px: int = Field(
-        default=15360, ge=64, description="Pixels of a training picture at most; 15360 is 160x96, the pocket model's."
+        default=9216, ge=64, description="Pixels of a training picture at most; 9216 is 96x96, the pocket model's."
     )
     bucket_step_px: int = Field(
         default=16, ge=1, description="Sides are multiples of this: the VAE's factor times the U-Net's."
     )
-    max_aspect: float = Field(default=2.0, ge=1.0, description="Longest bucket: long side over short side at most.")
+    max_aspect: float = Field(
+        default=2.25,
+        ge=1.0,
+        description="Longest bucket: long side over short side at most. 2.25 is 144x64: people who stand in a row have "
+        "larger heads in it.",
+    )
     min_bucket_samples: int = Field(
         default=1,
         ge=1,
@@ -179,3 +235,4 @@ class MixtureConfig(BaseModel):
     )
     separate_shots: bool = Field(default=True, description="Keep frames of one shot out of one batch where possible.")
     crops: CropConfig = Field(default_factory=CropConfig)
+    composites: CompositeConfig = Field(default_factory=CompositeConfig)

@@ -4,6 +4,9 @@ Each node of the tree splits its share among branches; a leaf gives its share to
 several characters stands in the branch of each of them: a split by `character`, `form`, `name`, `cell` or `tag` is a
 mixture of as many distributions, and the picture's weight is the sum of what it gets from each. So "every character
 alike" means that a random visit, asked for whom it was made, names every character equally often.
+
+Below a branch of `character`, `form` or `name` only the people of that branch count: the forms under Aoi are Aoi's, not
+those of whoever stands beside her.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fullcast.mixture.config import NUMBER_FIELDS, Shares, bounds
-from fullcast.records import UNKNOWN, Sample
+from fullcast.records import UNKNOWN, Person, Sample
 from fullcast.store.errors import FullcastError
 
 NOBODY = "nobody"
@@ -22,6 +25,12 @@ NOBODY = "nobody"
 
 PLAIN = "plain"
 """Branch of the look without a name in a split by form."""
+
+QUALITIES = ("masterpiece", "best quality", "good quality", "normal quality", "low quality", "worst quality")
+"""Words of the usual taggers and boards for how good a picture is; none of them: ``unrated``."""
+
+NARROWING = ("character", "form", "name")
+"""Fields below whose branches only the people of the branch count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,65 +117,56 @@ def resolve(samples: Sequence[Sample], shares: Shares, uniform_over: str = "orig
     return Resolved(weights, tuple(leaves), tuple(notes))
 
 
-def capped(weights: np.ndarray, cap: float) -> np.ndarray:
-    """The weights nearest to the given ones (in relative entropy) of which none exceeds ``cap``; both sum to 1.
-
-    That is min(cap, scale * weight) with the one scale for which the sum is 1. Raises `FullcastError` if even all
-    samples at the cap do not fill the stream.
-    """
-    positive = weights[weights > 0]
-    if cap * len(positive) < 1 - 1e-12:
-        raise FullcastError(
-            f"max_repeats is too low: {len(positive)} samples at {cap:.3g} of the stream each fill only "
-            f"{cap * len(positive):.0%} of it; allow more repeats, fewer steps, or add pictures"
-        )
-    if positive.max() <= cap:
-        return weights
-    heavy = np.sort(positive)[::-1]
-    # With the m heaviest at the cap the others share 1 - m * cap in proportion; the least m that keeps all under it.
-    rest = np.cumsum(heavy[::-1])[::-1]
-    scale = (1 - np.arange(len(heavy)) * cap) / rest
-    fits = scale * heavy <= cap
-    result = np.minimum(cap, weights * scale[np.argmax(fits)]) if fits.any() else (weights > 0) * cap
-    return result / result.sum()
-
-
 def effective_sample_size(weights: np.ndarray) -> float:
     """Kish's (sum w)^2 / sum w^2: how many equally weighted samples would vary as little."""
     return float(weights.sum() ** 2 / (weights**2).sum())
 
 
-def field_values(sample: Sample, by: str) -> tuple[str, ...]:
-    """The branches of a field in which a sample stands: one for plain fields, several for those about people."""
-    values = _FIELDS[by](sample)
+Whom = tuple[tuple[str, str], ...]
+"""Which people count: ("character", "aoi"), ("form", "hairdown") ..., from the branches above; empty: all."""
+
+
+def field_values(sample: Sample, by: str, whom: Whom = ()) -> tuple[str, ...]:
+    """The branches of a field in which a sample stands: one for plain fields, several for those about people.
+
+    whom: only people of these branches count in fields about people.
+    """
+    if by in PICTURE_FIELDS:
+        return tuple(dict.fromkeys(PICTURE_FIELDS[by](sample)))
+    people = [p for p in sample.people if all(_called(p, field) == value for field, value in whom)]
+    if by == "cell":
+        values = ["{},{}".format(*p.cell(sample.width, sample.height)) for p in people] or [NOBODY]
+    else:
+        # ``unknown`` only where nobody is known, ``nobody`` where nobody is.
+        known = [_called(p, by) for p in people if _called(p, "character") != UNKNOWN]
+        values = known or ([UNKNOWN] if people else [NOBODY])
     return tuple(dict.fromkeys(values))
 
 
-def _who(sample: Sample, name: Callable[..., str]) -> list[str]:
-    """Names of the known people; ``unknown`` only where nobody is known, ``nobody`` where nobody is."""
-    known = [name(person) for person in sample.people if person.character not in ("", UNKNOWN)]
-    return known or ([UNKNOWN] if sample.people else [NOBODY])
+def _called(person: Person, by: str) -> str:
+    """A person's branch of a field about people."""
+    if person.character in ("", UNKNOWN):
+        return UNKNOWN
+    return {"character": person.character, "form": person.form or PLAIN, "name": person.name}[by]
 
 
 def _cast(sample: Sample) -> str:
-    return "+".join(sorted(_who(sample, lambda person: person.character)))
+    return "+".join(sorted(field_values(sample, "character")))
 
 
-_FIELDS: dict[str, Callable[[Sample], Sequence[str]]] = {
+PICTURE_FIELDS: dict[str, Callable[[Sample], Sequence[str]]] = {
     "source": lambda s: (s.source,),
     "kind": lambda s: (s.kind,),
     "rating": lambda s: (s.rating,),
+    "quality": lambda s: (next((tag for tag in s.tags if tag in QUALITIES), "unrated"),),
     "shot_id": lambda s: (s.shot_id,),
     "image_id": lambda s: (s.image_id,),
     "num_people": lambda s: (str(s.num_people),),
     "head_height": lambda s: (repr(s.head_height),),
     "cast": lambda s: (_cast(s),),
-    "character": lambda s: _who(s, lambda p: p.character),
-    "name": lambda s: _who(s, lambda p: p.name),
-    "form": lambda s: _who(s, lambda p: p.form or PLAIN),
-    "cell": lambda s: ["{},{}".format(*p.cell(s.width, s.height)) for p in s.people] or [NOBODY],
     "tag": lambda s: s.tags or ("untagged",),
 }
+"""Fields of the whole picture; the others are about its people."""
 
 
 @dataclass(frozen=True)
@@ -183,14 +183,14 @@ class _Node:
         return len(self.items) > 0 if self.leaf else any(share > 0 and node.alive for _, share, node in self.branches)
 
 
-def _grow(samples: Sequence[Sample], shares: Shares | None, items: np.ndarray) -> _Node:
+def _grow(samples: Sequence[Sample], shares: Shares | None, items: np.ndarray, whom: Whom = ()) -> _Node:
     if shares is None:
         return _Node(items, leaf=True)
     groups: dict[str, list[int]] = {branch: [] for branch in shares.share}
     groups |= {branch: [] for branch in shares.children if branch != "*" and branch not in groups}
     name = _branch_namer(shares, tuple(groups))
     for item in items:
-        for branch in dict.fromkeys(name(value) for value in field_values(samples[item], shares.by)):
+        for branch in dict.fromkeys(name(value) for value in field_values(samples[item], shares.by, whom)):
             groups.setdefault(branch, []).append(int(item))
     listed = [*groups][: len({*shares.share, *shares.children} - {"*"})]
     names = listed + sorted(set(groups) - set(listed))
@@ -199,7 +199,10 @@ def _grow(samples: Sequence[Sample], shares: Shares | None, items: np.ndarray) -
             f"{shares.by}={branch}",
             shares.share.get(branch, shares.otherwise),
             _grow(
-                samples, shares.children.get(branch, shares.children.get("*")), np.array(groups[branch], dtype=np.int64)
+                samples,
+                shares.children.get(branch, shares.children.get("*")),
+                np.array(groups[branch], dtype=np.int64),
+                (*whom, (shares.by, branch)) if shares.by in NARROWING and branch != NOBODY else whom,
             ),
         )
         for branch in names
@@ -235,7 +238,7 @@ def _hand_out(
 ) -> None:
     """Walks the tree with what was asked for the node and what it gets, and fills leaves and notes."""
     if node.leaf:
-        mass = _uniform(samples, node.items, uniform_over) * share
+        mass = uniform(samples, node.items, uniform_over) * share
         leaves.append(Leaf(path or ("all",), asked, share if len(node.items) else 0.0, node.items, mass))
         return
     total = sum(s for _, s, _ in node.branches)
@@ -258,7 +261,7 @@ def _hand_out(
         _hand_out(samples, child, (*path, name), asked * branch_share / total, part, uniform_over, leaves, notes)
 
 
-def _uniform(samples: Sequence[Sample], items: np.ndarray, over: str) -> np.ndarray:
+def uniform(samples: Sequence[Sample], items: np.ndarray, over: str) -> np.ndarray:
     """(m,) sum 1: alike for every sample, or for every original picture and then for the samples made of it."""
     if not len(items):
         return np.zeros(0)

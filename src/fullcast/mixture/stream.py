@@ -16,6 +16,7 @@ import numpy as np
 
 from fullcast.mixture.buckets import Bucket
 from fullcast.mixture.chairman import arrange
+from fullcast.mixture.lag import bounds_of
 from fullcast.mixture.spacing import spread
 from fullcast.ports import Batch, Visit
 from fullcast.store.errors import FullcastError
@@ -44,6 +45,8 @@ class WeightedStream:
     visit: np.ndarray
     """(num_steps, batch_size) int32: how often each of them was seen before."""
     digest: str
+    loss_weights: np.ndarray | None = None
+    """(n,) float64, mean 1 over all visits that are planned; None: 1 for everybody."""
     shots_given_way: int = 0
     """Slots whose shot is in their batch already: how often the second wish gave way."""
 
@@ -52,8 +55,10 @@ class WeightedStream:
         if not 0 <= step < self.num_steps:
             raise FullcastError(f"the stream has steps 0 to {self.num_steps - 1}; step {step} was asked for")
         bucket = self.buckets[self.bucket_at[step]]
+        weights = self.loss_weights
         visits = tuple(
-            Visit(self.sample_ids[i], int(v)) for i, v in zip(self.order[step], self.visit[step], strict=True)
+            Visit(self.sample_ids[i], int(v), 1.0 if weights is None else float(weights[i]))
+            for i, v in zip(self.order[step], self.visit[step], strict=True)
         )
         return Batch(step, bucket.width, bucket.height, visits)
 
@@ -70,9 +75,7 @@ class WeightedStream:
 
     def bounds(self) -> np.ndarray:
         """(n,) float64: 1 + B q, what each sample's visits may differ from their target, at any time."""
-        in_bucket = np.bincount(self.bucket_of, weights=self.weights, minlength=len(self.buckets))[self.bucket_of]
-        q = np.divide(self.weights, in_bucket, out=np.zeros(len(self.weights)), where=in_bucket > 0)
-        return 1 + self.batch_size * q
+        return bounds_of(self.weights, self.bucket_of, self.batch_size)
 
 
 def make_stream(
@@ -86,12 +89,14 @@ def make_stream(
     seed: int,
     strata: np.ndarray | None = None,
     shots: np.ndarray | None = None,
+    loss_weights: np.ndarray | None = None,
 ) -> WeightedStream:
     """Lays the order out: a pure function of its arguments.
 
     weights: (n,) >= 0, any scale; 0 is never drawn. bucket_of: (n,) int, index into ``buckets``. strata: (n,) int,
     samples of one kind (leaves of the mixture), whose visits are evenly spread in time together. shots: (n,) int,
-    samples that should not meet in a batch; None: no such wish.
+    samples that should not meet in a batch; None: no such wish. loss_weights: (n,) > 0 where weights are, told with
+    every visit.
     """
     weights = _checked(sample_ids, weights, batch_size, num_steps)
     bucket_of = np.asarray(bucket_of, dtype=np.int32)
@@ -119,10 +124,11 @@ def make_stream(
             given_way += gave
         order[steps] = items[inner.turns.item[taken]].reshape(-1, batch_size)
         visit[steps] = inner.turns.visit[taken].reshape(-1, batch_size)
-    digest = _digest(sample_ids, weights, buckets, bucket_of, bucket_at, order)
+    digest = _digest(sample_ids, weights, buckets, bucket_of, bucket_at, order, loss_weights)
     return WeightedStream(
         *(tuple(sample_ids), tuple(buckets), batch_size, num_steps, weights, bucket_of, bucket_at, order, visit),
         digest=digest,
+        loss_weights=loss_weights,
         shots_given_way=given_way,
     )
 
@@ -145,9 +151,12 @@ def _digest(
     bucket_of: np.ndarray,
     bucket_at: np.ndarray,
     order: np.ndarray,
+    loss_weights: np.ndarray | None,
 ) -> str:
     digest = hashlib.sha256(f"stream {VERSION} {order.shape} {[str(b) for b in buckets]}\n".encode())
     digest.update("\n".join(sample_ids).encode())
     for array, kind in ((weights, "<f8"), (bucket_of, "<i4"), (bucket_at, "<i4"), (order, "<i4")):
         digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
+    if loss_weights is not None:
+        digest.update(np.ascontiguousarray(loss_weights, dtype="<f8").tobytes())
     return digest.hexdigest()

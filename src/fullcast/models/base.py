@@ -60,3 +60,22 @@ class ShotDetector(Protocol):
     def cuts(self, thumbnails: np.ndarray) -> list[int]:
         """Indices of the first frame of each shot but the first; thumbnails (T, h, w, 3) uint8 RGB, all frames."""
         ...
+
+
+class TextDetector(Protocol):
+    name: str
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """Boxes labelled ``text`` in pixels of each (H, W, 3) uint8 RGB picture; sizes may differ."""
+        ...
+
+
+class Segmenter(Protocol):
+    name: str
+
+    def segment(self, image: np.ndarray, people: Sequence[tuple[Box, Box | None]]) -> np.ndarray:
+        """(N, H, W) bool: which pixels show each of the figures, given as box and head box (or None).
+
+        image: (H, W, 3) uint8 RGB. No pixel belongs to two figures.
+        """
+        ...

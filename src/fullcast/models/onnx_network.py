@@ -118,6 +118,12 @@ class OnnxNetwork:
             (values,) = self._session.run([output_name], {input_name: np.stack(chunk).astype(dtype)})
             yield from np.asarray(values, dtype=np.float32)[:wanted]
 
+    def run_once(self, input_name: str, output_name: str, array: np.ndarray) -> np.ndarray:
+        """The whole float32 output for one array that already has every axis."""
+        meta = next(i for i in self._session.get_inputs() if i.name == input_name)
+        (values,) = self._session.run([output_name], {input_name: array.astype(_DTYPES.get(meta.type, np.float32))})
+        return np.asarray(values, dtype=np.float32)
+
 
 def _providers(device: str, available: Sequence[str]) -> list[str]:
     if device not in ("auto", "cpu", "cuda"):

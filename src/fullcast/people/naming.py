@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fullcast.people.config import PeopleConfig
+from fullcast.people.habits import Habits
 from fullcast.people.tracks import track_people
+from fullcast.people.trust import trusts
 from fullcast.recognition.assign import assign_together
 from fullcast.recognition.identify import Gallery, Identity, identity_of
+from fullcast.recognition.methods import CLASSIFIER, FormClassifier, doubts
 from fullcast.records import UNKNOWN, Cast, Image, Person
-
-FULL_TRUST_PX = 40.0
-"""A head of this size or larger counts fully in its track's opinion, a smaller one in proportion."""
 
 
 def name_people(people: Iterable[Person], images: Iterable[Image], cast: Cast, config: PeopleConfig) -> list[Person]:
     """The same people in the same order with track, character, form, score and margin.
 
-    Every figure is compared with every form's references. The scores of a track are averaged over its appearances
-    (larger heads count more), so that it gets one name; inside each shot names are given to tracks so that nobody
-    comes twice in a picture and the total is highest; below the threshold everybody is ``unknown``. The form is the
-    likeliest of the character that was chosen, again over the whole track. The embeddings must be those of
-    `cast.embedder`.
+    Every figure is compared with every form's references, and asked of the classifier if the cast is named by one.
+    The answers of a track are averaged over its appearances (large heads in full view count more), so that it gets
+    one name; inside each shot names are given to tracks so that nobody comes twice in a picture and the total is
+    highest; below the threshold everybody is ``unknown``. Who was seen with whom may then tip what was doubtful
+    (`config.companions`). The form is the likeliest of the character that was chosen, again over the whole track.
+    Score and margin are cosines. The embeddings must be those of `cast.embedder`; a cast of nobody leaves everybody
+    unknown.
     """
     images = list(images)
     people = track_people(people, images, config)
+    unknown = [_named(person, Identity(UNKNOWN, "", 0.0, 0.0)) for person in people]
+    if not cast.characters:
+        return unknown
     gallery = Gallery.of(cast)
     threshold = cast.threshold if config.threshold is None else config.threshold
     shot_of = {image.id: image.shot_id or image.id for image in images}
-    scored = _score(people, gallery, config)
-    answer = [_named(person, Identity(UNKNOWN, "", 0.0, 0.0)) for person in people]
-    for group in _by_shot(people, shot_of):
-        for index, person in _name_group(group, people, scored, gallery, threshold):
-            answer[index] = person
-    return answer
+    scored = _score(people, gallery, cast, config)
+    groups = [group for g in _by_shot(people, shot_of) if (group := _evidence(g, people, scored, gallery, cast))]
+    chosen = [_choose(group, threshold) for group in groups]
+    if config.companions:
+        habits = Habits.of([{int(c) for c in names if c >= 0} for names in chosen], len(gallery.names))
+        chosen = [
+            _choose(group, threshold, habits.worth(names, cast.naming.slope))
+            for group, names in zip(groups, chosen, strict=True)
+        ]
+    for group, names in zip(groups, chosen, strict=True):
+        for t, members in enumerate(group.tracks):
+            who = identity_of(group.cosines[t], group.forms[t], gallery, threshold, chosen=int(names[t]))
+            for index in members:
+                unknown[index] = _named(people[index], who)
+    return unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,61 +59,82 @@ class _Scores:
     """Of all people; rows of nobody-to-ask hold nan."""
 
     forms: np.ndarray
-    """(P, F)."""
+    """(P, F) cosine."""
+    shares: np.ndarray | None
+    """(P, F) log probabilities of the classifier; None: the cast is named by the nearest references."""
     trust: np.ndarray
     """(P,) in [0, 1]; 0: has no say."""
 
 
-def _score(people: Sequence[Person], gallery: Gallery, config: PeopleConfig) -> _Scores:
-    trust = np.array([_trust(person, config) for person in people])
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What speaks for whom in one shot, or in one picture that belongs to none."""
+
+    tracks: list[list[int]]
+    """Indices of the people of each track."""
+    cosines: np.ndarray
+    """(T, C)."""
+    scores: np.ndarray
+    """(T, C) cosines, less what the classifier doubts."""
+    forms: np.ndarray
+    """(T, F), the higher the likelier; comparable inside a track and a character only."""
+    pictures: list[list[int]]
+    """The tracks in each picture."""
+
+
+def _score(people: Sequence[Person], gallery: Gallery, cast: Cast, config: PeopleConfig) -> _Scores:
+    trust = trusts(people, config)
     forms = np.full((len(people), len(gallery.forms)), np.nan, dtype=np.float32)
-    asked = np.flatnonzero(trust)
+    model = FormClassifier.of(gallery) if cast.naming.method == CLASSIFIER else None
+    shares = None if model is None else np.full_like(forms, np.nan)
+    asked = [int(i) for i in np.flatnonzero(trust)]
     if len(asked):
-        vectors = [vector for person in people if (vector := person.embedding) is not None and _trust(person, config)]
-        forms[asked] = gallery.form_scores(np.stack(vectors))
-    return _Scores(forms, trust)
+        vectors = np.stack([vector for i in asked if (vector := people[i].embedding) is not None])
+        forms[asked] = gallery.form_scores(vectors)
+        if model is not None and shares is not None:
+            shares[asked] = model.log_shares(vectors)
+    return _Scores(forms, shares, trust)
 
 
-def _trust(person: Person, config: PeopleConfig) -> float:
-    if person.embedding is None or person.head_xyxy is None:
-        return 0.0
-    x0, y0, x1, y1 = person.head_xyxy
-    side = max(x1 - x0, y1 - y0)
-    return 0.0 if side < config.min_head_px else min(1.0, side / FULL_TRUST_PX)
-
-
-def _by_shot(people: Sequence[Person], shot_of: dict[str, str]) -> list[list[int]]:
+def _by_shot(people: Sequence[Person], shot_of: Mapping[str, str]) -> list[list[int]]:
     groups: dict[str, list[int]] = defaultdict(list)
     for index, person in enumerate(people):
         groups[shot_of.get(person.image_id, person.image_id)].append(index)
     return list(groups.values())
 
 
-def _name_group(
-    group: Sequence[int], people: Sequence[Person], scored: _Scores, gallery: Gallery, threshold: float
-) -> list[tuple[int, Person]]:
-    """Names for the people of one shot, or of one picture that belongs to none."""
+def _evidence(
+    group: Sequence[int], people: Sequence[Person], scored: _Scores, gallery: Gallery, cast: Cast
+) -> _Evidence | None:
+    """None: nobody there can be asked."""
     tracks: dict[str, list[int]] = defaultdict(list)
     for index in group:
         if scored.trust[index] or people[index].track_id:
             tracks[people[index].track_id or people[index].id].append(index)
     members = [m for m in tracks.values() if scored.trust[m].any()]
     if not members:
-        return []
+        return None
     forms = np.stack([_average(scored.forms[m], scored.trust[m]) for m in members])
-    characters = gallery.character_scores(forms)
-    place = {index: t for t, m in enumerate(members) for index in m}
+    cosines = scores = gallery.character_scores(forms)
+    if scored.shares is not None:
+        forms = np.stack([_average(scored.shares[m], scored.trust[m]) for m in members])
+        scores = cosines - np.stack([doubts(row, gallery, cast.naming.slope) for row in forms])
     pictures: dict[str, list[int]] = defaultdict(list)
-    for index, t in place.items():
-        pictures[people[index].image_id].append(t)
-    weights = np.array([float(len(m)) for m in members])
-    chosen = assign_together(characters, threshold, weights, list(pictures.values()))
-    named = []
     for t, m in enumerate(members):
-        who = identity_of(characters[t], forms[t], gallery, threshold, chosen=int(chosen[t]))
         for index in m:
-            named.append((index, _named(people[index], who)))
-    return named
+            pictures[people[index].image_id].append(t)
+    return _Evidence(members, cosines, scores, forms, list(pictures.values()))
+
+
+def _choose(group: _Evidence, threshold: float, worth: np.ndarray | float = 0.0) -> np.ndarray:
+    """(T,) index of each track's character or -1; `worth`: (T, C) cosine added for who else is there.
+
+    Company decides between names only, never between a name and unknown: strangers keep company too.
+    """
+    weights = np.array([float(len(m)) for m in group.tracks])
+    tipped = np.maximum(threshold, group.scores + worth)
+    scores = np.where(group.scores >= threshold, tipped, group.scores)
+    return assign_together(scores, threshold, weights, group.pictures)
 
 
 def _average(scores: np.ndarray, trust: np.ndarray) -> np.ndarray:

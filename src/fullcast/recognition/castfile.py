@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fullcast.records import Cast, Character, Form
+from fullcast.records import Cast, Character, Form, Naming
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError
 
@@ -53,6 +54,7 @@ def cast_to_json(cast: Cast) -> dict[str, Any]:
         "embedder": cast.embedder,
         "threshold": cast.threshold,
         "layout": dict(cast.layout),
+        "naming": {k: None if v != v else v for k, v in asdict(cast.naming).items()},
         "characters": [
             {
                 "name": character.name,
@@ -76,26 +78,33 @@ def cast_from_json(value: Mapping[str, Any]) -> Cast:
         Character(c["name"], c["trigger_word"], tuple(_form_from_json(f) for f in c["forms"]), c["licence"])
         for c in value["characters"]
     )
-    return Cast(value["show"], characters, value["embedder"], float(value["threshold"]), dict(value["layout"]))
+    given: dict[str, Any] = {k: float("nan") if v is None else v for k, v in value.get("naming", {}).items()}
+    naming = Naming(**given)
+    threshold = float(value["threshold"])
+    return Cast(value["show"], characters, value["embedder"], threshold, dict(value["layout"]), naming)
 
 
 def _form_to_json(form: Form) -> dict[str, Any]:
     value: dict[str, Any] = {"name": form.name, "trigger_word": form.trigger_word, "tags": list(form.tags)}
-    if form.references is not None:
-        half = np.ascontiguousarray(form.references, dtype="<f2")
-        value["references"] = {"shape": list(half.shape), "float16": base64.b64encode(half.tobytes()).decode()}
+    for name in ("references", "views"):
+        if (vectors := getattr(form, name)) is not None:
+            half = np.ascontiguousarray(vectors, dtype="<f2")
+            value[name] = {"shape": list(half.shape), "float16": base64.b64encode(half.tobytes()).decode()}
     return value
 
 
 def _form_from_json(value: Mapping[str, Any]) -> Form:
-    references = None
-    if "references" in value:
-        stored = value["references"]
-        half = np.frombuffer(base64.b64decode(stored["float16"]), dtype="<f2").reshape(stored["shape"])
-        references = half.astype(np.float32)
-    return Form(value["name"], value["trigger_word"], tuple(value["tags"]), references)
+    references, views = (_vectors(value.get(name)) for name in ("references", "views"))
+    return Form(value["name"], value["trigger_word"], tuple(value["tags"]), references, views)
+
+
+def _vectors(stored: Mapping[str, Any] | None) -> np.ndarray | None:
+    if stored is None:
+        return None
+    half = np.frombuffer(base64.b64decode(stored["float16"]), dtype="<f2").reshape(stored["shape"])
+    return half.astype(np.float32)
 
 
 def rounded(vectors: np.ndarray) -> np.ndarray:
-    """(K, D) float32 as they will be after a round trip through the file; lengths within 0.0005 of 1."""
+    """(..., D) float32 as they will be after a round trip through the file; lengths within 0.0005 of 1."""
     return vectors.astype("<f2").astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,13 @@ SCORINGS = {"top1": 1, "top3": 3, "top5": 5, "mean": 10**9}
 
 PRIOR_WEIGHT = 4
 """The embedder's own threshold counts as much as this many characters: a cast of two says little about strangers."""
+
+
+DEFAULT_SLOPE = 20.0
+"""What a unit of cosine is worth in nats where the references do not say."""
+
+SLOPES = (5.0, 60.0)
+"""Where references part perfectly their spread says little: no single face is worth more than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +52,15 @@ class Gallery:
     owners: np.ndarray
     """(R,) index into forms."""
     scoring: str = "top3"
+    views: np.ndarray | None = None
+    """(R, V, D) the references as a show might hold them, if the cast has them of all."""
 
     @staticmethod
     def of(cast: Cast, scoring: str | None = None) -> Gallery:
         """`scoring`: None chooses by leave-one-out. Raises FullcastError if a form has no references."""
         forms: list[tuple[int, str]] = []
         vectors: list[np.ndarray] = []
+        views: list[np.ndarray] = []
         owners: list[int] = []
         for index, character in enumerate(cast.characters):
             for form in character.forms:
@@ -59,15 +69,16 @@ class Gallery:
                 owners += [len(forms)] * len(form.references)
                 forms.append((index, form.name))
                 vectors.append(form.references)
+                views += [] if form.views is None else [form.views]
         if not vectors:
             raise FullcastError("the cast is empty: nobody can be recognised; build it from a folder of references")
-        stacked = np.concatenate(vectors).astype(np.float32)
-        stacked /= np.maximum(np.linalg.norm(stacked, axis=1, keepdims=True), 1e-12)  # stored in half precision
-        gallery = Gallery(cast.names, tuple(forms), stacked, np.array(owners), scoring or "top3")
+        stacked = _unit(np.concatenate(vectors))
+        seen = _unit(np.concatenate(views)) if len(views) == len(vectors) else None
+        gallery = Gallery(cast.names, tuple(forms), stacked, np.array(owners), scoring or "top3", seen)
         return gallery if scoring else gallery.with_scoring(best_scoring(gallery))
 
     def with_scoring(self, scoring: str) -> Gallery:
-        return Gallery(self.names, self.forms, self.vectors, self.owners, scoring)
+        return replace(self, scoring=scoring)
 
     @property
     def character_of(self) -> np.ndarray:
@@ -100,6 +111,11 @@ class Gallery:
         """Name of the likeliest form of a character; form_scores: (F,)."""
         mine = [f for f, (index, _) in enumerate(self.forms) if index == character]
         return self.forms[max(mine, key=lambda f: form_scores[f])][1]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Of length 1 again: they were stored in half precision."""
+    return (vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def identify(vectors: np.ndarray, gallery: Gallery, threshold: float, margin: float = 0.0) -> list[Identity]:
@@ -138,7 +154,7 @@ def require_embedder(cast: Cast, embedder: Embedder) -> None:
     if cast.embedder != embedder.name:
         raise FullcastError(
             f"the cast of {cast.show or 'this show'} was embedded by {cast.embedder or 'nobody'}, not by "
-            f"{embedder.name}; build the cast again from its references with that embedder"
+            f"{embedder.name}; build it again from its references with this embedder: fullcast prepare"
         )
 
 
@@ -159,6 +175,8 @@ class Calibration:
     """Share of strangers below it: each character in turn left out of the cast, and the strangers given."""
     num_references: int
     num_strangers: int
+    slope: float = DEFAULT_SLOPE
+    """Nats of evidence per unit of cosine."""
 
 
 def best_scoring(gallery: Gallery, views: Sequence[np.ndarray] = ()) -> str:
@@ -198,7 +216,16 @@ def calibrate(
         float(rejected),
         len(gallery.vectors),
         num_strangers,
+        _slope(own, foreign),
     )
+
+
+def _slope(own: np.ndarray, foreign: np.ndarray) -> float:
+    """Log odds per unit of score between two normal distributions of one variance: (m1 - m0) / s^2."""
+    if len(own) < 2 or len(foreign) < 2:
+        return DEFAULT_SLOPE
+    variance = (own.var() * len(own) + foreign.var() * len(foreign)) / (len(own) + len(foreign))
+    return float(np.clip((own.mean() - foreign.mean()) / max(1e-6, variance), *SLOPES))
 
 
 def _loo(gallery: Gallery, views: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, float]:

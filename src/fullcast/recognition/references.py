@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from fullcast.recognition.castfile import rounded
 from fullcast.recognition.detect import HEAD
 from fullcast.recognition.embed import degraded, head_crop
 from fullcast.recognition.identify import Calibration, Gallery, calibrate
+from fullcast.recognition.methods import choose_method
 from fullcast.recognition.words import trigger_words
 from fullcast.records import UNKNOWN, Cast, Character, Drop, Form
 from fullcast.store.errors import FullcastError, UnreadableFile
@@ -94,8 +95,12 @@ def build_cast(
     known = [look for look in looks if look.crops and look.character != UNKNOWN]
     strangers = [crop for look in looks if look.character == UNKNOWN for crop in look.crops]
     cast = _assemble(known, settings, embedder, show_name, references_dir)
-    calibration = _calibrate(cast, known, strangers, embedder)
-    cast = Cast(cast.show, cast.characters, cast.embedder, calibration.threshold, cast.layout)
+    gallery = Gallery.of(cast)
+    views = list(np.moveaxis(gallery.views, 1, 0)) if gallery.views is not None else []
+    others = embedder.embed(strangers) if strangers else None
+    calibration = calibrate(gallery, embedder.threshold, views, others)
+    naming = choose_method(gallery, calibration.slope)
+    cast = replace(cast, threshold=calibration.threshold, naming=naming)
     return BuiltCast(cast, calibration, tuple(drops), tuple(headless))
 
 
@@ -112,7 +117,7 @@ def find_looks(references_dir: Path) -> list[_Look]:
     if not any(look.character != UNKNOWN for look in looks):
         raise FullcastError(
             f"{references_dir} has no folder of a character; put 3 to 10 pictures of each into "
-            f"{references_dir.name}/<character>"
+            f"{references_dir.name}/<character>, or let `fullcast cast cluster` propose people to be named"
         )
     return looks
 
@@ -197,18 +202,10 @@ def _forms(looks: list[_Look], own: Mapping[str, Any], embedder: Embedder, refer
             name=own.get(look.form, {}).get("name", look.form),
             trigger_word=words[look.form],
             references=rounded(embedder.embed(look.crops)),
+            views=rounded(np.stack([embedder.embed(degraded(crop)) for crop in look.crops])),
         )
         for look in looks
     )
-
-
-def _calibrate(cast: Cast, known: list[_Look], strangers: list[np.ndarray], embedder: Embedder) -> Calibration:
-    gallery = Gallery.of(cast)
-    # by character and form, as Gallery.of stacks the references
-    crops = [crop for look in known for crop in look.crops]
-    views = [embedder.embed(list(view)) for view in zip(*(degraded(crop) for crop in crops), strict=True)]
-    others = embedder.embed(strangers) if strangers else None
-    return calibrate(gallery, embedder.threshold, views, others)
 
 
 # -------------------------------------------------------------------------------------------------- the folder

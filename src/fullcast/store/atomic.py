@@ -31,6 +31,7 @@ def replacing_dir(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     old = path.with_name(f"{TEMPORARY}{os.getpid()}-old-{path.name}")
+    _clear_after_the_killed(path)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
@@ -41,6 +42,26 @@ def replacing_dir(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _clear_after_the_killed(path: Path) -> None:
+    """Removes what processes that are no more began for `path`: half a video's frames would lie there for ever."""
+    for left in path.parent.glob(f"{TEMPORARY}*-{path.name}"):
+        number = left.name.removeprefix(TEMPORARY).split("-", 1)[0]
+        if number.isdigit() and not _is_alive(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # signal 0 would end a process of Windows
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -16,7 +16,9 @@
     data/runs/          trainings and their checkpoints
     data/pictures/      what was generated
     data/judging/       verdicts
-    data/review.jsonl   what people decided; append-only
+    review.jsonl        what people decided; append-only
+    review.html         what to look at
+    gold/               pictures that a person labelled, to measure by
     report.html         the report
     card/               the model card, README.md, as it would be published
 
@@ -163,9 +165,18 @@ class Workspace:
     def judging_dir(self) -> Path:
         return self.data_dir / "judging"
 
+    # --- what people decide: given, not made, and so at the top
     @property
     def review_log(self) -> Path:
-        return self.data_dir / "review.jsonl"
+        return self.root / "review.jsonl"
+
+    @property
+    def review_page(self) -> Path:
+        return self.root / "review.html"
+
+    @property
+    def gold_dir(self) -> Path:
+        return self.root / "gold"
 
     # --- what people look at
     @property

@@ -22,6 +22,15 @@ SAME_WEIGHTS = (
 """Settings that may change between two slices of one run: they do not touch the weights."""
 
 
+class Change(BaseModel):
+    """Settings that hold from a step on, until the next change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    from_step: int = Field(ge=0, description="First step, counted over the whole training.")
+    settings: dict[str, Any] = Field(default={}, description="Name of a setting of [training] -> value.")
+
+
 class TrainingConfig(BaseModel):
     """Full fine-tuning of an image model. The number of steps and the batch size come from the plan."""
 
@@ -97,6 +106,19 @@ class TrainingConfig(BaseModel):
     probe_every: int = Field(default=200, ge=0, description="Steps between probes of the loss by caption; 0: none.")
     probe_samples: int = Field(default=16, ge=2, description="Samples that the probe looks at, always the same ones.")
 
+    changes: tuple[Change, ...] = Field(
+        default=(), description="What stages change; written by the plan from the recipe's [[stages]]."
+    )
+
+    def at(self, step: int) -> TrainingConfig:
+        """The settings that hold at a step: a pure function, so a checkpoint resumes inside any stage."""
+        begun = [change for change in self.changes if change.from_step <= step]
+        return self.model_copy(update=max(begun, key=lambda change: change.from_step).settings) if begun else self
+
+    def highest(self, setting: str) -> float:
+        """The greatest value that a rate has in any stage: what is never above 0 is not trained at all."""
+        return max(getattr(config, setting) for config in (self, *(self.at(c.from_step) for c in self.changes)))
+
     def rate_at(self, step: int, num_steps: int) -> float:
         """Factor on the learning rates at a step in [0, num_steps): a pure function, so nothing of it is saved."""
         warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
@@ -106,4 +128,5 @@ class TrainingConfig(BaseModel):
 
     def about_weights(self) -> dict[str, Any]:
         """The settings that the weights depend on: a run may be resumed only with the same ones."""
-        return self.model_dump(mode="json", exclude=set(SAME_WEIGHTS))
+        told = self.model_dump(mode="json", exclude=set(SAME_WEIGHTS))
+        return told if self.changes else {name: value for name, value in told.items() if name != "changes"}

@@ -29,8 +29,14 @@ from fullcast.training.checkpoint import (
 from fullcast.training.config import TrainingConfig
 from fullcast.training.ema import Ema
 from fullcast.training.latents import LatentStore
-from fullcast.training.metrics import Metrics, Probe
-from fullcast.training.step import Prepared, loss_of, prepare
+from fullcast.training.metrics import Metrics, NoMetrics, Probe
+from fullcast.training.ranks import Ranks
+from fullcast.training.step import Network, Prepared, loss_of, prepare
+
+ONE = Ranks()
+
+RATES = {"denoiser": "learning_rate", "text_encoder": "text_encoder_learning_rate"}
+"""Setting of each component's rate."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +73,25 @@ def train(
 
     A stop (`stop()` true, or `max_seconds` of this call used up) ends after a whole step with a checkpoint. On a CPU
     the weights after any number of stops and kills are those of an uninterrupted run, bit for bit. `beside` are files
-    copied into every checkpoint by name. Raises FullcastError when `run_dir` belongs to another plan, or when the loss
+    copied into every checkpoint by name. Under torchrun every batch is shared by all processes; the ledger counts whole
+    batches, so it is that of one process. Raises FullcastError when `run_dir` belongs to another plan, or when the loss
     is no longer a number.
     """
     began = time.monotonic()
-    run = Run.open(base_dir, stream, config, run_dir)
+    ranks = Ranks.from_environment()
+    progress = progress if ranks.is_main else silent
+    run = Run.open(base_dir, stream, config, run_dir, ranks)
+    if ranks.is_main:
+        store = LatentStore(latents_dir or run_dir / "latents", run.model)
+        store.fill(wanted(stream, run.state.step), pixels, config.latents_batch_size, progress)
+    ranks.wait()
     store = LatentStore(latents_dir or run_dir / "latents", run.model)
-    store.fill(wanted(stream, run.state.step), pixels, config.latents_batch_size, progress)
-    probe = Probe.of(stream, captions, store, config.seed, config.probe_samples) if config.probe_every else None
-    metrics = Metrics(run_dir / "metrics.jsonl", run.state.step)
+    probe = (
+        Probe.of(stream, captions, store, config.seed, config.probe_samples)
+        if config.probe_every and ranks.is_main
+        else None
+    )
+    metrics = Metrics(run_dir / "metrics.jsonl", run.state.step) if ranks.is_main else NoMetrics()
     state, window = run.state, Window(began=time.monotonic())
     progress.start("train", stream.num_steps - state.step)
     if probe and state.step == 0:
@@ -83,32 +99,37 @@ def train(
 
     while state.step < stream.num_steps:
         batch = stream.batch(state.step)
-        ready = prepare(batch, store, captions, config, len(run.power_T))
+        ready = prepare(ranks.share(batch), store, captions, config.at(state.step), len(run.power_T))
         window.add(run.step(ready, stream.num_steps), len(batch.visits))
         for visit in batch.visits:
             state.ledger[visit.sample_id] = state.ledger.get(visit.sample_id, 0) + 1
 
         last = state.step == stream.num_steps
-        stopping = stop() or (max_seconds is not None and time.monotonic() - began > max_seconds)
+        stopping = ranks.any(
+            stop() or (max_seconds is not None and time.monotonic() - began > max_seconds), run.model.device
+        )
         saving = state.step % config.checkpoint_every == 0 or last or stopping
         if state.step % config.log_every == 0 or saving:  # before a save always: it finds a loss that is no number
             state.seconds += window.seconds()
-            metrics.write(state.step, **window.close(state, run.rates(stream.num_steps)))
+            metrics.write(state.step, **window.close(state, ranks, run.rates(stream.num_steps)))
             progress.advance(window.num_steps, f"loss {window.loss:.3f}")
             window = Window(began=time.monotonic())
         if probe and (state.step % config.probe_every == 0 or last):
             metrics.write(state.step, **probe.losses(run.model, run.power_T))
-        if preview and config.sample_every and (state.step % config.sample_every == 0 or last):
+        if preview and ranks.is_main and config.sample_every and (state.step % config.sample_every == 0 or last):
             with run.ema.shown(run.live):
                 preview(run.model.pipeline, state.step, run_dir / "samples" / f"step-{state.step:06d}")
-        if saving:
+        if saving and ranks.is_main:
             run.save(run_dir, beside or {})
         if stopping:
             break
     progress.done()
-    return Trained(
-        latest_resumable(run_dir) or run.save(run_dir, beside or {}), state.step, stream.num_steps, state.seconds
-    )
+    if ranks.is_main and latest_resumable(run_dir) is None:
+        run.save(run_dir, beside or {})
+    ranks.wait()
+    newest = latest_resumable(run_dir)
+    assert newest is not None
+    return Trained(newest, state.step, stream.num_steps, state.seconds)
 
 
 def wanted(stream: BatchStream, from_step: int) -> set[tuple[str, int, int]]:
@@ -133,11 +154,15 @@ class Window:
         self.num_steps += 1
         self.num_images += num_images
 
+    @property
+    def device(self) -> torch.device:
+        return self.total.device if isinstance(self.total, torch.Tensor) else torch.device("cpu")
+
     def seconds(self) -> float:
         return time.monotonic() - self.began
 
-    def close(self, state: TrainState, rates: dict[str, float]) -> dict[str, float]:
-        self.loss = float(self.total) / self.num_steps
+    def close(self, state: TrainState, ranks: Ranks, rates: dict[str, float]) -> dict[str, float]:
+        self.loss = ranks.mean(self.total, self.device) / self.num_steps
         if not self.loss == self.loss or abs(self.loss) == float("inf"):
             raise FullcastError(
                 f"the loss is no longer a number (steps {state.step - self.num_steps} to {state.step}); go on from the "
@@ -164,41 +189,52 @@ class Run:
     optimizer: torch.optim.Optimizer
     ema: Ema
     power_T: torch.Tensor
+    network: torch.nn.Module
+    """What the loss is computed through: the model's two trained parts, replicated over the ranks."""
 
     @classmethod
-    def open(cls, base_dir: Path, stream: BatchStream, config: TrainingConfig, run_dir: Path) -> Run:
+    def open(
+        cls, base_dir: Path, stream: BatchStream, config: TrainingConfig, run_dir: Path, ranks: Ranks = ONE
+    ) -> Run:
         """From the base, or from the newest checkpoint of the same run."""
         model = StableDiffusion.load(base_dir)
         fingerprint = fingerprint_of(stream, config, model)
-        model.for_training(
-            pick_device(config.device), config.text_encoder_learning_rate > 0, config.gradient_checkpointing
-        )
+        model.for_training(ranks.device(config.device), "text_encoder" in _parts(config), config.gradient_checkpointing)
         live = {f"{part}.{name}": p for part in _parts(config) for name, p in model.parameters(part)}
         optimizer = torch.optim.AdamW(
             [
-                {"params": [p for name, p in live.items() if name.startswith(part + ".")], "lr": rate, "base_lr": rate}
+                {"params": [p for name, p in live.items() if name.startswith(part + ".")], "lr": rate, "part": part}
                 for part, rate in _parts(config).items()
             ],
             betas=(0.9, config.adam_beta2),
             weight_decay=config.weight_decay,
             fused=True,
         )
-        run = cls(
-            model, config, TrainState(fingerprint), live, optimizer, Ema(live, config.ema_decay), model.alphas_cumprod()
-        )
-        sweep(run_dir)
-        if (checkpoint := latest_resumable(run_dir)) is not None:
+        network = Network(model, "text_encoder" in _parts(config))
+        ema = Ema(live, config.ema_decay)
+        run = cls(model, config, TrainState(fingerprint), live, optimizer, ema, model.alphas_cumprod(), network)
+        if ranks.is_main:
+            sweep(run_dir)
+            about = {"fingerprint": fingerprint, "config": config.model_dump(mode="json")}
+            write_json(run_dir / "training.json", about)
+        checkpoint = ranks.told_by_main(latest_resumable(run_dir))
+        if checkpoint is not None:
             run.restore(checkpoint)
-        write_json(run_dir / "training.json", {"fingerprint": fingerprint, "config": config.model_dump(mode="json")})
+        run.network = ranks.replicate(network)
         return run
 
     def step(self, ready: Prepared, num_steps: int) -> torch.Tensor:
         """Forward, backward, update, average; returns the loss, still on the device."""
-        factor = self.config.rate_at(self.state.step, num_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["base_lr"] * factor
-        loss = loss_of(self.model, ready, self.power_T, self.config)
+        config = self.config.at(self.state.step)
+        rates = {part: getattr(config, setting) for part, setting in RATES.items()}
+        factor = config.rate_at(self.state.step, num_steps)
+        loss = loss_of(self.network, self.model, ready, self.power_T, config)
         loss.backward()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rates[group["part"]] * factor
+            if not rates[group["part"]]:  # frozen in this stage: neither moved nor counted in the norm
+                for parameter in group["params"]:
+                    parameter.grad = None
         torch.nn.utils.clip_grad_norm_(self.live.values(), self.config.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -207,7 +243,8 @@ class Run:
         return loss.detach()
 
     def rates(self, num_steps: int) -> dict[str, float]:
-        return {"learning_rate": self.config.learning_rate * self.config.rate_at(self.state.step - 1, num_steps)}
+        config = self.config.at(self.state.step - 1)
+        return {"learning_rate": config.learning_rate * config.rate_at(self.state.step - 1, num_steps)}
 
     def save(self, run_dir: Path, beside: Mapping[str, Path]) -> Path:
         names: dict[torch.Tensor, str] = {p: name for name, p in self.live.items()}
@@ -234,20 +271,12 @@ class Run:
 
 
 def _parts(config: TrainingConfig) -> dict[str, float]:
-    """Trained components and their rates."""
-    parts = {"denoiser": config.learning_rate}
-    if config.text_encoder_learning_rate > 0:
-        parts["text_encoder"] = config.text_encoder_learning_rate
-    return parts
+    """Components that are trained in any stage, and their highest rates."""
+    parts = {part: config.highest(setting) for part, setting in RATES.items()}
+    return {part: rate for part, rate in parts.items() if rate > 0}
 
 
 def fingerprint_of(stream: BatchStream, config: TrainingConfig, model: StableDiffusion) -> str:
     """sha256 over what the weights depend on: the plan, the settings and the base."""
     told = json.dumps([stream.fingerprint(), config.about_weights(), model.sha256()], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
-
-
-def pick_device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)

@@ -34,6 +34,12 @@ class Metrics:
             file.write(json.dumps({"step": step, **values}) + "\n")
 
 
+class NoMetrics:
+    """What the other ranks write: nothing."""
+
+    def write(self, step: int, **values: Any) -> None: ...
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Every whole line of a metrics file; [] when there is none yet."""
     if not path.exists():

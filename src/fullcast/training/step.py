@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from fullcast.diffusion.draws import noise, uniform
 from fullcast.diffusion.schedule import add_noise, signal_to_noise, target
@@ -46,26 +47,36 @@ def prepare(
     )
 
 
-def loss_of(model: StableDiffusion, ready: Prepared, power_T: torch.Tensor, config: TrainingConfig) -> torch.Tensor:
+class Network(nn.Module):
+    """Text encoder and denoiser as one module with one forward, which is what data-parallel wrappers want."""
+
+    def __init__(self, model: StableDiffusion, train_text: bool) -> None:
+        super().__init__()
+        self.model, self.train_text = model, train_text
+        self.denoiser, self.text_encoder = model.module("denoiser"), model.module("text_encoder")
+
+    def forward(self, noisy: torch.Tensor, timesteps: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
+        """Noisy latents (B, C, h, w), timesteps (B,), token_ids (B, L) -> prediction (B, C, h, w)."""
+        with torch.set_grad_enabled(self.train_text and torch.is_grad_enabled()):
+            prompt_embeds = self.model.encode_tokens(token_ids)
+        return self.model.predict(noisy, timesteps, prompt_embeds)
+
+
+def loss_of(
+    network: nn.Module, model: StableDiffusion, ready: Prepared, power_T: torch.Tensor, config: TrainingConfig
+) -> torch.Tensor:
     """Mean over the batch of loss_weight * min-SNR weight * squared error, float32, with gradient.
 
-    Not divided by the sum of the loss weights: the mixture scales them to a mean of 1 over the plan, and dividing
-    inside a batch would bias small batches.
+    `network` is a `Network` of `model`, or a wrapper around one. Not divided by the sum of the loss weights: the
+    mixture scales them to a mean of 1 over the plan, and dividing inside a batch would bias small batches.
     """
     device = model.device
     x, e, t = ready.latents.to(device), ready.noise.to(device), ready.timesteps.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.mixed_precision == "bf16"):
-        prompt_embeds = prompt_embeds_of(model, ready.captions, config)
-        prediction = model.predict(add_noise(x, e, t, power_T), t, prompt_embeds)
+        prediction = network(add_noise(x, e, t, power_T), t, model.token_ids(ready.captions))
     error = (prediction.float() - target(model.prediction_type, x, e, t, power_T)).square().mean((1, 2, 3))
     weights = ready.loss_weights.to(device)
     if config.min_snr_gamma is not None:
         snr = signal_to_noise(power_T)[t]
         weights = weights * min_snr_weights(snr, config.min_snr_gamma, model.prediction_type).float()
     return (weights * error).mean()
-
-
-def prompt_embeds_of(model: StableDiffusion, captions: list[str], config: TrainingConfig) -> torch.Tensor:
-    """(B, L, D), with gradient when the text encoder is trained."""
-    with torch.set_grad_enabled(config.text_encoder_learning_rate > 0):
-        return model.encode_prompts(captions)

@@ -1,5 +1,6 @@
-"""Door to CCIP character embedders as ONNX (deepghs/ccip_onnx `model_feat.onnx`, pocket embedders)."""
+"""Door to CCIP character embedders as ONNX (deepghs/ccip_onnx `model_feat.onnx`, pocket embedders) and their metric."""
 
 from fullcast.models.ccip.embedder import CcipEmbedder
+from fullcast.models.ccip.metric import CcipMetric
 
-__all__ = ["CcipEmbedder"]
+__all__ = ["CcipEmbedder", "CcipMetric"]

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fullcast.models.cards import card_of
 from fullcast.models.onnx_network import OnnxNetwork
 from fullcast.store.errors import FullcastError
 
@@ -54,15 +55,18 @@ class CcipEmbedder:
         self.dim = dim
         self.threshold = float(metadata.get("threshold", DEFAULT_THRESHOLD)) if threshold is None else threshold
         self.crop_scale = float(metadata.get("crop_scale", DEFAULT_CROP_SCALE)) if crop_scale is None else crop_scale
+        self.card = card_of(self.network.path)
         self.name = f"ccip:{self.network.name}"
 
     def embed(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """(B, dim) float32 unit vectors for (H, W, 3) uint8 RGB crops of single characters; (0, dim) for none."""
-        outputs = list(self.network.run(self.input, self.output, map(self.prepare, crops)))
-        if not outputs:
-            return np.zeros((0, self.dim), dtype=np.float32)
-        vectors = np.stack(outputs)
+        vectors = self.features(crops)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+    def features(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        """(B, dim) float32 as the network gives them, not of unit length: what `CcipMetric` compares."""
+        outputs = list(self.network.run(self.input, self.output, map(self.prepare, crops)))
+        return np.stack(outputs) if outputs else np.zeros((0, self.dim), dtype=np.float32)
 
     def prepare(self, crop: np.ndarray) -> np.ndarray:
         """(3, S, S) float32, RGB in CLIP's normalisation."""

@@ -34,8 +34,8 @@ def build_vae(config: PocketModelConfig) -> Any:
 def build_unet(config: PocketModelConfig) -> Any:
     from diffusers import UNet2DConditionModel
 
-    channels, attending = config.unet_block_out_channels, config.num_attention_levels
-    with_words = [level < attending for level in range(len(channels))]
+    channels = config.unet_block_out_channels
+    with_words = [level in config.attention_levels for level in range(len(channels))]
     return UNet2DConditionModel(
         sample_size=(config.height // config.vae_factor, config.width // config.vae_factor),
         in_channels=config.latent_channels,

@@ -10,19 +10,19 @@ class PocketModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    width: int = Field(default=160, description="Usual picture width in pixels; other sizes work.")
-    height: int = Field(default=96, description="Usual picture height in pixels.")
+    width: int = Field(default=144, description="Usual picture width in pixels; other sizes work.")
+    height: int = Field(default=64, description="Usual picture height in pixels.")
 
     latent_channels: int = Field(
-        default=16, description="Channels of the VAE's latents; 16 keeps faces of 24 px apart."
+        default=12, description="Channels of the VAE's latents; 12 at factor 4 keep faces of 20 px apart."
     )
     vae_block_out_channels: tuple[int, ...] = Field(
-        default=(32, 64, 96, 128),
+        default=(16, 32, 64),
         description="Channels per VAE level; the factor is 2 to the power of the levels but one.",
     )
     vae_layers_per_block: int = Field(default=1, description="ResNet blocks per VAE level.")
     vae_norm_num_groups: int = Field(
-        default=16, description="Groups of the VAE's group norm; divides every channel count."
+        default=4, description="Groups of the VAE's group norm; divides every channel count."
     )
     scaling_factor: float = Field(
         default=1.0,
@@ -31,7 +31,10 @@ class PocketModelConfig(BaseModel):
 
     unet_block_out_channels: tuple[int, ...] = Field(default=(64, 128, 160), description="Channels per U-Net level.")
     unet_layers_per_block: int = Field(default=1, description="ResNet (and attention) blocks per U-Net level.")
-    num_attention_levels: int = Field(default=2, description="Highest resolutions with cross-attention to the words.")
+    attention_levels: tuple[int, ...] = Field(
+        default=(1, 2),
+        description="U-Net levels that listen to the words, 0 the finest. Without 0 a step takes a fifth less time.",
+    )
     attention_head_width: int = Field(default=32, description="Channels of one attention head, not their number.")
     unet_norm_num_groups: int = Field(default=16, description="Groups of the U-Net's group norm.")
 

@@ -27,10 +27,17 @@ class StableDiffusion:
     """A diffusers `StableDiffusionPipeline`."""
 
     @classmethod
-    def load(cls, folder: str | Path) -> StableDiffusion:
-        from fullcast.models.stable_diffusion.folder import load_pipeline
+    def load(cls, path: str | Path) -> StableDiffusion:
+        """From a diffusers folder or a single file (.safetensors, .ckpt) of SD 1.x or 2.x."""
+        from fullcast.models.stable_diffusion.folder import SDXL, load_pipeline
 
-        return cls(load_pipeline(folder))
+        pipeline = load_pipeline(path)
+        if type(pipeline).__name__ == SDXL:
+            raise FullcastError(
+                f"{path} is SDXL: its files can be converted (fullcast export checkpoint), but training and drawing "
+                "with it are not written yet; give SD 1.x or 2.x"
+            )
+        return cls(pipeline)
 
     @property
     def device(self) -> torch.device:

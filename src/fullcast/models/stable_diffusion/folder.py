@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,31 +24,103 @@ WEIGHT_FILES = {
     "vae": "diffusion_pytorch_model.safetensors",
     "text_encoder": "model.safetensors",
 }
+SECOND_ENCODER = {"text_encoder_2": "model.safetensors"}
+"""What SDXL has more."""
+SD, SDXL = "StableDiffusionPipeline", "StableDiffusionXLPipeline"
 
 
-def load_pipeline(folder: str | Path) -> Any:
-    """A folder as a `StableDiffusionPipeline` in float32 on the CPU: from disk alone, no pickle, no network.
+def load_pipeline(path: str | Path) -> Any:
+    """A diffusers folder or a single file as a pipeline in float32 on the CPU: from disk alone, no pickle, no network.
 
-    Raises FullcastError when the folder is not a Stable Diffusion pipeline.
+    It is a `StableDiffusionPipeline` or, for SDXL, a `StableDiffusionXLPipeline`. Raises FullcastError when the path is
+    neither.
     """
-    from diffusers import StableDiffusionPipeline
+    import diffusers
 
-    folder = Path(folder)
+    path = Path(path)
+    if path.is_file():
+        from fullcast.models.stable_diffusion.single_file import SUFFIXES, load_single_file
+
+        if path.suffix.lower() not in SUFFIXES:
+            raise FullcastError(
+                f"{path} is no model; give a diffusers folder or a file that ends in {' or '.join(SUFFIXES)}"
+            )
+        return load_single_file(path)
+    family = _class_of(path)
+    off = {"safety_checker": None, "requires_safety_checker": False} if family == SD else {"add_watermarker": False}
+    with _quietly():
+        pipeline = getattr(diffusers, family).from_pretrained(path, local_files_only=True, use_safetensors=True, **off)
+    pipeline.set_progress_bar_config(disable=True)
+    for name in weight_files(family):
+        # diffusers gives float32 by default, transformers 5 the dtype of the file
+        getattr(pipeline, name).float().eval()
+    return pipeline
+
+
+def _class_of(folder: Path) -> str:
     index = folder / "model_index.json"
     if not index.is_file():
-        raise FullcastError(f"{folder} is not a model folder: it has no model_index.json; give a diffusers folder")
-    family = json.loads(index.read_text()).get("_class_name")
-    if family != "StableDiffusionPipeline":
-        raise FullcastError(f"{folder} holds a {family}; only StableDiffusionPipeline folders can be opened so far")
-    with _quietly():
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, safety_checker=None, requires_safety_checker=False
+        raise FullcastError(
+            f"{folder} is not a model folder: it has no model_index.json; give a diffusers folder or a single file"
         )
-    pipeline.text_encoder.float()  # diffusers gives float32 by default, transformers 5 the dtype of the file
-    pipeline.set_progress_bar_config(disable=True)
-    for name in WEIGHT_FILES:
-        getattr(pipeline, name).eval()
-    return pipeline
+    family = json.loads(index.read_text(encoding="utf-8")).get("_class_name")
+    if family not in (SD, SDXL):
+        raise FullcastError(f"{folder} holds a {family}; folders of {SD} and {SDXL} can be opened")
+    return family
+
+
+def weight_files(pipeline_class: str) -> dict[str, str]:
+    """Component to the file of its weights."""
+    return WEIGHT_FILES | SECOND_ENCODER if pipeline_class == SDXL else WEIGHT_FILES
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is in a folder, read without building a network."""
+
+    family: str
+    """sd1 | sd2 | sdxl."""
+    configs: dict[str, dict[str, Any]]
+    weights: dict[str, dict[str, torch.Tensor]]
+    """In the dtype of the files; text encoders with `text_model.`."""
+    prediction_type: str
+    zero_terminal_snr: bool
+
+
+def read_components(folder: Path) -> Held:
+    """Weights and configs of a diffusers folder. FullcastError when it is none."""
+    from safetensors.torch import load_file
+
+    files = weight_files(kind := _class_of(folder))
+    held = read_facts(folder)
+    weights = {name: load_file(folder / name / file) for name, file in files.items()}
+    weights["text_encoder"] = with_text_model_prefix(weights["text_encoder"])
+    assert kind == SDXL or "text_encoder_2" not in weights
+    held.weights.update(weights)
+    return held
+
+
+def read_facts(folder: Path) -> Held:
+    """The same without the weights: family, configs, what it predicts."""
+    files = weight_files(kind := _class_of(folder))
+    configs = {name: _json(folder / name / "config.json") for name in files}
+    scheduler = _json(folder / "scheduler" / "scheduler_config.json")
+    # as the single files differ: SD 2 has linear layers about its transformers and OpenCLIP's text encoder
+    v2 = configs["unet"].get("use_linear_projection", False)
+    return Held(
+        "sdxl" if kind == SDXL else "sd2" if v2 else "sd1",
+        configs,
+        {},
+        scheduler.get("prediction_type", "epsilon"),
+        bool(scheduler.get("rescale_betas_zero_snr", False)),
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FullcastError(f"{path} is missing; the folder is no whole diffusers folder") from error
 
 
 @contextmanager
@@ -96,10 +169,12 @@ def write_pipeline(
 
     pipeline.save_config(folder)
     pipeline.scheduler.save_pretrained(folder / "scheduler")
-    _write_tokenizer(pipeline.tokenizer, folder / "tokenizer")
-    for name, file_name in WEIGHT_FILES.items():
+    for name in ("tokenizer", "tokenizer_2"):
+        if getattr(pipeline, name, None) is not None:
+            _write_tokenizer(getattr(pipeline, name), folder / name)
+    for name, file_name in weight_files(type(pipeline).__name__).items():
         module = getattr(pipeline, name)
-        if name == "text_encoder":
+        if name.startswith("text_encoder"):
             module.config.save_pretrained(folder / name)
         else:
             module.save_config(folder / name)
@@ -138,10 +213,15 @@ def _write_tokenizer(tokenizer: Any, folder: Path) -> None:
 
 
 def folder_sha256(folder: str | Path) -> str:
-    """sha256 over the weight files of a pipeline folder, in a fixed order: names a checkpoint in records."""
+    """sha256 over the weight files of a pipeline folder, in a fixed order, or of a single file: names a checkpoint in
+    records."""
+    folder = Path(folder)
+    if folder.is_file():
+        with folder.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()
-    for name, file_name in sorted(WEIGHT_FILES.items()):
+    for name, file_name in sorted(weight_files(_class_of(folder)).items()):
         digest.update(name.encode())
-        with (Path(folder) / name / file_name).open("rb") as file:
+        with (folder / name / file_name).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -63,12 +63,13 @@ def pixel_metric(vae: Any, latents: torch.Tensor, size: float = 0.3, stride: int
 
 
 @torch.no_grad()
-def isometric_latents(vae: Any, pixels: torch.Tensor, floor: float = 0.01) -> None:
+def isometric_latents(vae: Any, pixels: torch.Tensor, floor: float = 0.01, whitening: float = 0.0) -> None:
     """Makes latents z into s M^(1/2) (z - mean), in place, M the `pixel_metric`; what is decoded stays the same.
 
     pixels: (N, 3, H, W) in [-1, 1], typical pictures. s gives the latents a mean variance of 1. Directions that hardly
     show in pixels are kept at `floor` of the strongest, so that the map can be inverted. The posterior's spread becomes
-    one constant: its mean share of the variance.
+    one constant: its mean share of the variance. `whitening` in [0, 1] then takes each principal direction of the
+    result to the power 1 - whitening of its spread: 0 leaves it as it is, 1 makes all directions alike.
     """
     posterior = vae.encode(pixels).latent_dist
     z, channels = posterior.mean, vae.config.latent_channels
@@ -77,6 +78,11 @@ def isometric_latents(vae: Any, pixels: torch.Tensor, floor: float = 0.01) -> No
     values, vectors = torch.linalg.eigh(pixel_metric(vae, z[:16]))
     root = values.clamp(min=floor * float(values.max())).sqrt()
     forward, back = vectors @ torch.diag(root) @ vectors.T, vectors @ torch.diag(1 / root) @ vectors.T
+    if whitening:
+        spread, directions = torch.linalg.eigh(forward @ covariance @ forward.T)
+        spread = spread.clamp(min=1e-6 * float(spread.max())) ** (whitening / 2)
+        forward = directions @ torch.diag(1 / spread) @ directions.T @ forward
+        back = back @ directions @ torch.diag(spread) @ directions.T
     scale = (channels / torch.trace(forward @ covariance @ forward.T)).sqrt()
     to_latents, from_latents = vae.quant_conv, vae.post_quant_conv
     weight, bias = to_latents.weight[:channels, :, 0, 0].clone(), to_latents.bias[:channels].clone()

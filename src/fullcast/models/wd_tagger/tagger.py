@@ -10,16 +10,23 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from fullcast.models.cards import card_of
 from fullcast.models.onnx_network import BATCH, OnnxNetwork
 from fullcast.store.errors import FullcastError
 
 GENERAL, CHARACTER, RATING = 0, 4, 9
+
+MCUT_CHARACTER_FLOOR = 0.15
+"""Below it MCut names no character, however wide the gap."""
+
+_DRAWN = "0_0 (o)_(o) +_+ +_- ._. <o>_<o> <|>_<|> =_= >_< 3_3 6_9 >_o @_@ ^_^ o_o u_u x_x |_| ||_||"
+KAOMOJIS = frozenset(_DRAWN.split())
+"""Tags whose underscore is drawn: they keep it (list of SmilingWolf's own demonstration)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class WdTagger:
         threshold: float | None = None,
         character_threshold: float | None = 0.85,
         *,
+        by_gap: bool = False,
         threads: int = 0,
         device: str = "auto",
         batch: int = BATCH,
@@ -54,10 +62,13 @@ class WdTagger:
         """`csv_path`: None is ``selected_tags.csv`` beside the graph. Thresholds are probabilities in [0, 1].
 
         `threshold`: of general tags; None takes the file's metadata ``threshold``, else 0.35 (the cards' own).
+        `by_gap`: each picture's own threshold by the widest gap (MCut) instead of the two fixed ones.
         `character_threshold`: None leaves character tags out: names come from references here, not from a tagger.
         """
         self.network = OnnxNetwork(model_path, threads=threads, device=device, batch=batch)
+        # deepghs' copies of the graphs give an embedding as a second output: the first holds the probabilities.
         self.input, self.output = self.network.require("WD14 tagger", channels_axis=3)
+        self.card, self.by_gap = card_of(self.network.path), by_gap
         labels = Path(csv_path) if csv_path is not None else self.network.path.with_name("selected_tags.csv")
         self.tags, self.categories = _read_labels(labels)
         num_outputs = self.network.outputs[self.output][-1]
@@ -98,8 +109,13 @@ class WdTagger:
             ]
             return {self.tags[i]: float(values[i]) for i in chosen}
 
-        names = {} if self.character_threshold is None else above(CHARACTER, self.character_threshold)
-        return TagSet(above(RATING, -1.0), above(GENERAL, self.threshold), names)
+        general, character = self.threshold, self.character_threshold
+        if self.by_gap:
+            general = mcut(values[self.categories == GENERAL])
+            if character is not None:
+                character = max(MCUT_CHARACTER_FLOOR, mcut(values[self.categories == CHARACTER]))
+        names = {} if character is None else above(CHARACTER, character)
+        return TagSet(above(RATING, -1.0), above(GENERAL, general), names)
 
 
 def _read_labels(path: Path) -> tuple[list[str], np.ndarray]:
@@ -116,6 +132,17 @@ def _read_labels(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def _spaced(name: str) -> str:
-    """Underscores become spaces, except in drawn faces such as "^_^" and "0_0", which have no two letters in a row."""
-    letters = any(a.isalpha() and b.isalpha() for a, b in pairwise(name))
-    return name.replace("_", " ") if letters else name
+    """Underscores become spaces, except in the drawn faces that the taggers' own list names."""
+    return name if name in KAOMOJIS else name.replace("_", " ")
+
+
+def mcut(probabilities: np.ndarray) -> float:
+    """The middle of the largest gap between sorted probabilities: a threshold that each picture sets for itself.
+
+    Largeron, Moulin, Gery: MCut, a thresholding strategy for multi-label classification, IDA 2012.
+    """
+    ordered = -np.sort(-probabilities)
+    if len(ordered) < 2:
+        return 0.0
+    widest = int((ordered[:-1] - ordered[1:]).argmax())
+    return float((ordered[widest] + ordered[widest + 1]) / 2)

@@ -9,6 +9,9 @@ One deliberate difference: suppression runs inside each label (``class_aware``).
 each, so nothing changes for them; the pocket detector sees persons and heads, and in a close-up the head's box covers
 more than half of the person's, so that class-agnostic suppression would delete one of the two.
 
+Boxes of an end-to-end head are suppressed at 0.7 whatever `iou` is, as the original does. ``threshold.json`` beside the
+graph is obeyed, and ``model_type.json`` that says rtdetr (boxes in 0 to 1, [N, 4 + C]).
+
 One addition: ``letterbox``, for a network that saw only one shape of picture. A picture of another shape is first set
 in the middle of a grey (114) canvas of the network's own shape. Off unless asked for or stated in the file's metadata.
 """
@@ -19,16 +22,20 @@ import ast
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from fullcast.models.base import Detection
+from fullcast.models.cards import Card, card_of
 from fullcast.models.onnx_network import BATCH, OnnxNetwork
 from fullcast.store.errors import FullcastError
 
 DEFAULT_CONFIDENCE = 0.25
-"""Ultralytics' own default; the deepghs cards state 0.25 to 0.5, which belongs into the call or the file's metadata."""
+"""Ultralytics' own default, for a file without a card."""
+DEFAULT_IOU = 0.5
+END_TO_END_IOU = 0.7
 
 
 class YoloDetector:
@@ -38,7 +45,7 @@ class YoloDetector:
         self,
         path: str | Path,
         confidence: float | Mapping[str, float] | None = None,
-        iou: float = 0.5,
+        iou: float | None = None,
         *,
         class_aware: bool = True,
         letterbox: bool | None = None,
@@ -47,10 +54,12 @@ class YoloDetector:
         device: str = "auto",
         batch: int = BATCH,
     ) -> None:
-        """`confidence`: in [0, 1], one for all or one per label; None: the file's metadata ``threshold``, else 0.25.
+        """`confidence`: in [0, 1], one for all or one per label; None: the file's metadata ``threshold``, the folder's
+        ``threshold.json``, the card, else 0.25.
 
-        `iou`: in [0, 1]; of two boxes that overlap more, the weaker goes. `letterbox`: None: the file's metadata
-        ``letterbox`` ("true"), else False. `labels`: for a file without ``names``.
+        `iou`: in [0, 1]; of two boxes that overlap more, the weaker goes; None: the card, else 0.5.
+        `letterbox`: None: the file's metadata ``letterbox`` ("true"), else False. `labels`: for a file without
+        ``names``.
         """
         self.network = OnnxNetwork(path, threads=threads, device=device, batch=batch)
         self.input, self.output = self.network.require(
@@ -59,9 +68,13 @@ class YoloDetector:
         metadata = self.network.metadata
         self.labels = dict(labels) if labels is not None else _names(metadata.get("names"), self.network.path)
         self.height, self.width = _input_size(self.network.inputs[self.input], metadata.get("imgsz"))
+        self.card = card_of(self.network.path)
         if confidence is None:
-            confidence = float(metadata.get("threshold", DEFAULT_CONFIDENCE))
+            confidence = _own_confidence(metadata, self.network.path, self.card)
+        if iou is None:
+            iou = self.card.iou if self.card and self.card.iou is not None else DEFAULT_IOU
         self.confidence, self.iou, self.class_aware = confidence, iou, class_aware
+        self.is_rtdetr = _beside(self.network.path, "model_type.json", "model_type") == "rtdetr"
         self.letterbox = metadata.get("letterbox", "").lower() == "true" if letterbox is None else letterbox
         self.name = f"yolo:{self.network.name}"
 
@@ -81,10 +94,13 @@ class YoloDetector:
         return np.asarray(resized, dtype=np.float32).transpose(2, 0, 1) / 255
 
     def _read(self, output: np.ndarray, shape: tuple[int, ...]) -> list[Detection]:
+        if self.is_rtdetr:  # its boxes are shares of the picture
+            output = output.T * np.r_[[self.width, self.height] * 2, np.ones(len(self.labels))][:, None]
         boxes, scores, classes = _decode(output, len(self.labels), self.network.path)
         wanted = scores > self._limits()[classes]
         boxes, scores, classes = boxes[wanted], scores[wanted], classes[wanted]
-        kept = suppress(boxes, scores, self.iou, classes if self.class_aware else None)
+        iou = END_TO_END_IOU if _is_end_to_end(output, len(self.labels)) else self.iou
+        kept = suppress(boxes, scores, iou, classes if self.class_aware else None)
         height, width, left, top = self._canvas(shape)
         scale, shift = np.array([width / self.width, height / self.height] * 2), np.array([left, top] * 2)
         pixels = np.clip(boxes[kept] * scale - shift, 0, [shape[1], shape[0]] * 2).round()
@@ -113,7 +129,7 @@ class YoloDetector:
 
 def _decode(output: np.ndarray, num_labels: int, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(N, 4) xyxy in pixels of the network's input, (N,) scores, (N,) class indices."""
-    if output.ndim == 2 and output.shape[1] == 6 and output.shape[0] != 4 + num_labels:
+    if _is_end_to_end(output, num_labels):
         return output[:, :4], output[:, 4], output[:, 5].astype(int)
     if output.ndim != 2 or output.shape[0] != 4 + num_labels:
         raise FullcastError(
@@ -124,6 +140,30 @@ def _decode(output: np.ndarray, num_labels: int, path: Path) -> tuple[np.ndarray
     scores = output[4:]
     classes = scores.argmax(axis=0)
     return np.hstack([centre - half, centre + half]), scores.max(axis=0), classes
+
+
+def _is_end_to_end(output: np.ndarray, num_labels: int) -> bool:
+    return output.ndim == 2 and output.shape[1] == 6 and output.shape[0] != 4 + num_labels
+
+
+def _own_confidence(metadata: Mapping[str, str], path: Path, card: Card | None) -> float:
+    """What the makers say: the file itself, then the file beside it, then the call in their own library."""
+    if "threshold" in metadata:
+        return float(metadata["threshold"])
+    beside = _beside(path, "threshold.json", "threshold")
+    if beside is not None:
+        return float(beside)
+    return card.threshold if card and card.threshold is not None else DEFAULT_CONFIDENCE
+
+
+def _beside(path: Path, file: str, key: str) -> Any:
+    """A value of a small JSON file in the network's folder; None without it."""
+    try:
+        return json.loads(path.with_name(file).read_text(encoding="utf-8")).get(key)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError) as error:
+        raise FullcastError(f"{path.with_name(file)} is damaged: wanted is a JSON object with {key!r}") from error
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, iou: float, classes: np.ndarray | None = None) -> np.ndarray:

@@ -1,0 +1,94 @@
+"""Names that imported datasets gave, put on the people whom our own networks found in the imported pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fullcast.records import UNKNOWN, Drop, Person
+
+STAGE = "import"
+
+
+@dataclass(frozen=True)
+class Named:
+    """The people of a show after the names that datasets gave."""
+
+    people: list[Person]
+    drops: list[Drop]
+
+
+def with_given_names(people: Sequence[Person], given: Sequence[Person], names: Sequence[str]) -> Named:
+    """The same people, named as the datasets name them where they are in an imported picture.
+
+    given: `imported_people`; names: of the cast. A figure takes the name of the head that the dataset puts where its
+    own is; a figure that only the dataset sees is added; a name without a place is given when one figure is left for
+    it.
+    What finds nobody is a drop: ``not-in-cast`` or ``name-without-place``.
+    """
+    known = set(names)
+    of_image: dict[str, list[Person]] = {}
+    for person in given:
+        of_image.setdefault(person.image_id, []).append(person)
+    answer, drops = [person for person in people if person.image_id not in of_image], []
+    found: dict[str, list[Person]] = {image_id: [] for image_id in of_image}
+    for person in people:
+        if person.image_id in found:
+            found[person.image_id].append(person)
+    for image_id, said in of_image.items():
+        strangers = [p for p in said if p.character not in known and p.character not in ("", UNKNOWN)]
+        drops += [Drop(image_id, STAGE, "not-in-cast", p.name) for p in strangers]
+        named = [p for p in said if p.character in known]
+        figures, left = _placed(found[image_id], [p for p in named if p.confidence > 0])
+        figures, lost = _unplaced(figures, left, [p for p in named if p.confidence == 0])
+        answer += sorted(figures, key=lambda p: p.place_xy)
+        drops += [Drop(image_id, STAGE, "name-without-place", p.name) for p in lost]
+    return Named(answer, drops)
+
+
+def _placed(figures: Sequence[Person], named: Sequence[Person]) -> tuple[list[Person], set[str]]:
+    """Figures with the names of those at their place, and the ids of figures that nobody named."""
+    figures = list(figures)
+    pairs = sorted(
+        ((_nearness(f, n), i, j) for i, f in enumerate(figures) for j, n in enumerate(named)),
+        key=lambda pair: (-pair[0], pair[1], pair[2]),
+    )
+    taken: dict[int, int] = {}
+    for nearness, i, j in pairs:
+        if nearness > 0 and i not in taken and j not in taken.values():
+            taken[i] = j
+    renamed = [_called(f, named[taken[i]]) if i in taken else _not_twice(f, named) for i, f in enumerate(figures)]
+    added = [n for j, n in enumerate(named) if j not in taken.values()]
+    return [*renamed, *added], {f.id for i, f in enumerate(figures) if i not in taken}
+
+
+def _unplaced(figures: Sequence[Person], left: set[str], named: Sequence[Person]) -> tuple[list[Person], list[Person]]:
+    """One name and one figure that nobody named: they belong together. Names that are there already are content."""
+    present = {p.character for p in figures}
+    open_names = [n for n in named if n.character not in present]
+    open_figures = [p for p in figures if p.id in left and (len(left) == 1 or p.character in ("", UNKNOWN))]
+    if len(open_names) == 1 and len(open_figures) == 1:
+        name, figure = open_names[0], open_figures[0]
+        return [_called(p, name) if p.id == figure.id else p for p in figures], []
+    return list(figures), open_names
+
+
+def _not_twice(figure: Person, named: Sequence[Person]) -> Person:
+    """Whom the dataset names elsewhere in the picture cannot stand here too."""
+    taken = any(figure.character == name.character for name in named)
+    return replace(figure, character=UNKNOWN, form="") if taken else figure
+
+
+def _called(figure: Person, name: Person) -> Person:
+    return replace(figure, character=name.character, form=name.form)
+
+
+def _nearness(figure: Person, name: Person) -> float:
+    """In [0, 1]: overlap of heads over the smaller one (a face lies inside a head); of figures where a head lacks."""
+    a, b = figure.head_xyxy or figure.xyxy, name.head_xyxy or name.xyxy
+    if (figure.head_xyxy is None) != (name.head_xyxy is None):
+        a, b = figure.xyxy, name.xyxy
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
+    inside = max(0.0, width) * max(0.0, height) / smaller if smaller > 0 else 0.0
+    return inside if inside >= 0.5 else 0.0

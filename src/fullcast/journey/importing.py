@@ -1,0 +1,330 @@
+"""Import: datasets of other tools as records, with nothing of them lost and nothing in them run.
+
+An import is the folder ``data/imports/NAME``: copies of the pictures under their hash, `Image` and `Person` tables as
+every stage reads them, and ``origins.parquet`` with all that has no word of ours: the file's name, its caption, its
+visits in an epoch, and everything that its metadata says. `prepare` takes imported pictures in like fan art, and gives
+their people the names that the dataset gave them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from fullcast.journey.answers import Answer, drop_lines
+from fullcast.journey.taking_in import Partition
+from fullcast.records import UNKNOWN, Box, Drop, Image, Person, Source, person_id
+from fullcast.store.atomic import replacing_dir, write_bytes, write_json
+from fullcast.store.errors import FullcastError, UnreadableFile
+from fullcast.store.partitions import partition_key, stored_key
+from fullcast.store.pictures import bytes_id, decode_picture
+from fullcast.store.tables import read_records, write_records
+from fullcast.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fullcast.formats.foreign import ForeignDataset, ForeignPerson, ForeignPicture
+    from fullcast.ingest.fingerprint import Fingerprint
+    from fullcast.journey import Journey
+
+VERSION = 1
+"""Raised when the same files would give other records."""
+
+STAGE = "import"
+FORMATS = ("seed", "kohya", "everydream1", "everydream2", "dataset", "webdataset")
+ALIASES = {"everydream": "everydream2", "imagefolder": "dataset", "v1": "seed", "v2": "seed"}
+PARTITION = "import-"
+"""Before an import's name: the partition's name in later stages."""
+
+_KEY = "partition.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One file of the dataset as it was found. The same picture in two files has two origins and one Image."""
+
+    image_id: str
+    file: str
+    """POSIX, below the dataset's folder."""
+    has_caption: bool
+    """False: none at all, which is not an empty one."""
+    caption: str
+    multiply: float
+    """Visits in one epoch by the rules of the format."""
+    rating: str = ""
+    facts: str = "{}"
+    """JSON: everything that the files beside the picture say, as it stands there."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """What became of a dataset."""
+
+    images: list[Image]
+    people: list[Person]
+    origins: list[Origin]
+    fingerprints: list[Fingerprint]
+    drops: list[Drop]
+
+
+def import_dataset(
+    journey: Journey,
+    what: str,
+    given: Path,
+    *,
+    name: str = "",
+    source: str = "fanart",
+    skip_pickles: bool = False,
+) -> Answer:
+    """`what`: one of FORMATS. name: of the import; the folder's own by default. source: of pictures whose dataset does
+    not say it. skip_pickles: pictures whose metadata holds a pickle become drops; else the whole import is refused."""
+    from fullcast.formats.items import safe_part
+
+    what = ALIASES.get(what, what)
+    if what not in FORMATS:
+        raise FullcastError(f"nothing is called {what!r} that could be imported; there are: {', '.join(FORMATS)}")
+    if source not in get_args(Source):
+        raise FullcastError(f"a source is one of {', '.join(get_args(Source))}; got {source!r}")
+    if not given.exists():
+        raise FullcastError(f"there is no {given}; give the folder of a dataset")
+    dataset = _read(what, given, skip_pickles)
+    if not dataset.pictures:
+        reasons = "; ".join(line.strip() for line in drop_lines(dataset.drops))
+        raise FullcastError(
+            f"{given} has no picture that can be imported as {what}" + (f": {reasons}" if reasons else "")
+        )
+    folder = imports_dir(journey.workspace) / safe_part(name or given.resolve().stem)
+    records = _write(journey, dataset, folder, source, what)
+    return _answer(journey.workspace, folder, records, dataset, what)
+
+
+def imports_dir(workspace: Workspace) -> Path:
+    return workspace.data_dir / "imports"
+
+
+def imported_partitions(workspace: Workspace) -> Iterator[Partition]:
+    """Every import as `taking_in` reads partitions, by name."""
+    for folder in _imports(workspace):
+        yield Partition(
+            PARTITION + folder.name,
+            stored_key(folder),
+            folder,
+            tuple(read_records(folder / "images.parquet", Image)),
+            drops=tuple(read_records(folder / "drops.parquet", Drop)),
+        )
+
+
+def imported_people(workspace: Workspace) -> list[Person]:
+    """Everybody whom the imported datasets name or show, as they said it."""
+    return [person for folder in _imports(workspace) for person in read_records(folder / "people.parquet", Person)]
+
+
+def _imports(workspace: Workspace) -> list[Path]:
+    parent = imports_dir(workspace)
+    return sorted(path for path in parent.iterdir() if stored_key(path)) if parent.is_dir() else []
+
+
+# --- reading
+
+
+def _read(what: str, given: Path, skip_pickles: bool) -> ForeignDataset:
+    from fullcast.formats.everydream import read_everydream
+    from fullcast.formats.imagefolder import read_imagefolder
+    from fullcast.formats.kohya import read_kohya
+    from fullcast.formats.seed_reading import read_seed
+    from fullcast.formats.sidecars import PickledFile, read_json
+    from fullcast.formats.webdataset import read_webdataset
+
+    readers: dict[str, Callable[[], ForeignDataset]] = {
+        "seed": lambda: read_seed(given, skip_pickles),
+        "kohya": lambda: read_kohya(given),
+        "everydream1": lambda: read_everydream(given, 1),
+        "everydream2": lambda: read_everydream(given, 2),
+        "dataset": lambda: read_imagefolder(given),
+        "webdataset": lambda: read_webdataset(given),
+    }
+    try:
+        dataset = readers[what]()
+        for path in dataset.others.values():
+            if path.suffix.lower() == ".json":
+                _refuse_pickle(path, read_json)
+    except PickledFile as error:
+        way = "; with --skip-pickles such pictures are left out and counted" if what == "seed" else ""
+        raise FullcastError(
+            f"{error}; Fullcast opens no pickles, so nothing was imported: take it out of the file{way}"
+        ) from None
+    return dataset
+
+
+def _refuse_pickle(path: Path, read_json: Callable[[Path], object]) -> None:
+    """A file about the whole dataset is copied unread; one with a pickle in it is not even that."""
+    from fullcast.formats.sidecars import PickledFile
+
+    try:
+        read_json(path)
+    except PickledFile:
+        raise
+    except UnreadableFile:
+        return
+
+
+# --- writing
+
+
+def _write(journey: Journey, dataset: ForeignDataset, folder: Path, source: str, what: str) -> Records:
+    """Makes the import, atomically; one of that name is replaced as a whole."""
+    from fullcast.ingest.fingerprint import Fingerprint
+
+    with replacing_dir(folder) as out:
+        records = _records(journey, dataset, out, journey.workspace.relative(folder), source)
+        write_records(out / "images.parquet", records.images, Image)
+        write_records(out / "people.parquet", records.people, Person, {"embedder": "", "import": what})
+        write_records(out / "origins.parquet", records.origins, Origin)
+        write_records(out / "fingerprints.parquet", records.fingerprints, Fingerprint)
+        write_records(out / "drops.parquet", records.drops, Drop)
+        for name, path in dataset.others.items():
+            write_bytes(out / "others" / name, path.read_bytes())
+        write_json(out / "import.json", {"format": what, "notes": list(dataset.notes), "source": source})
+        inputs = {origin.file: f"{origin.image_id} {origin.facts}" for origin in records.origins}
+        key = partition_key(inputs, [what, source], version=VERSION)
+        (out / _KEY).write_text(key + "\n", encoding="utf-8")
+    return records
+
+
+def _records(journey: Journey, dataset: ForeignDataset, out: Path, stored: str, source: str) -> Records:
+    from fullcast.ingest.fingerprint import make_fingerprint
+    from fullcast.ingest.planes import mean_laplacian
+
+    records = Records([], [], [], [], list(dataset.drops))
+    names = _reference_names(journey.workspace)
+    seen: dict[str, str] = {}
+    ids: dict[Path, str] = {}
+    journey.progress.start("import", len(dataset.pictures))
+    # Whole pictures before their crops, so that a crop finds its parent's id.
+    for picture in sorted(dataset.pictures, key=lambda p: (p.parent is not None, p.name)):
+        journey.progress.advance()
+        try:
+            data = picture.read_bytes()
+            pixels = decode_picture(data, picture.name)
+        except UnreadableFile as error:
+            records.drops.append(Drop(picture.name, STAGE, error.reason, error.detail))
+            continue
+        image_id = bytes_id(data)
+        ids[picture.path] = image_id
+        records.origins.append(_origin(picture, image_id))
+        if image_id in seen:
+            records.drops.append(Drop(picture.name, STAGE, "same-file", f"the same bytes as {seen[image_id]}"))
+            continue
+        seen[image_id] = picture.name
+        write_bytes(out / "pictures" / f"{image_id}{picture.suffix}", data)
+        fingerprint = make_fingerprint(image_id, pixels)
+        height, width = pixels.shape[:2]
+        records.fingerprints.append(fingerprint)
+        records.images.append(
+            Image(
+                *(image_id, f"{stored}/pictures/{image_id}{picture.suffix}", width, height),
+                picture.source or source,  # type: ignore[arg-type]
+                parent=ids.get(picture.parent, "") if picture.parent else "",
+                sharpness=round(mean_laplacian(fingerprint.luma_array), 4),
+                tags=picture.tags,
+                artist=picture.artist,
+                licence=picture.licence,
+            )
+        )
+        people = picture.people or _from_class_tokens(picture, names)
+        records.people.extend(_people(people, image_id, width, height))
+    journey.progress.done()
+    records.origins.sort(key=lambda origin: origin.file)
+    return records
+
+
+def _origin(picture: ForeignPicture, image_id: str) -> Origin:
+    facts = json.dumps(picture.facts, ensure_ascii=False, sort_keys=True, default=str)
+    return Origin(
+        *(image_id, picture.name, picture.caption is not None, picture.caption or "", picture.multiply),
+        picture.rating,
+        facts,
+    )
+
+
+def _people(people: Sequence[ForeignPerson], image_id: str, width: int, height: int) -> list[Person]:
+    """Boxes in pixels. Whom the dataset places nowhere has the whole picture for a box and confidence 0: that is how
+    such a person is told from one who was seen."""
+    made: list[Person] = []
+    ids: Counter[str] = Counter()
+    for person in people:
+        head = _in_pixels(person.head, width, height)
+        box = _in_pixels(person.box, width, height) or head
+        placed = box is not None
+        box = box or (0.0, 0.0, float(width), float(height))
+        base = person_id(image_id, box)
+        ids[base] += 1
+        made.append(
+            Person(
+                base if ids[base] == 1 else f"{base}+{ids[base]}",
+                image_id,
+                box,
+                confidence=1.0 if placed else 0.0,
+                head_xyxy=head,
+                head_confidence=1.0 if head else 0.0,
+                detector=STAGE,
+                character=person.character,
+                form=person.form,
+                tags=person.tags,
+                embedding=person.embedding,
+            )
+        )
+    return made
+
+
+def _in_pixels(box: Box | None, width: int, height: int) -> Box | None:
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    return x0 * width, y0 * height, x1 * width, y1 * height
+
+
+def _reference_names(workspace: Workspace) -> tuple[str, ...]:
+    given = workspace.references_dir
+    return tuple(sorted(p.name for p in given.iterdir() if p.is_dir())) if given.is_dir() else ()
+
+
+def _from_class_tokens(picture: ForeignPicture, names: Sequence[str]) -> tuple[ForeignPerson, ...]:
+    """kohya's folders say a class ("10_aoi girl"): whoever of the references is named in it is in the picture."""
+    from fullcast.formats.foreign import ForeignPerson
+
+    words = str(picture.facts.get("class_tokens") or "").lower().replace(",", " ").split()
+    return tuple(ForeignPerson(name) for name in names if name.lower() in words)
+
+
+# --- saying
+
+
+def _answer(workspace: Workspace, folder: Path, records: Records, dataset: ForeignDataset, what: str) -> Answer:
+    sources = Counter(image.source for image in records.images)
+    names = Counter(p.name for p in records.people if p.character not in ("", UNKNOWN))
+    unplaced = sum(person.confidence == 0 for person in records.people)
+    captions = sum(origin.has_caption for origin in records.origins)
+    lines = [
+        f"{len(records.images)} pictures ({', '.join(f'{n} {source}' for source, n in sorted(sources.items()))}), "
+        f"{captions} captions, {len(records.people)} people: {workspace.relative(folder)}",
+        *(f"  {name}: {count}" for name, count in names.most_common()),
+        *(f"  {note}" for note in dataset.notes),
+        *drop_lines(records.drops),
+        "Then: fullcast prepare",
+    ]
+    data = {
+        "path": workspace.relative(folder),
+        "format": what,
+        "pictures": dict(sources),
+        "captions": captions,
+        "people": dict(names),
+        "people_without_place": unplaced,
+        "notes": list(dataset.notes),
+        "others": len(dataset.others),
+        "drops": [{"item": d.item, "reason": d.reason, "detail": d.detail} for d in records.drops],
+    }
+    return Answer("\n".join(lines), data)

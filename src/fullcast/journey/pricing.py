@@ -1,0 +1,85 @@
+"""What a plan costs and what its stages are trained with: joins mixture, training's settings and the base model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fullcast.recipe import Recipe
+from fullcast.records import Drop, Image
+
+if TYPE_CHECKING:
+    from fullcast.journey import Journey
+    from fullcast.mixture.cost import StageWork
+    from fullcast.mixture.stages import StagePlan
+
+
+def priced(journey: Journey, stages: Sequence[StagePlan]) -> dict[str, Any]:
+    """Fields of the report: ``prices`` and ``disk``; {} for a base whose work is not known."""
+    from fullcast.mixture.cost import disk, prices
+    from fullcast.models.stable_diffusion.work import Work, is_sd1
+
+    recipe = journey.recipe
+    base = recipe.models.base
+    inside = journey.workspace.root / base
+    known = base != "pocket" and is_sd1(inside if inside.exists() else Path(base).expanduser())
+    if recipe.cost.family == "none" or (recipe.cost.family == "auto" and not known):
+        return {}
+    work = Work()
+    asked = [_work_of(stage, of) for stage, (_, of) in zip(stages, recipe.of_stages(), strict=True)]
+    training = recipe.training
+    kept = training.keep_checkpoints
+    needed = disk(asked, work, training.checkpoint_dtype == "float16", kept, training.keep_states)
+    return {"prices": prices(asked, work, recipe.cost, needed.total_gb), "disk": needed}
+
+
+def _work_of(stage: StagePlan, recipe: Recipe) -> StageWork:
+    from fullcast.mixture.cost import StageWork, sizes_of
+
+    training = recipe.training
+    end = stage.start + stage.num_steps
+
+    def times(every: int) -> int:
+        return end // every - stage.start // every if every else 0
+
+    return StageWork(
+        *(sizes_of(stage), recipe.mixture.batch_size, training.gradient_checkpointing),
+        text_encoder=training.text_encoder_learning_rate > 0,
+        ema=training.ema_decay > 0,
+        checkpoints=max(1, times(training.checkpoint_every)),
+        sample_rounds=times(training.sample_every),
+    )
+
+
+def trained_with(recipe: Recipe, stage: str) -> dict[str, Any]:
+    """What a person would ask of a stage: size, rates, what is frozen, dropout, grammar."""
+    training, mixture = recipe.training, recipe.mixture
+    grammars = recipe.captions.shares(stage)
+    frozen = training.text_encoder_learning_rate == 0
+    return {
+        "steps": mixture.num_steps,
+        "area": f"{mixture.area_px} px ({round(mixture.area_px**0.5)} square)",
+        "learning rate": f"{training.learning_rate:g}",
+        "text encoder": "frozen" if frozen else f"{training.text_encoder_learning_rate:g}",
+        "schedule": f"{training.lr_schedule}, warm-up {training.warmup_steps}",
+        "caption dropout": f"{training.caption_dropout_rate:.0%}",
+        "grammar": ", ".join(f"{name} {share / sum(grammars.values()):.0%}" for name, share in grammars.items()),
+        "weigh_by": mixture.weigh_by,
+    }
+
+
+def empty_captions(recipe: Recipe) -> float:
+    """Visits with the empty caption that dropout is expected to give, over all stages."""
+    return sum(
+        of.training.caption_dropout_rate * of.mixture.num_steps * of.mixture.batch_size for _, of in recipe.of_stages()
+    )
+
+
+def left_out(images: Sequence[Image], drops: Sequence[Drop]) -> dict[str, int]:
+    """Pictures and other things that no stage sees, by reason."""
+    counts = Counter(f"{drop.reason} ({drop.stage})" for drop in drops)
+    listed = {drop.item for drop in drops}
+    counts.update(f"{image.dropped} (pictures)" for image in images if image.dropped and image.id not in listed)
+    return dict(counts.most_common())

@@ -1,0 +1,175 @@
+"""Composites: who stands where on which background, drawn so that numbers, casts and cells come out even."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from fullcast.mixture.buckets import Bucket, match
+from fullcast.mixture.composites.cutouts import CutOut
+from fullcast.records import Box, cell_of
+from fullcast.store.pictures import resize
+
+PITCH = 1.45
+"""Distance of neighbours in head heights, at least; shoulders overlap, faces do not."""
+
+BUST = 2.5
+"""Height of the picture in head heights, at least: head, chest and some air."""
+
+MIN_SEEN = 0.93
+"""Share of a head that must stay uncovered."""
+
+TRIES = 24
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A cut-out as it stands in a composite."""
+
+    cut: CutOut
+    head_xyxy: Box
+    """In pixels of the composite."""
+    seen_xyxy: Box
+    """The part that nobody stands before."""
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What was shown how often so far."""
+
+    names: Counter[str]
+    pairs: Counter[tuple[str, str]]
+    cells: Counter[tuple[str, tuple[int, int]]]
+    backdrops: Counter[str]
+
+    @classmethod
+    def empty(cls) -> Balance:
+        return cls(Counter(), Counter(), Counter(), Counter())
+
+    def add(self, names: Sequence[str], cells: Sequence[tuple[int, int]], backdrop: str) -> None:
+        self.names.update(names)
+        self.pairs.update(itertools.combinations(sorted(names), 2))
+        self.cells.update(zip(names, cells, strict=True))
+        self.backdrops[backdrop] += 1
+
+
+def choose_names(available: Sequence[str], count: int, balance: Balance, rng: np.random.Generator) -> list[str]:
+    """``count`` different names: one by one whoever was seen least, then least with those already chosen."""
+    chosen: list[str] = []
+    lots = dict(zip(sorted(available), rng.random(len(available)), strict=True))
+    while len(chosen) < count:
+
+        def seen(name: str) -> tuple[int, int, float]:
+            together = sum(balance.pairs[min(name, c), max(name, c)] for c in chosen)
+            return balance.names[name], together, lots[name]
+
+        chosen.append(min((name for name in lots if name not in chosen), key=seen))
+    return chosen
+
+
+def choose_bucket(count: int, buckets: Sequence[Bucket], rng: np.random.Generator) -> Bucket:
+    """Near the shape in which so many heads side by side come out largest."""
+    aspect = count * PITCH / BUST * np.exp(rng.normal(0, 0.12))
+    return buckets[int(match([aspect], buckets)[0])]
+
+
+def choose_heads(count: int, width: float, height: float, rng: np.random.Generator) -> list[Box]:
+    """Squares for heads, from left to right, in pixels: a row with some disorder."""
+    high = min(width / (count * PITCH), height / BUST) * rng.uniform(0.85, 1.0)
+    pitch = min(width / count, high * rng.uniform(PITCH, 2.2))
+    left = rng.uniform(0, width - count * pitch)
+    top = rng.uniform(0.06, 0.24) * height
+    heads = []
+    for i in range(count):
+        own = high * np.exp(rng.normal(0, 0.05))
+        x = left + (i + 0.5) * pitch + rng.uniform(-0.1, 0.1) * pitch
+        x = min(max(x, 0.62 * own), width - 0.62 * own)
+        y = max(0.02 * height, top + rng.uniform(-0.15, 0.25) * own)
+        heads.append((x - own / 2, y, x + own / 2, y + own))
+    return heads
+
+
+def seat(names: Sequence[str], heads: Sequence[Box], size: tuple[float, float], balance: Balance) -> list[str]:
+    """The names in the order of ``heads``, so that everybody comes to the cells where they were seldom."""
+    cells = [cell_of((h[0] + h[2]) / 2 / size[0], (h[1] + h[3]) / 2 / size[1]) for h in heads]
+    costs = np.array([[balance.cells[name, cell] for cell in cells] for name in names], dtype=float)
+    rows, columns = linear_sum_assignment(costs**1.5)
+    order = {int(column): names[int(row)] for row, column in zip(rows, columns, strict=True)}
+    return [order[i] for i in range(len(heads))]
+
+
+def paint(
+    backdrop: np.ndarray, cuts: Sequence[CutOut], heads: Sequence[Box], gains: Sequence[np.ndarray]
+) -> tuple[np.ndarray, list[Figure]] | None:
+    """The figures before (H, W, 3) uint8 ``backdrop``, whoever's head is lowest in front; None if it does not work.
+
+    gains: (3,) factors on each figure's colours. It does not work when a cut-out is too short to reach the lower edge
+    with its head inside, or when somebody's head is covered.
+    """
+    height, width = backdrop.shape[:2]
+    places = [_place(cut, head, height) for cut, head in zip(cuts, heads, strict=True)]
+    if any(place is None for place in places):
+        return None
+    canvas = backdrop.astype(np.float32)
+    layers: dict[int, np.ndarray] = {}
+    front = sorted(range(len(cuts)), key=lambda i: (places[i] or (0, 0, 0))[1] + heads[i][3] - heads[i][1])
+    for i in front:
+        place = places[i]
+        assert place is not None
+        colour, alpha = _layer(cuts[i], place, width, height)
+        canvas += alpha[..., None] * (np.clip(colour * gains[i], 0, 255) - canvas)
+        for behind in layers.values():
+            behind *= 1 - alpha
+        layers[i] = alpha.copy()
+    figures = []
+    for i, cut in enumerate(cuts):
+        x, y, scale = places[i] or (0.0, 0.0, 1.0)
+        hx0, hy0, hx1, hy1 = (v * scale for v in cut.head_xyxy)
+        head = (max(0.0, x + hx0), max(0.0, y + hy0), min(float(width), x + hx1), min(float(height), y + hy1))
+        whole, _ = _head_pixels(_layer(cut, (x, y, scale), width, height)[1], head)
+        seen, _ = _head_pixels(layers[i], head)
+        if seen < MIN_SEEN * whole or hx1 - hx0 > (head[2] - head[0]) / 0.97:
+            return None
+        rows, columns = np.nonzero(layers[i] > 0.5)
+        box = (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
+        figures.append(Figure(cut, head, box))
+    return np.clip(np.round(canvas), 0, 255).astype(np.uint8), figures
+
+
+def _place(cut: CutOut, head: Box, height: float) -> tuple[float, float, float] | None:
+    """(x, y, scale) of the cut-out's upper left corner; lower than asked if it would not reach the lower edge."""
+    scale = (head[3] - head[1]) / cut.head_height
+    centre = (cut.head_xyxy[0] + cut.head_xyxy[2]) / 2 * scale
+    top = head[1] - cut.head_xyxy[1] * scale
+    below = height + 1 - len(cut.alpha) * scale
+    if below > top:
+        top = below
+    if top + cut.head_xyxy[3] * scale + 0.3 * (head[3] - head[1]) > height:
+        return None
+    return (head[0] + head[2]) / 2 - centre, top, scale
+
+
+def _layer(cut: CutOut, place: tuple[float, float, float], width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, 3) float32 colours and (H, W) float32 alpha of the figure on the composite's canvas."""
+    x, y, scale = place
+    h, w = cut.alpha.shape
+    size = (max(1, round(w * scale)), max(1, round(h * scale)))
+    small = resize(cut.rgb, size).astype(np.float32)
+    alpha = resize((cut.alpha * 255).astype(np.uint8), size).astype(np.float32) / 255
+    colours, mask = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    left, top = round(x), round(y)
+    x0, y0, x1, y1 = max(0, left), max(0, top), min(width, left + size[0]), min(height, top + size[1])
+    if x0 < x1 and y0 < y1:
+        colours[y0:y1, x0:x1] = small[y0 - top : y1 - top, x0 - left : x1 - left]
+        mask[y0:y1, x0:x1] = alpha[y0 - top : y1 - top, x0 - left : x1 - left]
+    return colours, mask
+
+
+def _head_pixels(alpha: np.ndarray, head: Box) -> tuple[float, int]:
+    part = alpha[round(head[1]) : round(head[3]), round(head[0]) : round(head[2])]
+    return float(part.sum()), part.size

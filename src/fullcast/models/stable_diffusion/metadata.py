@@ -1,0 +1,127 @@
+"""What a weight file says of itself: modelspec.* always, ss_* only when asked for, and never a path of this machine.
+
+`modelspec` is Stability AI's "Stable Diffusion Model Metadata Standard Specification" 1.0.1; `ss_*` are the keys of
+kohya's trainer, which UIs and model sites read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fullcast.store.atomic import replacing
+from fullcast.store.errors import FullcastError
+
+if TYPE_CHECKING:
+    import torch
+
+VERSION = "1.0.1"
+HASH = "modelspec.hash_sha256"
+_NO_HASH = "0x" + "0" * 64
+_PATH = re.compile(r"(^|[\s\"'=:,(\[])(/(?!/)|~/|\\\\|[A-Za-z]:[\\/])\S")
+"""An absolute path of any system, anywhere in a text; addresses (https://) are none."""
+
+ARCHITECTURES = {
+    ("sd1", "epsilon"): "stable-diffusion-v1",
+    ("sd1", "v_prediction"): "stable-diffusion-v1",
+    ("sd2", "epsilon"): "stable-diffusion-v2-512",
+    ("sd2", "v_prediction"): "stable-diffusion-v2-768-v",
+    ("sdxl", "epsilon"): "stable-diffusion-xl-v1-base",
+    ("sdxl", "v_prediction"): "stable-diffusion-xl-v1-base",
+}
+_BASE_VERSIONS = {"sd1": "sd_v1", "sdxl": "sdxl_base_v1-0"}
+STABILITY = "https://github.com/Stability-AI/generative-models"
+
+
+def modelspec(
+    family: str,
+    title: str,
+    resolution: tuple[int, int],
+    *,
+    prediction_type: str = "epsilon",
+    lora: bool = False,
+    **more: str,
+) -> dict[str, str]:
+    """`family`: sd1 | sd2 | sdxl; `resolution` in pixels; `more`: licence, author, date, description, trigger_phrase,
+    tags, usage_hint. Empty values are left out."""
+    architecture = ARCHITECTURES[family, prediction_type] + ("/lora" if lora else "")
+    given = {"license" if key == "licence" else key: value for key, value in more.items()}
+    spec = {
+        "sai_model_spec": VERSION,
+        "architecture": architecture,
+        # kohya's convention: names of the original repository, or diffusers' names
+        "implementation": "diffusers" if lora and family != "sdxl" else STABILITY,
+        "title": title,
+        "resolution": "x".join(map(str, resolution)),
+        "prediction_type": "v" if prediction_type == "v_prediction" else "epsilon",
+        "hash_sha256": _NO_HASH,
+        **given,
+    }
+    return without_paths({f"modelspec.{key}": value for key, value in spec.items() if value})
+
+
+def training_metadata(family: str, facts: Mapping[str, Any], prediction_type: str = "epsilon") -> dict[str, str]:
+    """ss_* keys from `facts` by their names without the prefix ("seed", "steps", "learning_rate", "network_dim"...).
+
+    Opt-in: who wants no one to know how a model was trained does not call this.
+    """
+    v2 = family == "sd2"
+    base = ("sd_v2" + ("_v" if prediction_type == "v_prediction" else "")) if v2 else _BASE_VERSIONS[family]
+    told = {"base_model_version": base, "v2": v2, **facts}
+    return without_paths({f"ss_{key}": _as_text(value) for key, value in told.items()})
+
+
+def without_paths(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The same. FullcastError when a value names a place on this machine: a published file must not."""
+    for key, value in metadata.items():
+        if _PATH.search(value):
+            raise FullcastError(f"{key} = {value[:80]!r} names a folder of this machine; give a name without its path")
+    return dict(metadata)
+
+
+def _as_text(value: Any) -> str:
+    """safetensors keeps text only; kohya writes True and None as Python does, and lists as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple) else str(value)
+
+
+def write_safetensors(
+    tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, str] | None = None
+) -> Path:
+    """Writes a file atomically. If the metadata has the modelspec's hash, it is that of all bytes after the header."""
+    from safetensors.torch import save_file
+
+    if path.suffix != ".safetensors":
+        raise FullcastError(f"{path}: the file's name must end in .safetensors")
+    told = {"format": "pt", **without_paths(metadata or {})}
+    with replacing(path) as temporary:
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary, metadata=told)
+        if HASH in told:
+            _fill_in_hash(temporary)
+    return path
+
+
+def _fill_in_hash(path: Path) -> None:
+    """In place: the header keeps its length, so a file of 7 GB is not written twice."""
+    with path.open("r+b") as file:
+        header = file.read(struct.unpack("<Q", file.read(8))[0])
+        digest = hashlib.file_digest(file, "sha256")  # from where the header ended
+        at = header.index(_NO_HASH.encode())
+        file.seek(8 + at)
+        file.write(f"0x{digest.hexdigest()}".encode())
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a .safetensors file, without its tensors; {} when it is none."""
+    try:
+        with path.open("rb") as file:
+            length = struct.unpack("<Q", file.read(8))[0]
+            if length > 100 << 20:
+                return {}
+            return dict(json.loads(file.read(length)).get("__metadata__", {}))
+    except (OSError, ValueError, struct.error):
+        return {}

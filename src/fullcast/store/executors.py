@@ -1,0 +1,83 @@
+"""Map stages over many partitions: in this process, or in a pool of processes that start with ``spawn``.
+
+Any `concurrent.futures.Executor` will do. A task's function is module-level and its arguments are picklable; a task
+leaves its whole result on disk, so that every executor gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from fullcast.store.partitions import cached_dir, is_cached
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One partition to be made: its folder, its key, and who makes it."""
+
+    result_dir: Path
+    key: str
+    make: Callable[..., None]
+    """Called with a temporary folder and then `arguments`; module-level, for it may run in another process."""
+    arguments: tuple[Any, ...] = ()
+
+    @property
+    def is_ready(self) -> bool:
+        return is_cached(self.result_dir, self.key)
+
+    def run(self) -> bool:
+        """True: made now; False: it was there."""
+        return cached_dir(self.result_dir, self.key, partial(_call, self.make, self.arguments))
+
+
+def _call(make: Callable[..., None], arguments: tuple[Any, ...], folder: Path) -> None:
+    make(folder, *arguments)
+
+
+def run_tasks(tasks: Sequence[Task], executor: Executor, each: Callable[[Task], None] = lambda task: None) -> None:
+    """All of them; `each` is called as they end, in whatever order. What a task raises is raised, others cancelled."""
+    futures: dict[Future[bool], Task] = {executor.submit(task.run): task for task in tasks}
+    try:
+        for future in as_completed(futures):
+            future.result()
+            each(futures[future])
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+
+
+def num_workers(wanted: int, num_tasks: int) -> int:
+    """Processes for so many tasks: `wanted`, or with 0 one for each core that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(wanted or cores, num_tasks))
+
+
+@contextmanager
+def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose processes start with ``spawn`` and end when the process that started them does."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+        yield pool
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot tell its workers: without this they would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()
+
+
+def _watch(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

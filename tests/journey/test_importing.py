@@ -1,0 +1,164 @@
+"""Imports become records that prepare takes in, with nothing of the dataset lost and nothing of it run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fullcast.formats.kohya import export_kohya
+from fullcast.journey import Journey, new_workspace
+from fullcast.journey.given_names import with_given_names
+from fullcast.journey.importing import Origin, imported_people
+from fullcast.journey.taking_in import take_in
+from fullcast.records import UNKNOWN, Box, Image, Person
+from fullcast.store.errors import FullcastError
+from fullcast.store.pictures import file_id, picture_size
+from fullcast.store.tables import read_records
+from tests.formats.foreign_sets import EMBEDDING, FIRST, SECOND, write_first, write_pickled, write_second
+from tests.formats.gallery import make_items, weights_of
+
+
+@pytest.fixture
+def journey(tmp_path: Path) -> Journey:
+    new_workspace(tmp_path / "work")
+    return Journey.open(tmp_path / "work")
+
+
+def test_both_versions_of_the_seed_become_records(journey: Journey, tmp_path: Path) -> None:
+    write_first(tmp_path / "old")
+    write_second(tmp_path / "old")
+    answer = journey.import_dataset("seed", tmp_path / "old")
+    folder = journey.workspace.data_dir / "imports" / "old"
+    images = {i.id: i for i in read_records(folder / "images.parquet", Image)}
+    people = read_records(folder / "people.parquet", Person)
+    origins = {o.file.removesuffix(".png"): o for o in read_records(folder / "origins.parquet", Origin)}
+    assert answer.data["people"] == {"YukimuraAoi": 3, "KuraueHinata": 1, "KuraueHinata/Hairdown": 1} | {
+        "Terakomari/red dress": 1,
+        "Terakomari": 1,
+        "Vill/twintails": 1,
+    }
+    assert set(origins) == {*FIRST, *SECOND} and len(images) == len(origins)
+    for name, meta in {**FIRST, **SECOND}.items():
+        facts = json.loads(origins[name].facts)
+        assert {key: facts[key] for key in meta} == meta
+        image = images[origins[name].image_id]
+        stored = journey.workspace.root / image.path
+        assert file_id(stored) == file_id(tmp_path / "old" / f"{name}.png") == image.id
+        assert (image.width, image.height) == picture_size(stored)
+    assert {i.source for i in images.values()} == {"screenshots", "fanart", "regularization"}
+    crop = next(o for name, o in origins.items() if name.endswith("EP1_12_0"))
+    whole = next(o for name, o in origins.items() if name.endswith("EP1_12"))
+    assert images[crop.image_id].parent == whole.image_id and whole.multiply == 26.67
+    first, second = (p for p in people if p.image_id == whole.image_id)
+    assert first.head_xyxy == pytest.approx((60, 12, 80, 30)) and first.name == "YukimuraAoi"
+    assert second.head_xyxy == pytest.approx((10, 15, 30, 33)) and second.name == "KuraueHinata/Hairdown"
+    seen = next(p for p in people if p.form == "red dress")
+    assert seen.embedding is not None and (seen.embedding == EMBEDDING).all() and seen.confidence == 1
+    assert {p.confidence for p in people if p.character == "Vill"} == {0.0}, "nobody says where she stands"
+    assert len({p.id for p in people}) == len(people)
+    assert (folder / "others/training/core_tag.json").is_file() and (folder / "others/concept_weights.csv").is_file()
+
+    taken = take_in(journey)
+    assert {image.id for image in taken.images} == set(images)
+    again = journey.import_dataset("seed", tmp_path / "old")
+    assert again.data == answer.data and len(imported_people(journey.workspace)) == len(people)
+
+
+def test_a_pickle_refuses_the_whole_import(journey: Journey, tmp_path: Path) -> None:
+    write_second(tmp_path / "old")
+    write_pickled(tmp_path / "old", tmp_path / "witness")
+    with pytest.raises(FullcastError, match=r"holds a pickle .* nothing was imported"):
+        journey.import_dataset("seed", tmp_path / "old")
+    assert not (journey.workspace.data_dir / "imports").exists()
+    answer = journey.import_dataset("seed", tmp_path / "old", skip_pickles=True)
+    assert [drop["reason"] for drop in answer.data["drops"]] == ["pickle"]
+    assert not (tmp_path / "witness").exists()
+
+
+def test_a_pickle_in_a_file_that_belongs_to_no_picture_is_refused_too(journey: Journey, tmp_path: Path) -> None:
+    write_pickled(tmp_path / "old", tmp_path / "witness")
+    (tmp_path / "old/training/screenshots/trap_1.png").rename(tmp_path / "old/other.png")
+    with pytest.raises(FullcastError, match="holds a pickle"):
+        journey.import_dataset("seed", tmp_path / "old", skip_pickles=True)
+
+
+def test_kohya_folders_become_records(journey: Journey, tmp_path: Path) -> None:
+    items = make_items(20)
+    exported = export_kohya(items, weights_of(items), tmp_path / "set")
+    (tmp_path / "set/img/3_aoi girl").mkdir()
+    found = next((tmp_path / "set/img").rglob("*.png"))
+    (tmp_path / "set/img/3_aoi girl/twice.png").write_bytes(found.read_bytes())
+    (tmp_path / "set/img/3_aoi girl/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (journey.workspace.references_dir / "Aoi").mkdir()
+    (tmp_path / "set/dataset.toml").unlink()
+    answer = journey.import_dataset("kohya", tmp_path / "set", name="数, 1", source="screenshots")
+    folder = journey.workspace.data_dir / "imports" / "数, 1"
+    origins = {Path(o.file).stem: o for o in read_records(folder / "origins.parquet", Origin)}
+    assert {d["reason"] for d in answer.data["drops"]} == {"same-file", "truncated"}
+    assert answer.data["pictures"] == {"screenshots": exported.num_images}
+    for item in items:
+        if exported.visits[item.name]:
+            assert origins[item.name].caption == item.caption
+            assert origins[item.name].multiply == exported.visits[item.name]
+    assert origins["twice"].image_id in {o.image_id for name, o in origins.items() if name != "twice"}
+    assert origins["twice"].caption == "aoi girl" and origins["twice"].multiply == 3
+
+
+def test_class_tokens_name_who_is_among_the_references(journey: Journey, tmp_path: Path) -> None:
+    items = make_items(1)
+    export_kohya(items, weights_of(items), tmp_path / "set")
+    (tmp_path / "set/img").rename(tmp_path / "img")
+    next((tmp_path / "img").iterdir()).rename(tmp_path / "img/5_aoi girl")
+    (journey.workspace.references_dir / "Aoi").mkdir()
+    journey.import_dataset("kohya", tmp_path / "img")
+    (person,) = imported_people(journey.workspace)
+    assert (person.character, person.confidence) == ("Aoi", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "said"),
+    [
+        ("coco", {}, "nothing is called 'coco'"),
+        ("seed", {"source": "internet"}, "a source is one of"),
+        ("seed", {}, "has no picture"),
+    ],
+)
+def test_wrong_words_are_answered(
+    journey: Journey, tmp_path: Path, what: str, options: dict[str, str], said: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FullcastError, match=said):
+        journey.import_dataset(what, tmp_path / "empty", **options)
+
+
+def figure(image: str, x: float, character: str = UNKNOWN) -> Person:
+    return Person(f"{image}/{x}", image, (x, 0, x + 20, 80), 0.9, (x, 0, x + 20, 20), character=character)
+
+
+def said(image: str, character: str, box: Box | None = None) -> Person:
+    whole = (0.0, 0.0, 100.0, 80.0)
+    return Person(f"{image}/{character}", image, box or whole, 1.0 if box else 0.0, box, character=character)
+
+
+def test_names_of_the_dataset_are_put_on_the_figures_at_their_place() -> None:
+    """Faces lie inside heads; a wrong name of ours gives way, and nobody stands in a picture twice."""
+    people = [figure("a", 0, "mio"), figure("a", 40), figure("a", 70, "aoi"), figure("b", 0, "mio")]
+    given = [
+        *(said("a", "hinata", (4, 4, 16, 16)), said("a", "aoi", (44, 4, 56, 16)), said("a", UNKNOWN, (74, 4, 86, 16))),
+        said("c", "mio", (1, 1, 9, 9)),
+    ]
+    named = with_given_names(people, given, ("aoi", "hinata", "mio"))
+    found = {(p.image_id, p.place_xy[0]): p.character for p in named.people}
+    assert found == {("b", 10): "mio", ("a", 10): "hinata", ("a", 50): "aoi", ("a", 80): UNKNOWN, ("c", 5): "mio"}
+    assert named.drops == []
+
+
+def test_a_name_without_a_place_is_given_when_one_figure_is_left() -> None:
+    people = [figure("a", 0), figure("b", 0), figure("b", 40), figure("c", 0, "aoi"), figure("c", 40)]
+    given = [said("a", "aoi"), said("b", "aoi"), said("c", "aoi"), said("c", "hinata"), said("a", "stranger")]
+    named = with_given_names(people, given, ("aoi", "hinata"))
+    found = {p.id: p.character for p in named.people}
+    assert found == {"a/0": "aoi", "b/0": UNKNOWN, "b/40": UNKNOWN, "c/0": "aoi", "c/40": "hinata"}
+    assert [(d.item, d.reason) for d in named.drops] == [("a", "not-in-cast"), ("b", "name-without-place")]

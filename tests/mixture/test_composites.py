@@ -1,0 +1,150 @@
+"""Composites: figures are cut where they end, light is told from faces, records say what was painted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fullcast.mixture.composites.backdrops import find_backdrops, light_of_shots
+from fullcast.mixture.composites.cutouts import CutOut, cut_out
+from fullcast.mixture.composites.making import make_composites
+from fullcast.mixture.composites.scenes import Balance, choose_heads, choose_names, paint
+from fullcast.mixture.config import CompositeConfig, MixtureConfig
+from fullcast.mixture.samples import cut_samples
+from fullcast.records import Image, Person, person_id
+from fullcast.store.pictures import read_picture
+
+SKIN, COATS = (235, 200, 170), {"aoi": (40, 60, 160), "hinata": (170, 40, 60), "momo": (60, 130, 60)}
+WALL = (200, 190, 120)
+
+
+def drawn(name: str, x: int, light: float = 1.0, frame: str = "") -> tuple[np.ndarray, np.ndarray, Image, Person]:
+    """A frame of 640x360 with one figure: a round head on a coat, before a wall with a window; and its true mask."""
+    rows, columns = np.mgrid[:360, :640]
+    picture = np.empty((360, 640, 3), np.float32)
+    picture[:] = WALL
+    picture[60:140, x + 30 : x + 150] = (120, 180, 230)  # a window, half behind the figure
+    head = ((columns - x) / 36) ** 2 + ((rows - 130) / 40) ** 2 < 1
+    coat = (np.abs(columns - x) < 50) & (rows >= 165)
+    hair = head & (rows < 112)
+    picture[coat], picture[head], picture[hair] = COATS[name], SKIN, (70, 40, 20)
+    noise = np.random.default_rng(x).normal(0, 1.5, picture.shape)
+    picture = np.clip(picture * light + noise, 0, 255).astype(np.uint8)
+    frame = frame or f"{name}{x}"
+    box = (x - 50.0, 90.0, x + 50.0, 358.0)
+    head_box = (x - 36.0, 90.0, x + 36.0, 170.0)
+    person = Person(person_id(frame, box), frame, box, 0.9, head_box, 0.9, character=name, identity_margin=0.6)
+    image = Image(frame, f"frames/{frame}.png", 640, 360, "screenshots", shot_id=f"v:{frame}")
+    return picture, head | coat, image, person
+
+
+def test_a_figure_is_cut_where_it_ends() -> None:
+    picture, true, _, person = drawn("aoi", 300)
+    cut = cut_out(picture, person, [], 340.0, 80.0)
+    assert cut is not None and cut.outline > 0.95
+    x, y = 300 - (cut.head_xyxy[0] + cut.head_xyxy[2]) / 2, 130 - (cut.head_xyxy[1] + cut.head_xyxy[3]) / 2
+    h, w = cut.alpha.shape
+    inside = true[round(y) : round(y) + h, round(x) : round(x) + w]
+    mask = cut.alpha > 0.5
+    assert (mask & ~inside).mean() < 0.002, "nothing of wall or window comes along"
+    assert mask.sum() > 0.93 * true[:340].sum(), "and little of the figure is left behind"
+
+
+def test_a_head_at_the_edge_is_not_cut_out() -> None:
+    picture, _, _, person = drawn("aoi", 37)
+    assert cut_out(picture[:, 2:], person, [], 340.0, 80.0) is None
+
+
+def test_light_is_what_all_faces_share() -> None:
+    night = np.array([0.5, 0.6, 0.9])
+    heads = [("day", "aoi", np.array([200.0, 150, 120])), ("day", "momo", np.array([100.0, 70, 50]))]
+    heads += [("noon", name, colour) for _, name, colour in heads]
+    heads += [("night", name, colour * night) for shot, name, colour in heads if shot == "day"]
+    light = light_of_shots([*heads, ("night", "unknown", np.array([255.0, 0, 0]))])
+    assert light["night"] - light["day"] == pytest.approx(np.log(night), abs=1e-6)
+
+
+def test_backdrops_keep_clear_of_people() -> None:
+    _, _, image, person = drawn("aoi", 200)
+    spans = find_backdrops([image], {image.id: [person]}, 150)
+    assert [(round(s.x0), round(s.x1)) for s in spans] == [(314, 640)]
+    left, top, right, bottom = spans[0].rectangle(2.0, 300, 1.0)
+    assert (right - left) / (bottom - top) == pytest.approx(2.0) and right == 640 and top >= 0 and bottom <= 300
+    assert find_backdrops([image], {}, 150) == [], "a frame in which nobody was found may hold somebody"
+
+
+def block(colour: int, height: int = 200) -> CutOut:
+    person = Person("p", "i", (0, 0, 60, 200), 0.9, (0.0, 0.0, 60.0, 60.0), character=str(colour))
+    return CutOut(
+        person, np.full((height, 60, 3), colour, np.uint8), np.ones((height, 60), np.float32), (0, 0, 60, 60), 1
+    )
+
+
+def test_whoever_is_lower_stands_in_front() -> None:
+    wide = [replace(block(colour), head_xyxy=(15.0, 0.0, 45.0, 30.0)) for colour in (100, 200)]
+    for high, low, front in ((10.0, 30.0, 200), (30.0, 10.0, 100)):
+        heads = [(40.0, high, 70.0, high + 30), (85.0, low, 115.0, low + 30)]
+        painted = paint(np.zeros((80, 160, 3), np.uint8), wide, heads, [np.ones(3)] * 2)
+        assert painted is not None and painted[0][70, 78, 0] == front
+    apart = [(30.0, 10.0, 60.0, 40.0), (70.0, 30.0, 100.0, 60.0)]
+    pixels, figures = paint(np.zeros((80, 160, 3), np.uint8), [block(100), block(200)], apart, [np.ones(3)] * 2) or (
+        0,
+        [],
+    )
+    assert [f.head_xyxy for f in figures] == [pytest.approx(h) for h in apart]
+    assert [f.seen_xyxy for f in figures] == [(30, 10, 60, 80), (70, 30, 100, 80)] and pixels[79, 45, 0] == 100
+    covered = [(30.0, 10.0, 60.0, 40.0), (40.0, 20.0, 70.0, 50.0)]
+    assert paint(np.zeros((80, 160, 3), np.uint8), [block(100), block(200)], covered, [np.ones(3)] * 2) is None
+    low = paint(np.zeros((80, 160, 3), np.uint8), [block(100, 100)], [(30.0, 5.0, 60.0, 35.0)], [np.ones(3)])
+    assert low is not None and low[1][0].head_xyxy[1] > 25, "a short cut-out goes down to the lower edge"
+
+
+def test_names_come_out_even() -> None:
+    balance = Balance.empty()
+    names = [f"c{i}" for i in range(7)]
+    for k in range(70):
+        chosen = choose_names(names, 3, balance, np.random.default_rng(k))
+        assert len(set(chosen)) == 3
+        balance.add(chosen, [(0, 0)] * 3, "b")
+    assert set(balance.names.values()) == {30}
+    assert len(balance.pairs) == 21 and max(balance.pairs.values()) <= 2 * min(balance.pairs.values())
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_heads_have_room(count: int) -> None:
+    for seed in range(20):
+        heads = choose_heads(count, 288, 128, np.random.default_rng(seed))
+        assert all(h[0] >= 0 and h[2] <= 288 and h[3] - h[1] >= 24 for h in heads), "12 px in a bucket half as wide"
+        assert all(a[2] <= b[0] + 2 for a, b in zip(heads, heads[1:], strict=False))
+
+
+def test_records_say_what_was_painted(tmp_path: Path) -> None:
+    frames = [drawn(name, x) for name, x in (("aoi", 150), ("hinata", 160), ("momo", 480))]
+    pictures = {image.id: picture for picture, _, image, _ in frames}
+    config = MixtureConfig(composites=CompositeConfig(count=6, people=(2, 3), min_outline=0.9))
+    images, people = [f[2] for f in frames], [f[3] for f in frames]
+
+    def make(folder: str) -> object:
+        return make_composites(images, people, lambda i: pictures[i.id], config, 7, tmp_path, folder)
+
+    made = make("one")
+    assert [i.id for i in made.images] == [i.id for i in make("two").images], "the same draws, byte for byte"
+    assert len(made.images) >= 4 and {i.source for i in made.images} == {"composite"}
+    for image in made.images:
+        group = [p for p in made.people if p.image_id == image.id]
+        pixels = read_picture(tmp_path / image.path)
+        assert pixels.shape == (image.height, image.width, 3) and image.parent in pictures
+        assert len({p.character for p in group}) == len(group) in (2, 3)
+        for person in group:
+            assert person.detector.removeprefix("cut-out:") in {p.id for p in people}
+            head = person.head_xyxy
+            assert head is not None
+            x = round((head[0] + head[2]) / 2)
+            coat = pixels[min(image.height - 2, round(head[3] + 0.25 * (head[3] - head[1]))), x]
+            near = min(COATS, key=lambda name: float(np.abs(coat - np.array(COATS[name], float)).sum()))
+            assert near == person.character, "below the head is that person's coat"
+    samples = cut_samples(made.images, made.people, config).samples
+    assert {s.kind for s in samples} == {"full"} and {s.source for s in samples} == {"composite"}

@@ -1,0 +1,80 @@
+"""The seed's way beside the nearest references: which wins, on references that neither has seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fullcast.recognition.castfile import cast_from_json, cast_to_json, rounded
+from fullcast.recognition.identify import Gallery
+from fullcast.recognition.methods import (
+    CLASSIFIER,
+    MAX_DOUBT,
+    NEAREST,
+    FormClassifier,
+    choose_method,
+    doubts,
+    method_words,
+)
+from fullcast.records import Cast, Character, Form, Naming
+from tests.recognition.test_identify import around, centres
+
+
+def cast(rng: np.random.Generator, *, twins: bool, count: int = 10) -> Cast:
+    """Four characters. Twins: two differ in one direction only, and all vary greatly in directions that they share."""
+    points = centres(4, 64, rng)
+    loud = centres(3, 64, rng)
+    if twins:
+        points[1] = around(points[0], 1, 0.02, rng)[0]
+        points[1] = (points[1] + 0.25 * np.eye(64)[5]) / np.linalg.norm(points[1] + 0.25 * np.eye(64)[5])
+
+    def seen(point: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        x = point + 0.02 * rng.normal(size=(*shape, 64))
+        if twins:
+            x = x + rng.normal(size=(*shape, 3)) @ loud
+        return rounded(x / np.linalg.norm(x, axis=-1, keepdims=True))
+
+    forms = [Form("", references=seen(p, (count,)), views=seen(p, (count, 5))) for p in points]
+    return Cast("s", tuple(Character(f"c{i}", f"c{i}", (f,)) for i, f in enumerate(forms)), "e")
+
+
+def test_the_classifier_is_taken_where_held_out_references_prefer_it() -> None:
+    gallery = Gallery.of(cast(np.random.default_rng(0), twins=True))
+    naming = choose_method(gallery, 20.0)
+    assert naming.method == CLASSIFIER and naming.classifier > naming.nearest + 0.05
+    assert f"classifier {naming.classifier:.3f}" in method_words(naming)
+
+
+def test_of_equals_the_nearest_and_single_references_cannot_be_compared() -> None:
+    plain = choose_method(Gallery.of(cast(np.random.default_rng(1), twins=False)), 20.0)
+    assert (plain.method, plain.nearest, plain.classifier) == (NEAREST, 1.0, 1.0)
+    alone = choose_method(Gallery.of(cast(np.random.default_rng(1), twins=False, count=1)), 20.0)
+    assert alone.method == NEAREST and np.isnan(alone.classifier) and "too few" in method_words(alone)
+
+
+def test_shares_are_probabilities_and_two_forms_are_enough() -> None:
+    gallery = Gallery.of(cast(np.random.default_rng(2), twins=False))
+    model = FormClassifier.of(gallery, gallery.owners < 2)
+    assert model is not None
+    shares = np.exp(model.log_shares(gallery.vectors))
+    assert np.allclose(shares.sum(axis=1), 1) and shares[:, 2:].max() == pytest.approx(0)
+    assert (shares[gallery.owners < 2].argmax(axis=1) == gallery.owners[gallery.owners < 2]).all()
+    assert FormClassifier.of(gallery, gallery.owners < 1) is None
+
+
+def test_a_character_is_as_likely_as_its_forms_together_and_doubt_has_a_limit() -> None:
+    forms = [Form("", references=np.eye(3)[:1]), Form("x", references=np.eye(3)[1:2])]
+    pair = (Character("a", "a", tuple(forms)), Character("b", "b", (Form("", references=np.eye(3)[2:]),)))
+    gallery = Gallery.of(Cast("s", pair, "e"))
+    lost = doubts(np.log([0.3, 0.3, 0.4]), gallery, 10.0)
+    assert np.allclose(lost, [0, np.log(0.6 / 0.4) / 10])
+    assert doubts(np.log([0.5, 0.5 - 1e-30, 1e-30]), gallery, 10.0)[1] == MAX_DOUBT
+
+
+def test_views_and_choice_come_back_from_the_file() -> None:
+    given = cast(np.random.default_rng(3), twins=True)
+    given = Cast(given.show, given.characters, "e", 0.5, {}, Naming(CLASSIFIER, 12.5, float("nan"), 0.9))
+    again = cast_from_json(cast_to_json(given))
+    assert again.naming.method == CLASSIFIER and again.naming.slope == 12.5 and np.isnan(again.naming.nearest)
+    one, two = given.characters[0].forms[0].views, again.characters[0].forms[0].views
+    assert one is not None and two is not None and np.array_equal(one, two)
