@@ -34,7 +34,7 @@ from recipes.pocket.state import state_dir
 
 BATCH = 16
 UNET_CHANNELS = (64, 128, 160)
-NUM_STEPS = 4_000
+NUM_STEPS = 6_000
 NUM_PICTURES = 16_000
 SIZES = {(144, 64): 0.6, (112, 80): 0.16, (96, 96): 0.14, (80, 112): 0.06, (64, 144): 0.04}
 """Pixels and shares; areas of about 9,000."""
@@ -166,7 +166,7 @@ class Captions:
 def start(folder: Path) -> None:
     """The untrained model with the VAE in it, whose encoder is final from the first minute on."""
     pipeline = build_pocket_pipeline(config(), seed=41)
-    pipeline.vae.load_state_dict(vae.planted().state_dict())
+    pipeline.vae.load_state_dict(vae.with_final_encoder().state_dict())
     with replacing_dir(folder) as temporary:
         StableDiffusion(pipeline).write(temporary)
 
@@ -209,7 +209,14 @@ def main() -> None:
         latents_batch_size=8,
     )
     trained = train(
-        folder / "start", Stream(), Pictures(), Captions(), settings, folder / "run", Printed(), max_seconds=args.seconds
+        folder / "start",
+        Stream(),
+        Pictures(),
+        Captions(),
+        settings,
+        folder / "run",
+        Printed(),
+        max_seconds=args.seconds,
     )
     print(trained)
 

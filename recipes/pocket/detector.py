@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,14 +10,13 @@ from PIL import Image as PILImage
 from torch import Tensor
 from torch.nn import functional as F
 
-import fullcast.pocket
 from fullcast.store.seeding import rng as keyed
 from recipes.pocket.bank import Bank
 from recipes.pocket.chain import ThroughChain
 from recipes.pocket.degrade import degrade, subtitle
 from recipes.pocket.nets import Detector
 from recipes.pocket.pictures import random_picture, rows_by_style
-from recipes.pocket.state import Slice, ema_update, half_where_fast
+from recipes.pocket.state import SHIPPED, Slice, ema_update, half_where_fast
 from recipes.pocket.warm import from_onnx, scalars
 
 WIDTH, HEIGHT = 512, 288
@@ -33,9 +31,7 @@ DRAWN = ((144, 64), (112, 80), (96, 96), (80, 112))
 """Sizes of pictures that the image model draws."""
 
 
-def picture(
-    bank: Bank, rows: dict, rng: np.random.Generator, through: ThroughChain
-) -> tuple[np.ndarray, np.ndarray]:
+def picture(bank: Bank, rows: dict, rng: np.random.Generator, through: ThroughChain) -> tuple[np.ndarray, np.ndarray]:
     """((H, W, 3) uint8, (K, 8) head xyxy and person xyxy). Four in ten are as small as the image model draws."""
     drawn = rng.random() < 0.4
     width, height = DRAWN[int(rng.integers(len(DRAWN)))] if drawn else (WIDTH, HEIGHT)
@@ -135,7 +131,7 @@ def loss_of(outputs: list[Tensor], wanted: list[Tensor]) -> tuple[Tensor, dict[s
 
 @torch.no_grad()
 def go_on_from_shipped(model: Detector, pictures: list[np.ndarray]) -> None:
-    path = Path(fullcast.pocket.__file__).parent / "weights" / "pocket-detector.onnx"
+    path = SHIPPED / "pocket-detector.onnx"
     from_onnx(model, path, torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255)
     model.scale.copy_(torch.tensor(scalars(path)))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,14 +16,13 @@ from PIL import Image as PILImage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import fullcast.pocket
 from fullcast.store.seeding import rng as keyed
 from recipes.pocket.bank import Bank
 from recipes.pocket.chain import ThroughChain
 from recipes.pocket.degrade import degrade, subtitle
 from recipes.pocket.nets import CLIP_MEAN, CLIP_STD, MixEmbedder, ResEmbedder
 from recipes.pocket.pictures import TrainingPicture, random_picture
-from recipes.pocket.state import Slice, ema_update, half_where_fast
+from recipes.pocket.state import SHIPPED, Slice, ema_update, half_where_fast
 from recipes.pocket.warm import from_onnx
 
 SIZE = 64
@@ -139,7 +137,7 @@ def cosface(embeddings: Tensor, prototypes: Tensor, labels: Tensor) -> Tensor:
 def go_on_from_shipped(model: nn.Module, prototypes: Tensor, crops: Crops, which: Which, batches: int = 40) -> None:
     """Weights of the file that ships; each identity's prototype is the mean of some crops of it."""
     example = torch.cat([crops.batch("norms", i)[0] for i in range(4)])
-    from_onnx(model, Path(fullcast.pocket.__file__).parent / "weights" / which.file, example)
+    from_onnx(model, SHIPPED / which.file, example)
     sums = torch.zeros_like(prototypes)
     model.eval()
     for step in range(batches):

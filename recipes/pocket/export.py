@@ -12,13 +12,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-import fullcast.pocket
 from recipes.pocket import detector, embedder, tagger
 from recipes.pocket.bank import Bank
 from recipes.pocket.nets import Detector, TaggerNet
-from recipes.pocket.state import state_dir, weights_of
+from recipes.pocket.state import SHIPPED, state_dir, weights_of
 
-OUT = Path(fullcast.pocket.__file__).parent / "weights"
 OPSET = 17
 DETECTOR_THRESHOLD = 0.38
 TAGGER_THRESHOLD = 0.5
@@ -71,7 +69,7 @@ def export_detector() -> None:
     example = torch.zeros(1, 3, detector.HEIGHT, detector.WIDTH)
     size = f"[{detector.HEIGHT}, {detector.WIDTH}]"
     metadata = {"names": names, "threshold": str(DETECTOR_THRESHOLD), "imgsz": size, "letterbox": "true"}
-    write(Decoded(net), example, OUT / "pocket-detector.onnx", ("images", "output0"), metadata)
+    write(Decoded(net), example, SHIPPED / "pocket-detector.onnx", ("images", "output0"), metadata)
 
 
 def export_embedder(which: str) -> None:
@@ -81,7 +79,7 @@ def export_embedder(which: str) -> None:
     print(which, "threshold", threshold)
     metadata = {"threshold": f"{threshold:.4f}", "crop_scale": str(embedder.CROP_SCALE)}
     example = torch.zeros(1, 3, embedder.SIZE, embedder.SIZE)
-    write(net, example, OUT / embedder.WHICH[which].file, ("input", "output"), metadata)
+    write(net, example, SHIPPED / embedder.WHICH[which].file, ("input", "output"), metadata)
 
 
 def held_out_threshold(net: nn.Module, which: str) -> float:
@@ -118,7 +116,7 @@ def held_out_threshold(net: nn.Module, which: str) -> float:
 def export_tagger() -> None:
     net = TaggerNet(len(tagger.TAGS))
     net.load_state_dict(weights_of("tagger"))
-    folder = OUT / "pocket-tagger"
+    folder = SHIPPED / "pocket-tagger"
     example = torch.zeros(1, tagger.SIZE, tagger.SIZE, 3)
     write(net, example, folder / "model.onnx", ("input", "output"), {"threshold": str(TAGGER_THRESHOLD)})
     with (folder / "selected_tags.csv").open("w", newline="", encoding="utf-8") as file:
@@ -132,9 +130,10 @@ def export_base() -> None:
     from fullcast.store.atomic import replacing_dir
 
     checkpoints = sorted((state_dir("base") / "run" / "checkpoints").glob("step-*"))
-    with replacing_dir(OUT / "pocket-base") as folder:
+    with replacing_dir(SHIPPED / "pocket-base") as folder:
         model = StableDiffusion.load(checkpoints[-1])
-        model.pipeline.vae.load_state_dict(weights_of("vae"))  # its decoder went on learning beside the base
+        if (state_dir("vae") / "state.safetensors").exists():  # its decoder went on learning beside the base
+            model.pipeline.vae.load_state_dict(weights_of("vae"))
         model.write(folder, torch.float16)
 
 
@@ -150,8 +149,8 @@ def main() -> None:
         if ready.exists():
             export()
             done.append(name)
-    total = sum(p.stat().st_size for p in OUT.rglob("*") if p.is_file())
-    print("exported", ", ".join(done), f"{total / 1e6:.1f} MB in {OUT}")
+    total = sum(p.stat().st_size for p in SHIPPED.rglob("*") if p.is_file())
+    print("exported", ", ".join(done), f"{total / 1e6:.1f} MB in {SHIPPED}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+import fullcast.pocket
+
+SHIPPED = Path(fullcast.pocket.__file__).parent / "weights"
+SHIPPED_BASE = SHIPPED / "pocket-base"
+
 
 def state_dir(name: str) -> Path:
     root = Path(os.environ.get("FULLCAST_STATE", Path.home() / ".cache" / "fullcast-study"))

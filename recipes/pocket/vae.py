@@ -19,7 +19,7 @@ from fullcast.store.seeding import rng as keyed
 from recipes.pocket.bank import Bank
 from recipes.pocket.chain import LATENT_CHANNELS, Chain, plant
 from recipes.pocket.pictures import random_picture, rows_by_style
-from recipes.pocket.state import Slice, ema_update, weights_of
+from recipes.pocket.state import SHIPPED_BASE, Slice, ema_update, state_dir, weights_of
 
 CHANNELS = (16, 32, 64)
 NORM_GROUPS = 4
@@ -60,10 +60,19 @@ def planted() -> AutoencoderKL:
     torch.manual_seed(0)
     model, chain = build(), Chain()
     chain.load_state_dict(weights_of("chain", "model"))
-    pixels = to_tensor([p.rgb for p in (Pictures(Bank.load()).one(keyed(11, "scale", i), *SIZES[0]) for i in range(128))])
+    pixels = to_tensor(
+        [p.rgb for p in (Pictures(Bank.load()).one(keyed(11, "scale", i), *SIZES[0]) for i in range(128))]
+    )
     plant(chain, model, pixels)
     isometric_latents(model, pixels, whitening=WHITENING)
     return model
+
+
+def with_final_encoder() -> AutoencoderKL:
+    """This machine's chain, planted; where its state was lost, the VAE that ships: the encoder is the same."""
+    if (state_dir("chain") / "state.safetensors").exists():
+        return planted()
+    return AutoencoderKL.from_pretrained(SHIPPED_BASE / "vae", dtype=torch.float32)
 
 
 class Pictures:
