@@ -16,11 +16,10 @@ from diffusers import AutoencoderKL
 from torch import nn
 from torch.nn import functional
 
-from fullcast.models.stable_diffusion.family import to_images, to_tensor
 from fullcast.store.seeding import rng as keyed
 from recipes.pocket.bank import Bank
 from recipes.pocket.pictures import random_picture, rows_by_style
-from recipes.pocket.state import Slice, weights_of
+from recipes.pocket.state import Slice
 
 LATENT_CHANNELS = 12
 HALF, QUARTER, UPPER = 12, 28, 28
@@ -56,21 +55,6 @@ class Chain(nn.Module):
         for conv in self.up:
             z = conv(functional.interpolate(z, scale_factor=2.0, mode="nearest"))
         return z
-
-
-class ThroughChain:
-    """A picture as the VAE gives it back, nearly, at a fiftieth of its cost: what judge and detector must bear."""
-
-    def __init__(self) -> None:
-        self.chain = Chain().eval()
-        self.chain.load_state_dict(weights_of("chain", "model"))
-
-    @torch.inference_mode()
-    def __call__(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(H, W, 3) uint8, sides multiples of 4; latents up to a fifth of their spread off."""
-        z = self.chain.encode(to_tensor([rgb]))
-        noise = torch.from_numpy(rng.normal(0, rng.uniform(0, 0.2), tuple(z.shape)).astype(np.float32))
-        return to_images(self.chain.decode(z + noise * z.std((0, 2, 3), keepdim=True)))[0]
 
 
 def pool() -> torch.Tensor:

@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from fullcast.store.seeding import rng as keyed
 from recipes.pocket.bank import Bank
-from recipes.pocket.chain import ThroughChain
 from recipes.pocket.degrade import degrade, subtitle
 from recipes.pocket.nets import Detector
 from recipes.pocket.pictures import random_picture, rows_by_style
-from recipes.pocket.state import SHIPPED, Slice, ema_update, half_where_fast
+from recipes.pocket.state import SHIPPED, Slice, ema_update
+from recipes.pocket.vae import ThroughVae
 from recipes.pocket.warm import from_onnx, scalars
 
 WIDTH, HEIGHT = 512, 288
@@ -31,7 +31,7 @@ DRAWN = ((144, 64), (112, 80), (96, 96), (80, 112))
 """Sizes of pictures that the image model draws."""
 
 
-def picture(bank: Bank, rows: dict, rng: np.random.Generator, through: ThroughChain) -> tuple[np.ndarray, np.ndarray]:
+def picture(bank: Bank, rows: dict, rng: np.random.Generator, through: ThroughVae) -> tuple[np.ndarray, np.ndarray]:
     """((H, W, 3) uint8, (K, 8) head xyxy and person xyxy). Four in ten are as small as the image model draws."""
     drawn = rng.random() < 0.4
     width, height = DRAWN[int(rng.integers(len(DRAWN)))] if drawn else (WIDTH, HEIGHT)
@@ -148,7 +148,7 @@ def main() -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
     run = Slice("detector", {"model": model, "ema": ema}, optimizer, args.seconds)
     bank = Bank.load()
-    rows, through = rows_by_style(bank), ThroughChain()
+    rows, through = rows_by_style(bank), ThroughVae()
     if args.from_shipped and run.step == 0:
         go_on_from_shipped(model, [picture(bank, rows, keyed(13, "norms", i), through)[0] for i in range(24)])
         ema.load_state_dict(model.state_dict())
@@ -162,8 +162,7 @@ def main() -> None:
         x = torch.from_numpy(np.stack([i[0] for i in items])).permute(0, 3, 1, 2).float() / 255
         per_level = zip(*(targets(i[1], shapes) for i in items), strict=True)
         wanted = [torch.from_numpy(np.stack(level)) for level in per_level]
-        with half_where_fast():
-            outputs = model(x.contiguous(memory_format=torch.channels_last))
+        outputs = model(x.contiguous(memory_format=torch.channels_last))
         loss, parts = loss_of([y.float() for y in outputs], wanted)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)

@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 from fullcast.store.seeding import rng as keyed
 from recipes.pocket.bank import Bank
-from recipes.pocket.chain import ThroughChain
 from recipes.pocket.degrade import degrade, subtitle
 from recipes.pocket.nets import CLIP_MEAN, CLIP_STD, MixEmbedder, ResEmbedder
 from recipes.pocket.pictures import TrainingPicture, random_picture
-from recipes.pocket.state import SHIPPED, Slice, ema_update, half_where_fast
+from recipes.pocket.state import SHIPPED, Slice, ema_update
+from recipes.pocket.vae import ThroughVae
 from recipes.pocket.warm import from_onnx
 
 SIZE = 64
@@ -75,7 +75,7 @@ def _padded(rgb: np.ndarray, area: tuple[float, float, float, float]) -> np.ndar
 
 
 def head_crops(
-    made: TrainingPicture, rng: np.random.Generator, through: ThroughChain | None = None
+    made: TrainingPicture, rng: np.random.Generator, through: ThroughVae | None = None
 ) -> list[tuple[np.ndarray, int]]:
     """Crops of the heads of one picture with their identities; boxes are a little wrong, as a detector's are."""
     small = made.rgb.shape[1] < 160
@@ -99,7 +99,7 @@ def head_crops(
 
 class Crops:
     def __init__(self, bank: Bank, parity: int, sizes: tuple[tuple[int, int], ...]) -> None:
-        self.bank, self.sizes, self.through = bank, sizes, ThroughChain()
+        self.bank, self.sizes, self.through = bank, sizes, ThroughVae()
         groups = sorted({r["identity"] // 4 for r in bank.table})
         mine = {g for g in groups if g % 2 == parity}
         identities = sorted({r["identity"] for r in bank.table if r["identity"] // 4 in mine})
@@ -177,8 +177,7 @@ def main() -> None:
         )
         optimizer.param_groups[0]["lr"] = rate
         x, labels = crops.batch(args.which, run.step)
-        with half_where_fast():
-            embeddings = model(x.contiguous(memory_format=torch.channels_last)).float()
+        embeddings = model(x.contiguous(memory_format=torch.channels_last)).float()
         loss = cosface(embeddings, prototypes["w"], labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)

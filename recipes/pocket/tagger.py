@@ -19,7 +19,7 @@ from recipes.pocket.bank import Bank
 from recipes.pocket.degrade import degrade
 from recipes.pocket.nets import TaggerNet
 from recipes.pocket.pictures import TrainingPicture, random_picture, rows_by_style
-from recipes.pocket.state import Slice, ema_update, half_where_fast
+from recipes.pocket.state import Slice, ema_update
 
 SIZE = 96
 BATCH = 64
@@ -108,8 +108,7 @@ def main() -> None:
         rate = LEARNING_RATE * min(1.0, (run.step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress)))
         optimizer.param_groups[0]["lr"] = rate
         x, y, use = data.batch(run.step)
-        with half_where_fast():
-            logits = model.logits(x).float()
+        logits = model.logits(x).float()
         loss = (F.binary_cross_entropy_with_logits(logits, y, reduction="none") * use).sum() / BATCH
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from fullcast.models.stable_diffusion.family import to_tensor
+from fullcast.models.stable_diffusion.family import to_images, to_tensor
 from fullcast.models.stable_diffusion.normalise import isometric_latents
 from fullcast.store.seeding import rng as keyed
 from recipes.pocket.bank import Bank
@@ -73,6 +73,20 @@ def with_final_encoder() -> AutoencoderKL:
     if (state_dir("chain") / "state.safetensors").exists():
         return planted()
     return AutoencoderKL.from_pretrained(SHIPPED_BASE / "vae", dtype=torch.float32)
+
+
+class ThroughVae:
+    """A picture as the VAE that ships gives it back: what judge and detector must bear in all that is drawn."""
+
+    def __init__(self) -> None:
+        self.vae = AutoencoderKL.from_pretrained(SHIPPED_BASE / "vae", dtype=torch.float32).eval()
+
+    @torch.inference_mode()
+    def __call__(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(H, W, 3) uint8, sides multiples of 4; latents up to a fifth of their spread off."""
+        z = self.vae.encode(to_tensor([rgb])).latent_dist.mean
+        noise = torch.from_numpy(rng.normal(0, rng.uniform(0, 0.2), tuple(z.shape)).astype(np.float32))
+        return to_images(self.vae.decode(z + noise * z.std((0, 2, 3), keepdim=True)).sample)[0]
 
 
 class Pictures:
