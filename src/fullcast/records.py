@@ -84,6 +84,8 @@ class Image:
     """Words that came with the file (booru tags), not those that a network gave."""
     artist: str = ""
     licence: str = ""
+    url: str = ""
+    """Where the picture was published, as the file beside it says."""
     dropped: str = ""
     """Why the picture is not used; empty: it is. A dropped picture stays in its table."""
     frame_xyxy: Box | None = None

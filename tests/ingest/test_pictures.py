@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from collections import Counter
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from fullcast.ingest.config import IngestConfig
-from fullcast.ingest.pictures import collect_pictures, read_sidecar, split_tags
+from fullcast.ingest.pictures import collect_pictures
+from fullcast.ingest.sidecars import read_sidecar, split_tags
 from fullcast.store.pictures import write_png
 
 
@@ -88,3 +90,36 @@ def test_facts_reach_the_record(tmp_path: Path) -> None:
     (image,) = collect_pictures(tmp_path, "regularization", IngestConfig(licence="CC0")).images
     assert image.tags == ("smile", "hat", "rating:explicit")
     assert (image.artist, image.licence, image.source) == ("a b", "CC0", "regularization")
+
+
+def test_what_gallery_dl_says_of_pictures_from_three_kinds_of_sites(tmp_path: Path) -> None:
+    """Boards with sorted tags, sites with a list of tags and a user, boards with one text of tags."""
+    sorted_tags = {"tag_string_general": "1girl long_hair ^_^", "tag_string_artist": "some_one", "rating": "s"}
+    sorted_tags |= {"tag_string": "1girl long_hair ^_^ some_one", "source": "https://example.org/1"}
+    listed = {"tags": [{"name": "two_people"}, "hat"], "user": {"name": "絵師", "account": "x"}, "x_restrict": 1}
+    plain = {"tags": "smile blue_eyes", "rating": "questionable", "license": "CC-BY-4.0", "author": {"username": "u"}}
+    for name, facts in {"a": sorted_tags, "b": listed, "c": plain}.items():
+        (tmp_path / f"{name}.png.json").write_text(json.dumps(facts), encoding="utf-8")
+    a, b, c = (read_sidecar(tmp_path / f"{name}.png") for name in "abc")
+    assert (a.tags, a.artist, a.rating) == (("1girl", "long hair", "^_^"), "some_one", "s")
+    assert a.url == "https://example.org/1"
+    assert (b.tags, b.artist, b.rating) == (("two people", "hat"), "絵師", "explicit")
+    assert (c.tags, c.artist, c.licence) == (("smile", "blue eyes"), "u", "CC-BY-4.0")
+
+
+def test_grabber_lines_keep_whole_words_and_what_is_no_tag_out(tmp_path: Path) -> None:
+    """The seed's reader stripped letters of the field's name from the tags: "long hair" became "ong hair"."""
+    lines = ["general: long_hair open_mouth", "artist: a_b", "score: 12", "source: https://example.org/a:b", "re:zero"]
+    (tmp_path / "x.png.txt").write_text("\n".join(lines))
+    side = read_sidecar(tmp_path / "x.png")
+    assert side.tags == ("long hair", "open mouth", "re:zero")
+    assert (side.artist, side.url) == ("a_b", "https://example.org/a:b")
+
+
+def test_a_picture_whose_facts_cannot_be_read_is_counted_not_used(tmp_path: Path) -> None:
+    write_png(tmp_path / "x.png", art(1))
+    (tmp_path / "x.png.json").write_text("{broken")
+    write_png(tmp_path / "y.png", art(2))
+    (tmp_path / "y.json").write_text(json.dumps({"extra": {"__type": "bytes", "base64": "gASV"}}))
+    result = collect_pictures(tmp_path, "fanart", IngestConfig())
+    assert result.images == [] and [d.reason for d in result.drops] == ["damaged-metadata", "pickle"]

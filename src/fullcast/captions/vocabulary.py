@@ -72,7 +72,7 @@ def kind_of(tag: str) -> Kind:
         return "light"
     if tag in SETTINGS:
         return "setting"
-    if tag in MEDIUMS:
+    if tag in MEDIUMS or tag.startswith("rating:"):
         return "medium"
     if tag in TRAIT_TAGS or (tag not in NOT_TRAITS and TRAIT_WORDS & set(tag.split())):
         return "trait"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,50 +10,23 @@ from pathlib import Path
 from fullcast.ingest.config import IngestConfig
 from fullcast.ingest.fingerprint import Fingerprint, make_fingerprint
 from fullcast.ingest.planes import mean_laplacian
+from fullcast.ingest.sidecars import read_sidecar
 from fullcast.ports import Progress, silent
 from fullcast.records import Drop, Image, Source
 from fullcast.store.atomic import replacing
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
 
-VERSION = 1
+VERSION = 2
+"""Raised when the same files would give other records."""
 
 STAGE = "ingest"
-
-_FIELDS = {
-    "artist": "artist",
-    "artists": "artist",
-    "licence": "licence",
-    "license": "licence",
-    "rating": "rating",
-    "tags": "tags",
-    "general": "tags",
-    "character": "tags",
-    "characters": "tags",
-    "copyright": "tags",
-}
-"""Lines that begin with one of these words and a colon (Grabber's and gallery-dl's habit); all others are tags."""
-
-_LINE = re.compile(r"^\s*([A-Za-z]+)\s*:\s*(.*)$")
-_FACE = re.compile(r"^\W*_\W*$")
-"""Emoticons such as ^_^ keep their underscore."""
-
 
 @dataclass(frozen=True, slots=True)
 class PicturesResult:
     images: list[Image] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
     fingerprints: list[Fingerprint] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Sidecar:
-    """What a tags file says of its picture."""
-
-    tags: tuple[str, ...] = ()
-    artist: str = ""
-    licence: str = ""
-    rating: str = ""
 
 
 def collect_pictures(
@@ -69,7 +41,7 @@ def collect_pictures(
     """Every picture below `folder`, sorted by path; a file that cannot be used becomes a Drop.
 
     Paths are relative to `root` (default: `folder`). Pictures outside `root` must be copied: with `copy_to` (below
-    `root`) each is, as ``{id}{suffix}``. Tags files are ``x.png.txt``, ``x.txt``, ``x.png.tags`` or ``x.tags``.
+    `root`) each is, as ``{id}{suffix}``. What lies beside a picture is read by `sidecars`.
     """
     root = root or folder
     result = PicturesResult()
@@ -116,6 +88,7 @@ def _collect(
         tags=tags,
         artist=sidecar.artist,
         licence=sidecar.licence or config.licence,
+        url=sidecar.url,
     )
     return image, fingerprint
 
@@ -137,32 +110,3 @@ def _placer(root: Path, copy_to: Path | None) -> Callable[[Path, str], str]:
             raise ValueError(f"{path} lies outside {root}: pass copy_to, for no absolute path is stored") from error
 
     return place
-
-
-def read_sidecar(path: Path) -> Sidecar:
-    """Tags, artist, licence and rating from the files beside a picture; several files add up."""
-    tags: list[str] = []
-    facts = {"artist": "", "licence": "", "rating": ""}
-    for suffix in (".txt", ".tags"):
-        for file in (path.with_name(path.name + suffix), path.with_suffix(suffix)):
-            if file.is_file():
-                _read_lines(file.read_text(encoding="utf-8-sig", errors="replace"), tags, facts)
-    return Sidecar(tuple(dict.fromkeys(tags)), facts["artist"], facts["licence"], facts["rating"])
-
-
-def _read_lines(text: str, tags: list[str], facts: dict[str, str]) -> None:
-    for line in text.splitlines():
-        match = _LINE.match(line)
-        kind = _FIELDS.get(match.group(1).lower(), "") if match else ""
-        words = match.group(2).strip() if match and kind else line.strip()
-        if kind in facts:
-            facts[kind] = facts[kind] or words
-        else:
-            tags.extend(split_tags(words))
-
-
-def split_tags(words: str) -> list[str]:
-    """``long hair, smile`` or ``long_hair smile`` to words with spaces: commas separate where there are any."""
-    parts = words.split(",") if "," in words else words.split()
-    clean = [part.strip() for part in parts]
-    return [part if _FACE.match(part) else part.replace("_", " ") for part in clean if part]

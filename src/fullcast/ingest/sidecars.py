@@ -1,0 +1,147 @@
+"""Files beside pictures that say what boards and their downloaders know: tags, artist, licence, rating, address.
+
+Three habits are read: plain tags files, Grabber's lines with a field before a colon, and the JSON that gallery-dl
+writes. Several files beside one picture add up; the first that names a fact is believed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fullcast.formats.sidecars import read_json
+from fullcast.store.errors import UnreadableFile
+
+FACTS = ("artist", "licence", "rating", "url")
+
+_FIELDS = {
+    "artist": "artist",
+    "artists": "artist",
+    "licence": "licence",
+    "license": "licence",
+    "rating": "rating",
+    "source": "url",
+    "url": "url",
+    "tags": "tags",
+    "general": "tags",
+    "character": "tags",
+    "characters": "tags",
+    "copyright": "tags",
+    "species": "tags",
+    "meta": "",
+    "score": "",
+    "md5": "",
+    "id": "",
+    "date": "",
+}
+"""Lines that begin with one of these words and a colon (Grabber's habit); '' is no tag and no fact. All others are
+tags."""
+
+_LINE = re.compile(r"^\s*([A-Za-z0-9]+)\s*:(?!//)\s*(.*)$")
+_FACE = re.compile(r"^\W*_\W*$")
+"""Emoticons such as ^_^ keep their underscore."""
+
+_JSON_TAGS = (
+    *("tags_general", "tag_string_general", "tags_character", "tag_string_character"),
+    *("tags_copyright", "tag_string_copyright", "tags_species", "tags", "tag_string"),
+)
+"""gallery-dl's names for tags, the particular ones first; `tags` and `tag_string` hold all of them again."""
+_JSON_ARTIST = ("tags_artist", "tag_string_artist", "artist", "artists", "author", "user", "uploader")
+_JSON_URL = ("source", "post_url", "webpage_url", "url", "file_url")
+_PERSON_NAMES = ("name", "username", "account", "nick")
+_ADULT = {"R-18": "explicit", "R-18G": "explicit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What the files beside a picture say of it."""
+
+    tags: tuple[str, ...] = ()
+    artist: str = ""
+    licence: str = ""
+    rating: str = ""
+    url: str = ""
+    """Where the picture was published."""
+
+
+def read_sidecar(path: Path) -> Sidecar:
+    """Of the picture ``x.png``: ``x.png.txt``, ``x.txt``, the same with ``.tags``, ``x.png.json`` and ``x.json``.
+
+    Raises UnreadableFile for a JSON file that is damaged or holds a pickle: what it says of rating and licence is
+    unknown then, and the picture must not be used as if nothing had been said.
+    """
+    tags: list[str] = []
+    facts = dict.fromkeys(FACTS, "")
+    for suffix in (".txt", ".tags", ".json"):
+        for file in (path.with_name(path.name + suffix), path.with_suffix(suffix)):
+            if not file.is_file():
+                continue
+            if suffix == ".json":
+                _read_gallery(read_json(file), file, tags, facts)
+            else:
+                _read_lines(file.read_text(encoding="utf-8-sig", errors="replace"), tags, facts)
+    return Sidecar(tuple(dict.fromkeys(tags)), **facts)
+
+
+def _read_lines(text: str, tags: list[str], facts: dict[str, str]) -> None:
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        kind = _FIELDS.get(match.group(1).lower()) if match else None
+        words = match.group(2).strip() if match and kind is not None else line.strip()
+        if kind in facts:
+            facts[kind] = facts[kind] or words
+        elif kind != "":
+            tags.extend(split_tags(words))
+
+
+def _read_gallery(value: Any, path: Path, tags: list[str], facts: dict[str, str]) -> None:
+    """gallery-dl's metadata: one flat object whose keys depend on the site."""
+    if not isinstance(value, Mapping):
+        raise UnreadableFile(path, "damaged-metadata", "is JSON, but no object with the facts of one picture")
+    for key in _JSON_TAGS:
+        if key in ("tags", "tag_string") and tags:
+            continue  # they would bring the artist's name back among the tags
+        tags.extend(_tag_list(value.get(key)))
+    artist = next((name for key in _JSON_ARTIST if (name := _person(value.get(key)))), "")
+    rating = str(value.get("rating") or "")
+    rating = _ADULT.get(rating, rating)
+    if value.get("x_restrict"):  # pixiv: 1 is R-18, 2 is R-18G
+        rating = "explicit"
+    url = next((u for key in _JSON_URL if (u := value.get(key)) and isinstance(u, str)), "")
+    licence = value.get("license") or value.get("licence") or ""
+    found = {"artist": artist, "rating": rating, "url": url, "licence": _person(licence)}
+    for fact, words in found.items():
+        facts[fact] = facts[fact] or words
+
+
+def _tag_list(value: Any) -> list[str]:
+    """A list of tags, or of objects that have a name; or one text with spaces between."""
+    if isinstance(value, str):
+        return split_tags(value)
+    if isinstance(value, Iterable) and not isinstance(value, Mapping):
+        return [_spaced(name) for item in value if (name := _person(item))]
+    return []
+
+
+def _person(value: Any) -> str:
+    """A name, written as text, as a list of texts, or as an object that has one."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, Mapping):
+        return next((str(value[key]) for key in _PERSON_NAMES if value.get(key)), "")
+    if isinstance(value, list | tuple):
+        return ", ".join(name for item in value if (name := _person(item)))
+    return ""
+
+
+def split_tags(words: str) -> list[str]:
+    """``long hair, smile`` or ``long_hair smile`` to words with spaces: commas separate where there are any."""
+    parts = words.split(",") if "," in words else words.split()
+    return [_spaced(part.strip()) for part in parts if part.strip()]
+
+
+def _spaced(tag: str) -> str:
+    return tag if _FACE.match(tag) else tag.replace("_", " ")
