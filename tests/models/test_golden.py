@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fullcast.models.ccip import CcipEmbedder, CcipMetric
+from fullcast.models.classify import AestheticScorer, AnimeClassifier
 from fullcast.models.text import PaddleTextDetector
 from fullcast.models.wd_tagger import WdTagger
 from fullcast.models.yolo import YoloDetector
@@ -84,6 +85,19 @@ def test_text_boxes_are_the_original_but_for_a_pixel_of_rounding() -> None:
             assert np.abs(np.array(ours.xyxy) - box).max() <= 2, (ours.xyxy, box)
             assert ours.confidence == pytest.approx(score, abs=0.02)
     assert len(EXPECTED["text"]["scene"]) == 3
+
+
+def test_classes_and_quality_are_the_original() -> None:
+    door = AnimeClassifier(GRAPHS / "anime_classification/mobilenetv3_v1.5_dist", threads=1)
+    scorer = AestheticScorer(GRAPHS / "anime_aesthetic/swinv2pv3_v0_448_ls0.2_x", threads=1)
+    assert door.card is not None and door.card.task == "class"
+    pictures = list(PICTURES.values())
+    found = zip(PICTURES, door.classify(pictures), scorer.means(pictures), scorer.quality(pictures), strict=True)
+    for name, classes, mean, place in found:
+        assert dict(classes) == pytest.approx(EXPECTED["class"][name], abs=1e-5)
+        assert mean == pytest.approx(EXPECTED["quality"][name]["score"], abs=1e-4)
+        assert place == pytest.approx(EXPECTED["quality"][name]["percentile"], abs=1e-4)
+    assert len({max(row, key=row.get) for row in EXPECTED["class"].values()}) > 1  # the graphs do look
 
 
 def test_expected_values_name_what_made_them() -> None:

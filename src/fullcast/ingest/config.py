@@ -6,6 +6,59 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Rating = Literal["general", "sensitive", "questionable", "explicit"]
+
+
+class FilterConfig(BaseModel):
+    """Which pictures are not used, each with its reason in the drops; a person's ``review keep`` overrules all of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_rating: Rating = Field(
+        "sensitive",
+        description="Pictures rated above this are dropped as rating. sensitive is the highest of what boards called "
+        "safe while they had three ratings. The file's own rating counts; where it has none, the tagger's.",
+    )
+    sources: tuple[Literal["fanart", "regularization", "screenshots"], ...] = Field(
+        ("fanart", "regularization"),
+        description="Whose pictures are asked for colour, detail, class and quality. Frames of a show are not by "
+        "default: a flashback in grey and a soft background belong to it.",
+    )
+    monochrome: bool = Field(
+        True, description="Drop pictures without colours of their own (grey, sepia, one ink) as monochrome."
+    )
+    min_detail: float = Field(
+        0.12,
+        ge=0,
+        le=1,
+        description="Finest detail (1 to 2 px) over that of twice the size, below which a picture is dropped as blurred: "
+        "it was enlarged or is out of focus. docs/ingest.md has what the threshold was chosen on. 0 switches it off.",
+    )
+    classes: tuple[str, ...] = Field(
+        ("illustration", "bangumi"),
+        description="Image classes that are used, where models.classifier names a network that tells them; others "
+        "(comic, 3d, not_painting) are dropped as class.",
+    )
+    min_quality: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of all pictures that a picture must be better than, where models.aesthetic names a network; "
+        "below it is dropped as quality.",
+    )
+    max_text: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="Share of a picture's area under text, where models.text_detector names a network; above it is "
+        "dropped as text: cards and credits over drawn pictures, comics. Less is written down, not dropped.",
+    )
+    targets_in_regularization: bool = Field(
+        False,
+        description="Use regularization pictures in which somebody of the cast was recognised. They teach the class "
+        "word what the trigger word is for; off: dropped as target-in-regularization.",
+    )
+
 
 class IngestConfig(BaseModel):
     """Videos and pictures to images: decoding, sampling, near-duplicates."""
@@ -83,10 +136,11 @@ class IngestConfig(BaseModel):
         64, ge=1, description="Pictures whose shorter side is below this many pixels are dropped as too-small."
     )
     licence: str = Field("", description="Licence written on every picture that does not bring its own.")
+    filters: FilterConfig = FilterConfig()
 
     def read_by_videos(self) -> dict[str, object]:
         """What a video's frames depend on: a change of anything else leaves them as they are."""
-        return self.model_dump(mode="json", exclude={"duplicate_threshold", "min_side"})
+        return self.model_dump(mode="json", exclude={"duplicate_threshold", "min_side", "filters"})
 
     def read_by_pictures(self) -> dict[str, object]:
         """What the pictures of a folder depend on."""

@@ -22,6 +22,7 @@ VERSION = 2
 
 STAGE = "ingest"
 
+
 @dataclass(frozen=True, slots=True)
 class PicturesResult:
     images: list[Image] = field(default_factory=list)

@@ -9,13 +9,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fullcast.models.base import Embedder, PersonDetector, Segmenter, Tagger, TextDetector
+from fullcast.models.base import (
+    Classifier,
+    Embedder,
+    PersonDetector,
+    QualityScorer,
+    Segmenter,
+    ShotDetector,
+    Tagger,
+    TextDetector,
+)
 from fullcast.models.hub import from_hub, is_address
 from fullcast.recipe import Recipe
 from fullcast.store.errors import FullcastError
 from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    from fullcast.ingest.measuring import Eyes
     from fullcast.generation.painters import Painters
     from fullcast.recognition.look import CastLook
     from fullcast.records import Cast
@@ -41,6 +51,8 @@ HUB_FILES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "judge_embedder": (("model_feat.onnx",), ("model_metrics.onnx", "metrics.json")),
     "tagger": (("model.onnx", "selected_tags.csv"), ()),
     "text_detector": (("model.onnx",), ()),
+    "classifier": (("model.onnx", "meta.json"), ()),
+    "aesthetic": (("model.onnx", "meta.json", "samples.npz"), ()),
 }
 """What a role needs of a repository's folder, and what it takes if it is there."""
 
@@ -173,6 +185,41 @@ class Doors:
         from fullcast.models.text import PaddleTextDetector
 
         return PaddleTextDetector(self.path("text_detector"), threads=self.threads, device=self._device)
+
+    @cached_property
+    def classifier(self) -> Classifier | None:
+        """None: the recipe names none."""
+        if self.recipe.models.classifier == NONE:
+            return None
+        from fullcast.models.classify import AnimeClassifier
+
+        return AnimeClassifier(self.path("classifier"), threads=self.threads, device=self._device)
+
+    @cached_property
+    def aesthetic(self) -> QualityScorer | None:
+        """None: the recipe names none."""
+        if self.recipe.models.aesthetic == NONE:
+            return None
+        from fullcast.models.classify import AestheticScorer
+
+        return AestheticScorer(self.path("aesthetic"), threads=self.threads, device=self._device)
+
+    @property
+    def eyes(self) -> Eyes:
+        """What the filters look with."""
+        from fullcast.ingest.measuring import Eyes
+
+        return Eyes(self.text_detector, self.classifier, self.aesthetic)
+
+    @property
+    def shot_detector(self) -> ShotDetector:
+        """The recipe's; a spawned worker may be handed it."""
+        from fullcast.models.shots import Cuts, TransNetCuts
+
+        wanted = self.recipe.models.shots
+        if wanted == "transnetv2" or (wanted == "auto" and TransNetCuts.installed()):
+            return TransNetCuts()
+        return Cuts()
 
     @cached_property
     def segmenter(self) -> Segmenter:

@@ -17,8 +17,9 @@ from fullcast.journey.deciding import BY_HAND, Decided, decide_images, own_capti
 from fullcast.journey.deciding import STAGE as REVIEW
 from fullcast.journey.doors import Doors
 from fullcast.journey.naming import judge_cast_path, name_all, read_references
+from fullcast.journey.sifting import filter_drops, sift_after_names
 from fullcast.journey.taking_in import TakenIn, take_in
-from fullcast.journey.wording import Worded, common_settings, word_all, write_about_captions
+from fullcast.journey.wording import Worded, common_settings, tag_all, word_all, write_about_captions
 from fullcast.records import UNKNOWN, Cast, Drop, Image, Person, Shot, Video
 from fullcast.store.atomic import write_json
 from fullcast.store.decisions import read_log
@@ -59,7 +60,10 @@ def prepare(journey: Journey) -> Answer:
         with _stage(journey, "people"):
             named = name_all(journey, doors, taken)
         with _stage(journey, "words"):
-            worded = word_all(journey, doors, taken, named)
+            words, unread = tag_all(journey, doors, taken, named)
+            images, details = sift_after_names(journey, taken.images, named, words)
+            taken = replace(taken, images=tuple(decide_images(images, log)), details={**taken.details, **details})
+            worded = word_all(journey, taken, named, words, unread)
         with _stage(journey, "judge's cast"):
             judge_cast, _ = read_references(journey, "judge", doors.judge_detector, doors.judge_embedder)
         drops = _all_drops(taken, (*named.drops, *worded.drops))
@@ -77,12 +81,14 @@ def _stage(journey: Journey, name: str) -> Iterator[None]:
 
 def _all_drops(taken: TakenIn, others: tuple[Drop, ...]) -> list[Drop]:
     """Every reason, near-duplicates included."""
+    filtered = filter_drops(taken.images, taken.details)
+    already = {drop.item for drop in filtered}
     repeated = [
         Drop(image.id, REVIEW if image.dropped == BY_HAND else "duplicates", image.dropped)
         for image in taken.images
-        if image.dropped
+        if image.dropped and image.id not in already
     ]
-    return [*taken.drops, *repeated, *others]
+    return [*taken.drops, *filtered, *repeated, *others]
 
 
 def _write(

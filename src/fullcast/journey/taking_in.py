@@ -6,8 +6,8 @@ tables alone, its pictures stay where they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fullcast.ingest.config import IngestConfig
     from fullcast.ingest.fingerprint import Fingerprint
     from fullcast.journey import Journey
+    from fullcast.models.base import ShotDetector
 
 STAGE = "ingest"
 
@@ -62,6 +63,8 @@ class TakenIn:
     shots: tuple[Shot, ...]
     videos: tuple[Video, ...]
     drops: tuple[Drop, ...]
+    details: Mapping[str, str] = field(default_factory=dict)
+    """Of images that a filter keeps out: why, in a few words, by id."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +78,18 @@ class _Wanted:
 
 
 def take_in(journey: Journey) -> TakenIn:
-    """All partitions, those that are ready as they are; then near-duplicates over the whole show."""
+    """All partitions, those that are ready as they are; then filters and near-duplicates over the whole show."""
     from fullcast.journey.importing import imported_partitions
+    from fullcast.journey.sifting import sift_given
 
     wanted = [*_videos(journey), *_folders(journey)]
     fresh = _make_all(journey, [w for w in wanted if isinstance(w, _Wanted)])
     partitions = [w if isinstance(w, Partition) else _partition(w, w.name in fresh) for w in wanted]
     partitions += imported_partitions(journey.workspace)
-    images = _without_duplicates(journey, partitions)
+    images = [image for partition in partitions for image in partition.images]
+    images = list({image.id: image for image in images}.values())  # the same file in two folders counts once
+    images, details = sift_given(journey, partitions, images)
+    images = _without_duplicates(journey, partitions, images)
     shots = [shot for partition in partitions for shot in partition.shots]
     return TakenIn(
         tuple(partitions),
@@ -90,6 +97,7 @@ def take_in(journey: Journey) -> TakenIn:
         tuple(_mark_repeats(shots, images)),
         tuple(p.video for p in partitions if p.video),
         tuple(drop for partition in partitions for drop in partition.drops),
+        details,
     )
 
 
@@ -115,7 +123,10 @@ def _videos(journey: Journey) -> Iterator[Partition | _Wanted]:
     from fullcast.ingest.decode import VIDEO_SUFFIXES
     from fullcast.ingest.extract import VERSION
 
+    from fullcast.journey.doors import Doors
+
     workspace, config = journey.workspace, journey.recipe.ingest
+    shots = Doors(workspace, journey.recipe).shot_detector
     seen: dict[str, str] = {}
     for path in _files(workspace.episodes_dir):
         name = workspace.relative(path)
@@ -128,14 +139,20 @@ def _videos(journey: Journey) -> Iterator[Partition | _Wanted]:
             yield Partition(name, "", path, drops=(Drop(name, STAGE, "same-file", f"the bytes of {seen[video_id]}"),))
             continue
         seen[video_id] = name
-        key = partition_key([video_id], config.read_by_videos(), version=VERSION)
+        key = partition_key([video_id], config.read_by_videos(), [shots.name], VERSION)
         folder = workspace.frames_dir / video_id
-        task = Task(folder, key, _take_video, (path, workspace.relative(folder), config, workspace.root))
+        task = Task(folder, key, _take_video, (path, workspace.relative(folder), config, workspace.root, shots))
         yield _Wanted(video_id, task, path.name, name)
 
 
 def _take_video(
-    folder: Path, path: Path, final: str, config: IngestConfig, root: Path, progress: Progress = silent
+    folder: Path,
+    path: Path,
+    final: str,
+    config: IngestConfig,
+    root: Path,
+    shots: ShotDetector,
+    progress: Progress = silent,
 ) -> None:
     """Makes a video's partition in `folder`; `final`: where the records say that it lies."""
     import cv2
@@ -143,7 +160,7 @@ def _take_video(
     from fullcast.ingest.extract import extract_video
 
     cv2.setNumThreads(1)  # its pictures are too small to share out; the cores have videos of their own
-    result = extract_video(path, folder, config, progress, root=root)
+    result = extract_video(path, folder, config, progress, root=root, detector=shots)
     images = [replace(image, path=f"{final}/{Path(image.path).name}") for image in result.images]
     _write(folder, images, result.fingerprints, result.drops, result.shots, result.video)
 
@@ -215,13 +232,11 @@ def _write(
     write_records(folder / "video.parquet", [video] if video else [], Video)
 
 
-def _without_duplicates(journey: Journey, partitions: list[Partition]) -> list[Image]:
-    """All images in the order of the show, near-duplicates marked; data/show/duplicates.parquet says of what."""
+def _without_duplicates(journey: Journey, partitions: list[Partition], images: list[Image]) -> list[Image]:
+    """The images, in the order of the show, near-duplicates marked; data/show/duplicates.parquet says of what."""
     from fullcast.ingest.dedup import find_duplicates
     from fullcast.ingest.fingerprint import Fingerprint
 
-    images = [image for partition in partitions for image in partition.images]
-    images = list({image.id: image for image in images}.values())  # the same file in two folders counts once
     tables = [p.folder / "fingerprints.parquet" for p in partitions if p.images]
     fingerprints = [fingerprint for table in tables for fingerprint in read_records(table, Fingerprint)]
     found = find_duplicates(images, fingerprints, journey.recipe.ingest)

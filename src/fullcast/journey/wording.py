@@ -47,11 +47,8 @@ class Worded:
     """What each look was seen with, and what of it its name absorbs."""
 
 
-def word_all(journey: Journey, doors: Doors, taken: TakenIn, named: Named) -> Worded:
-    from fullcast.captions.core import count_traits, with_core_tags
-    from fullcast.captions.count import check_counts
-    from fullcast.captions.tagging import scene_tags, tagged_people
-
+def tag_all(journey: Journey, doors: Doors, taken: TakenIn, named: Named) -> tuple[list[Words], list[Drop]]:
+    """What the tagger says of every figure and picture, partition by partition, and what it could not read."""
     words: list[Words] = []
     drops: list[Drop] = []
     for partition in taken.partitions:
@@ -59,6 +56,17 @@ def word_all(journey: Journey, doors: Doors, taken: TakenIn, named: Named) -> Wo
             said, lost = _tag(journey, doors, partition, named)
             words += said
             drops += lost
+    return words, drops
+
+
+def word_all(
+    journey: Journey, taken: TakenIn, named: Named, words: Sequence[Words], drops: Sequence[Drop] = ()
+) -> Worded:
+    """Words sorted by whom they are about, what names absorb, counts; over the whole show, no pixels."""
+    from fullcast.captions.core import count_traits, with_core_tags
+    from fullcast.captions.count import check_counts
+    from fullcast.captions.tagging import scene_tags, tagged_people
+
     config = journey.recipe.captions
     people = decide_tags(tagged_people(named.people, words, taken.images), named.decided)
     used = {image.id for image in taken.images if not image.dropped}

@@ -70,6 +70,22 @@ class TextDetector(Protocol):
         ...
 
 
+class Classifier(Protocol):
+    name: str
+
+    def classify(self, images: Sequence[np.ndarray]) -> list[Mapping[str, float]]:
+        """For each (H, W, 3) uint8 RGB picture the probability of every class, summing to about 1."""
+        ...
+
+
+class QualityScorer(Protocol):
+    name: str
+
+    def quality(self, images: Sequence[np.ndarray]) -> list[float]:
+        """For each (H, W, 3) uint8 RGB picture the share of all pictures that it is better than, in [0, 1]."""
+        ...
+
+
 class Segmenter(Protocol):
     name: str
 

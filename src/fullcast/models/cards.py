@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 UNVERIFIED = "not stated; the detectors were trained with Ultralytics (AGPL-3.0) tools: ask before you redistribute"
+NOT_STATED = "not stated by its makers: ask before you redistribute"
 OPENRAIL = "OpenRAIL"
 APACHE = "Apache-2.0"
 
@@ -19,7 +20,7 @@ class Card:
     """One family of weights."""
 
     task: str
-    """face | head | person | halfbody | hand | censor | text | identity | tags."""
+    """face | head | person | halfbody | hand | censor | text | class | quality | identity | tags."""
     prefix: str
     """How the names of its folders begin, "face_detect" of "face_detect_v1.4_s"."""
     address: str
@@ -49,6 +50,8 @@ CARDS: tuple[Card, ...] = (
     Card("hand", "hand_detect", "hf:deepghs/anime_hand_detection/hand_detect_v1.0_s", UNVERIFIED, 0, 0.35, 0.7),
     Card("censor", "censor_detect", "hf:deepghs/anime_censor_detection/censor_detect_v1.0_s", UNVERIFIED, 0, 0.3, 0.7),
     Card("text", "ch_PP-OCR", "hf:deepghs/paddleocr/det/ch_PP-OCRv4_det", APACHE, 0, 0.7),
+    Card("class", "mobilenetv3_v1.5_dist", "hf:deepghs/anime_classification/mobilenetv3_v1.5_dist", NOT_STATED, 384),
+    Card("quality", "swinv2pv3_v0_448", "hf:deepghs/anime_aesthetic/swinv2pv3_v0_448_ls0.2_x", NOT_STATED, 448),
     Card(
         "identity",
         "ccip-caformer-24-randaug-pruned",

@@ -8,7 +8,9 @@
     references/         aoi/*.png, aoi/hairdown/*.png             given
     fanart/             pictures with tags files                  given
     regularization/     pictures of other people                  given
+    opt-out.txt         artists, addresses, pictures not to use   given
     data/frames/        kept frames and their tables, one folder per video
+    data/measures/      what pictures are like (colour, detail, text), one table per partition
     data/people/        people, one table per partition
     data/tags/          words, one table per partition
     data/show/          tables over the whole show: images, duplicates, people, samples, cast.json
@@ -137,6 +139,10 @@ class Workspace:
         return self.data_dir / "frames"
 
     @property
+    def measures_dir(self) -> Path:
+        return self.data_dir / "measures"
+
+    @property
     def people_dir(self) -> Path:
         return self.data_dir / "people"
 
@@ -166,6 +172,11 @@ class Workspace:
         return self.data_dir / "judging"
 
     # --- what people decide: given, not made, and so at the top
+    @property
+    def opt_out_path(self) -> Path:
+        """Whose pictures must not be used; see ingest/filters.py for what may stand in it."""
+        return self.root / "opt-out.txt"
+
     @property
     def review_log(self) -> Path:
         return self.root / "review.jsonl"

@@ -34,6 +34,10 @@ YOLO = {  # task: folder, labels, (imgsz) as the repositories have them, all wit
 WD = {"SwinV2_v3": "wd-swinv2-tagger-v3", "ConvNextV2": "wd-v1-4-convnextv2-tagger-v2"}
 CCIP = "ccip-caformer-24-randaug-pruned"
 TEXT = "ch_PP-OCRv4_det"
+CLASSES = {  # folder: labels, in an order of their own
+    "anime_classification/mobilenetv3_v1.5_dist": ["3d", "bangumi", "comic", "illustration", "not_painting"],
+    "anime_aesthetic/swinv2pv3_v0_448_ls0.2_x": ["masterpiece", "best", "great", "good", "normal", "low", "worst"],
+}
 
 TAGS = [  # name, category
     *(("general", 9), ("sensitive", 9), ("questionable", 9), ("explicit", 9)),
@@ -145,6 +149,21 @@ def make_text(path):
     save(path, nodes, {"x": ["B", 3, "H", "W"]}, {"y": ["B", 1, "H", "W"]}, constants)
 
 
+def make_classifier(folder, labels, seed, size):
+    """Means of a 4x4 grid through a fixed map and a softmax."""
+    rng = np.random.default_rng(seed)
+    nodes = [
+        helper.make_node("AveragePool", ["input"], ["grid"], kernel_shape=[size // 4] * 2, strides=[size // 4] * 2),
+        helper.make_node("Flatten", ["grid"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["output"], axis=1),
+    ]
+    weights = rng.normal(scale=0.5, size=(48, len(labels))).astype(np.float32)
+    shapes = {"input": ["B", 3, size, size]}, {"output": ["B", len(labels)]}
+    save(folder / "model.onnx", nodes, *shapes, {"weights": weights})
+    (folder / "meta.json").write_text(json.dumps({"labels": labels}))
+
+
 def make_graphs():
     for seed, (folder, labels) in enumerate(YOLO.values()):
         make_yolo(GRAPHS / folder / "model.onnx", labels, seed)
@@ -154,6 +173,10 @@ def make_graphs():
         (GRAPHS / folder / "selected_tags.csv").write_text("\n".join(lines) + "\n")
     make_ccip(GRAPHS / CCIP)
     make_text(GRAPHS / TEXT / "model.onnx")
+    for seed, (folder, labels) in enumerate(CLASSES.items(), 20):
+        make_classifier(GRAPHS / folder, labels, seed, size=384 if "classification" in folder else 448)
+    scores = np.linspace(0.2, 5.9, 24)
+    np.savez(GRAPHS / list(CLASSES)[1] / "samples.npz", np.stack([scores, (scores / 6) ** 1.5]))
 
 
 def make_pictures():
@@ -188,14 +211,16 @@ def fake_download(repo_id, filename, *_, **__):
 
 def expected():
     from imgutils import detect
-    from imgutils.generic import yolo
-    from imgutils.metrics import ccip
+    from imgutils.generic import classify, yolo
+    from imgutils.metrics import anime_dbaesthetic, ccip, dbaesthetic
     from imgutils.ocr import detect as ocr
     from imgutils.tagging import wd14
+    from imgutils.validate import anime_classify_score
 
-    for module in (yolo, ccip, ocr, wd14):
+    for module in (yolo, ccip, ocr, wd14, classify, dbaesthetic):
         module.hf_hub_download = fake_download
     yolo.YOLOModel._check_model_name = lambda self, name: None
+    classify.ClassifyModel._check_model_name = lambda self, name: None
     calls = {
         "face": detect.detect_faces,
         "head": lambda p: detect.detect_heads(p, model_name="head_detect_v2.0_s"),
@@ -221,6 +246,14 @@ def expected():
         "features": features.tolist(),
         "differences": ccip.ccip_batch_differences(list(features)).tolist(),
         "threshold": ccip.ccip_default_threshold(),
+    }
+    kinds, aesthetic = (folder.split("/")[1] for folder in CLASSES)
+    answer["class"] = {p.stem: anime_classify_score(str(p), kinds) for p in pictures}
+    answer["quality"] = {
+        p.stem: dict(
+            zip(("percentile", "score"), map(float, anime_dbaesthetic(str(p), aesthetic, ("percentile", "score"))))
+        )
+        for p in pictures
     }
     answer["text"] = {
         p.stem: [[list(map(int, b)), float(c)] for b, _, c in ocr.detect_text_with_ocr(str(p))]

@@ -1,0 +1,156 @@
+"""Which pictures are not used, and why: by what was said beside the file, what it is like, and who may not be used.
+
+Pure functions over tables. A picture that is dropped keeps its row; the reason is one word, the detail a few.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fullcast.ingest.config import FilterConfig, IngestConfig
+from fullcast.ingest.measuring import Measure
+from fullcast.records import Image
+
+STAGE = "filters"
+
+LEVELS = ("general", "sensitive", "questionable", "explicit")
+"""As boards and WD14 taggers have them since 2022, from the mildest on."""
+
+_SPELLINGS = {
+    **{name: level for level, name in enumerate(LEVELS)},
+    **{"g": 0, "s": 1, "q": 2, "e": 3, "safe": 1, "sfw": 1, "r15": 2, "r18": 3, "r-15": 2, "r-18": 3, "nsfw": 3},
+}
+"""``safe`` and ``s`` may mean sensitive on some boards: the stricter reading counts."""
+
+MAX_GREY = 3.0
+"""`Measure.colour` below which a picture is monochrome; see docs/ingest.md for the pictures that it was measured on."""
+
+TARGET = "target-in-regularization"
+OPTED_OUT = "opted-out"
+BY_FILTERS = frozenset({"rating", "monochrome", "blurred", "class", "quality", "text", OPTED_OUT, TARGET})
+"""Every reason that this module gives."""
+
+_RATING = re.compile(r"^rating:(.+)$")
+
+
+def rating_of(tags: Iterable[str]) -> str:
+    """The word after ``rating:`` among tags, or ''."""
+    return next((m[1].strip().lower() for tag in tags if (m := _RATING.match(tag.lower()))), "")
+
+
+def too_bold(rating: str, config: FilterConfig) -> bool:
+    """Whether a rating is above the allowed one; one that nobody knows is taken for the boldest."""
+    return bool(rating) and _SPELLINGS.get(rating, len(LEVELS) - 1) > LEVELS.index(config.max_rating)
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """Whose pictures must not be used, whatever else is said."""
+
+    artists: frozenset[str] = frozenset()
+    addresses: tuple[str, ...] = ()
+    """Beginnings of addresses, without ``https://``."""
+    pictures: frozenset[str] = field(default_factory=frozenset)
+    """Ids (the first 20 digits of the file's sha256) or whole sha256."""
+
+    def why(self, image: Image) -> str:
+        """The entry that forbids the picture, or ''."""
+        for artist in re.split(r"\s*[,;]\s*", image.artist):
+            if artist and _folded(artist) in self.artists:
+                return f"artist {artist}"
+        address = _bare(image.url)
+        for start in self.addresses:
+            if address.startswith(start):
+                return start
+        return image.id if image.id in self.pictures else ""
+
+
+def read_opt_out(path: Path) -> OptOut:
+    """A text file: on each line an artist's name, an address (or its beginning), or a picture's sha256.
+
+    Empty lines and what follows a # are passed over; ``artist:`` before a name is allowed. A missing file forbids
+    nothing.
+    """
+    artists, addresses, pictures = set(), [], set()
+    lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
+    for line in lines:
+        entry = line if "://" in line else line.split("#")[0]
+        entry = entry.strip().removeprefix("artist:").strip()
+        if not entry:
+            continue
+        if re.fullmatch(r"[0-9a-f]{20}([0-9a-f]{44})?", entry):
+            pictures.add(entry[:20])
+        elif "://" in entry or "/" in entry:
+            addresses.append(_bare(entry))
+        else:
+            artists.add(_folded(entry))
+    return OptOut(frozenset(artists), tuple(addresses), frozenset(pictures))
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").split())
+
+
+def _bare(address: str) -> str:
+    return re.sub(r"^[a-z]+://(www\.)?", "", address.strip().lower())
+
+
+def why_not(image: Image, measure: Measure | None, config: IngestConfig, opt_out: OptOut) -> tuple[str, str]:
+    """(reason, detail) why a picture is not used, or two empty texts. Who opted out comes first."""
+    filters = config.filters
+    if entry := opt_out.why(image):
+        return OPTED_OUT, entry
+    if too_bold(rating := rating_of(image.tags), filters):
+        return "rating", f"{rating} is said beside the file"
+    if measure is None:
+        return "", ""
+    if measure.text > filters.max_text:
+        return "text", f"{measure.text:.0%} of it is under text"
+    if image.source not in filters.sources:
+        return "", ""
+    if filters.monochrome and measure.colour < MAX_GREY:
+        return "monochrome", f"{measure.colour:.1f} levels of colour"
+    if measure.detail < filters.min_detail:
+        return "blurred", f"detail {measure.detail:.2f}"
+    if measure.image_class and measure.image_class not in filters.classes:
+        return "class", f"{measure.image_class} ({measure.class_probability:.2f})"
+    if 0 <= measure.quality < filters.min_quality:
+        return "quality", f"better than {measure.quality:.0%} of all pictures"
+    return "", ""
+
+
+def sift(
+    images: Sequence[Image], measures: Mapping[str, Measure], config: IngestConfig, opt_out: OptOut
+) -> tuple[list[Image], dict[str, str]]:
+    """The same pictures with a reason where there is one, and the details by image id."""
+    answer, details = [], {}
+    for image in images:
+        reason, detail = ("", "") if image.dropped else why_not(image, measures.get(image.id), config, opt_out)
+        if reason:
+            image, details[image.id] = replace(image, dropped=reason), detail
+        answer.append(image)
+    return answer, details
+
+
+def sift_known(
+    images: Sequence[Image], tagged: Mapping[str, str], targets: Mapping[str, str], config: FilterConfig
+) -> tuple[list[Image], dict[str, str]]:
+    """What can be said once tagger and names have spoken.
+
+    tagged: the tagger's rating by image id; targets: whom of the cast a picture shows, by image id.
+    """
+    answer, details = [], {}
+    for image in images:
+        reason = detail = ""
+        if not image.dropped and not rating_of(image.tags) and too_bold(tagged.get(image.id, ""), config):
+            reason, detail = "rating", f"{tagged[image.id]} says the tagger"
+        elif image.source == "regularization" and not image.dropped and image.id in targets:
+            if not config.targets_in_regularization:
+                reason, detail = TARGET, targets[image.id]
+        if reason:
+            image, details[image.id] = replace(image, dropped=reason), detail
+        answer.append(image)
+    return answer, details
