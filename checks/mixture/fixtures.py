@@ -1,17 +1,14 @@
-"""Line 3: the seed's worked examples number by number, and what our solver makes of them. Line 7: the page."""
+"""Line 3: the seed's worked examples number by number, and what our solver makes of them."""
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from checks.framework import ROOT, Context, Figure, Goal, passed
+from checks.framework import Context, Figure, Goal
 from checks.mixture import CHECK
-from fullcast.journey import Journey, new_workspace
 from fullcast.mixture.caps import fill
 from fullcast.mixture.config import MixtureConfig
 from fullcast.mixture.plan import picture_indices
@@ -184,34 +181,3 @@ def _delivered(samples: list[Sample], weights: np.ndarray, config: MixtureConfig
         folder = sample.id.rsplit("/", 1)[0]
         visits[folder] = visits.get(folder, 0.0) + count
     return visits
-
-
-PAGE = ROOT / "docs" / "mixture.md"
-
-
-@CHECK.line(7, "docs/mixture.md: the idea in one page, with planned against delivered")
-def page(context: Context) -> Iterable[Figure]:
-    text = PAGE.read_text(encoding="utf-8")
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+\.(?:svg|png))\)", text)
-    there = [p for p in pictures if (PAGE.parent / p).is_file()]
-    yield Figure("pictures in the page that are there", len(there), Goal(">=", 1), n=len(pictures))
-    drawn = "".join(
-        (PAGE.parent / p).read_text(encoding="utf-8", errors="replace") for p in there if p.endswith(".svg")
-    )
-    for who in ("Fullcast", "EveryDream1", "EveryDream2"):
-        yield passed(f"the picture shows {who}", who in drawn)
-    yield passed("the page names the command that draws it", "fullcast plan" in text and "plan.svg" in text)
-    context.say("drawing it again")
-    yield passed(
-        "the same command draws the same picture", _drawn_again(context) == drawn, "bytes of the committed one"
-    )
-
-
-def _drawn_again(context: Context) -> str:
-    """As the page says: a new workspace with the seed's recipe, planned."""
-    folder = context.work_dir / "yama-no-susume"
-    shutil.rmtree(folder, ignore_errors=True)
-    new_workspace(folder, recipe="yama-no-susume")
-    journey = Journey.open(folder)
-    journey.plan()
-    return (journey.workspace.plan_dir / "plan.svg").read_text(encoding="utf-8")

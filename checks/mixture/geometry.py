@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from checks.framework import Context, Figure, Goal, passed
-from checks.mixture import CHECK, composites
+from checks.mixture import CHECK
 from checks.mixture.shown import Shown, read_shown
 from fullcast.audit.truth import TruePerson, in_image
 from fullcast.mixture.buckets import make_buckets, match
@@ -22,8 +22,6 @@ from fullcast.records import Box, Image, Person, Sample, cell_of, person_id
 
 AREAS = ((9216, 16), (512**2, 64), (640**2, 64), (704**2, 64), (768**2, 64))
 """(area_px, bucket_step_px): the pocket model's, and the seed's resolutions."""
-
-_LINE_6 = composites  # registers itself when it is imported
 
 
 @CHECK.line(5, "crops and buckets: boxes, cells and left-right order against truth; what 16:9 loses; heads cut off")

@@ -112,6 +112,8 @@ def test_wrong_settings_are_said() -> None:
         Shares(by="sauce")
     with pytest.raises(ValidationError, match="must be 0 or more"):
         Shares(by="source", share={"fanart": -1})
+    with pytest.raises(ValidationError, match="write the lower end first"):
+        Shares(by="num_people", share={"3-2": 1})
     with pytest.raises(FullcastError, match="gives no sample any weight"):
         resolve(SHOW, Shares(by="source", share={"composite": 1}, otherwise=0))
     assert MixtureConfig.model_validate(MixtureConfig().model_dump()) == MixtureConfig()

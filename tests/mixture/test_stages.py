@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -93,8 +94,10 @@ def test_a_plan_from_an_inventory_and_what_another_changes(tmp_path: Path) -> No
     visits = {row["value"]: row for row in plan["values"]["character"]}
     assert visits["aoi"]["least"] <= visits["aoi"]["median"] <= visits["aoi"]["most"]
     assert "<svg" in (folder / "plan.svg").read_text(encoding="utf-8")
-    unseen = (folder / "never-seen.txt").read_text(encoding="utf-8").splitlines()
-    assert len(unseen) == plan["pictures_never_seen"]
+    words = [e.text for e in ElementTree.parse(folder / "visits.svg").iter() if e.text and e.text.strip()]
+    assert {"aoi", "hinata/hairdown", "never"} <= set(words), "who, and where nobody stands"
+    assert sum(count for _, count in plan["histogram"]) == 129 and plan["histogram"][0][1] == len(_lines(folder))
+    assert len(_lines(folder)) == plan["pictures_never_seen"]
     more = [RECIPE["stages"][0], {"name": "two", "mixture": {"num_steps": 90, "area_px": 20480}}]  # type: ignore[index]
     journey(tmp_path / "b", stages=more).plan()
     found = compare_plans(tmp_path / "a", tmp_path / "b")
@@ -102,6 +105,29 @@ def test_a_plan_from_an_inventory_and_what_another_changes(tmp_path: Path) -> No
     assert compare_plans(tmp_path / "a", folder).text == "the plans have the same order"
     with pytest.raises(FullcastError, match="there is no plan"):
         compare_plans(tmp_path / "nowhere", tmp_path / "a")
+
+
+def _lines(folder: Path) -> list[str]:
+    return (folder / "never-seen.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_plan_says_what_a_stage_captions_otherwise_and_when_it_misses(tmp_path: Path) -> None:
+    stages = [{"name": "one"}, {"name": "two", "captions": {"keep_own_tag": 0.8}}]
+    capped = {**RECIPE["mixture"], "num_steps": 24, "max_repeats": 1.0}  # type: ignore[dict-item]
+    text = journey(tmp_path, stages=stages, mixture=capped).plan().text
+    assert text.count("captions.keep_own_tag 0.8") == 1
+    (row,) = (line.split() for line in text.splitlines() if line.startswith("this plan"))
+    assert row[-2] == "0%", (
+        "nine fan arts cannot be a fifth of the visits at one visit each, and that is not called near"
+    )
+
+
+def test_a_plan_of_pictures_that_are_all_too_small_says_so(tmp_path: Path) -> None:
+    small = [{"count": 3, "source": "fanart", "size": [40, 40]}]
+    with pytest.raises(
+        FullcastError, match="all 3 pictures are too small for the plan's area: 40x40 would be enlarged"
+    ):
+        journey(tmp_path, inventory=small).plan()
 
 
 def test_others_deliver_what_their_rules_say(tmp_path: Path) -> None:

@@ -190,6 +190,12 @@ def test_bad_input_is_said() -> None:
         stream(np.ones(3), np.zeros(3, int), 5).batch(5)
 
 
+@pytest.mark.parametrize("least", [1e-300, 5e-324])
+def test_shares_beyond_any_horizon_are_never_due(least: float) -> None:
+    made = stream(np.array([1.0, 2.0, least, 3.0]), np.array([0, 0, 0, 1]), 40)
+    assert made.counts().tolist()[2] == 0 and made.counts().sum() == 40 * made.batch_size
+
+
 def test_the_order_changes_only_with_its_version() -> None:
     """Golden: a checkpoint of yesterday resumes today. If this fails on purpose, raise `stream.VERSION`."""
     made = stream(np.arange(1.0, 41.0), np.arange(40) % 3, 50, shots=np.arange(40) // 5)

@@ -92,9 +92,11 @@ def plan(journey: Journey) -> Answer:
         if not planned.imagined:
             told, data["captions"] = survey_captions(journey, planned.prepared.cast, planned.samples)
             text += told + "\n"
+            changes, data["captions_changed"] = caption_changes(journey, planned)
+            text += changes
         _write_plan(journey.workspace, planned, report, data, text)
     path = journey.workspace.relative(journey.workspace.plan_dir)
-    return Answer(f"{text}\nin {path}: plan.txt, plan.json, plan.svg, never-seen.txt", data)
+    return Answer(f"{text}\nin {path}: plan.txt, plan.json, plan.svg, visits.svg, never-seen.txt", data)
 
 
 def compare_plans(before: Path, after: Path) -> Answer:
@@ -121,8 +123,11 @@ def tell_plan(journey: Journey, planned: Planned, speed: float | None = None) ->
         imagined=planned.imagined,
         **priced(journey, planned.stages),
     )
-    told = zip(report.stages, recipe.of_stages(), strict=True)
-    return replace(report, stages=tuple(replace(stage, settings=trained_with(of, name)) for stage, (name, of) in told))
+    of_stages = recipe.of_stages()
+    first = of_stages[0][1]
+    told = zip(report.stages, of_stages, strict=True)
+    stages = tuple(replace(stage, settings=trained_with(of, name, first)) for stage, (name, of) in told)
+    return replace(report, stages=stages)
 
 
 def make_plan(journey: Journey, *, may_imagine: bool = False) -> Planned:
@@ -140,6 +145,7 @@ def make_plan(journey: Journey, *, may_imagine: bool = False) -> Planned:
     first: Recipe | None = None
     for number, (name, recipe) in enumerate(journey.recipe.of_stages()):
         cut = cut_samples(prepared.images, prepared.people, recipe.mixture, prepared.scene_tags)
+        _check_something_is_left(cut)
         if first is None:
             first = recipe
         elif cut.samples != stages[0].cut.samples or recipe.captions != first.captions or recipe.captions.stages:
@@ -147,6 +153,14 @@ def make_plan(journey: Journey, *, may_imagine: bool = False) -> Planned:
         mixture = plan_mixture(cut.samples, recipe.mixture, stage_seed(recipe.seed, number), journey.workspace.root)
         stages.append(StagePlan(name, sum(stage.num_steps for stage in stages), cut, mixture))
     return Planned(prepared, tuple(stages), imagined)
+
+
+def _check_something_is_left(cut: Cut) -> None:
+    if not cut.samples and cut.drops:
+        raise FullcastError(
+            f"all {len(cut.drops)} pictures are too small for the plan's area: {cut.drops[0].detail}; set a smaller "
+            "mixture.area_px or a larger mixture.max_enlargement"
+        )
 
 
 def is_prepared(journey: Journey) -> bool:
@@ -172,6 +186,30 @@ def staged_captions(journey: Journey, planned: Planned) -> CaptionSource:
         sources.append(caption_source(journey.with_recipe(own), planned.prepared.cast, stage.mixture.samples))
         of_sample |= {sample.id: number for sample in stage.mixture.samples if sample.id not in of_sample}
     return sources[0] if len(sources) == 1 else StagedCaptions(tuple(sources), of_sample)
+
+
+def caption_changes(journey: Journey, planned: Planned) -> tuple[str, dict[str, float]]:
+    """What later stages write otherwise: the same pictures and the same draws, the stage's settings. In words, and the
+    share of captions by stage."""
+    from fullcast.journey.wording import SURVEYED, caption_source
+
+    samples = planned.mixture.samples
+    chosen = samples[:: max(1, -(-len(samples) // SURVEYED))]
+    first: list[str] = []
+    text, shares = "", {}
+    for name, recipe in journey.recipe.of_stages():
+        own = recipe.captions.model_copy(update={"grammars": recipe.captions.shares(name)})
+        source = caption_source(
+            journey.with_recipe(recipe.model_copy(update={"captions": own})), planned.prepared.cast, chosen
+        )
+        captions = [source.caption(sample.id, 0) for sample in chosen]
+        if not first:
+            first = captions
+            continue
+        changed = sum(a != b for a, b in zip(first, captions, strict=True))
+        shares[name] = changed / len(chosen)
+        text += f"captions of stage {name}: {changed} of {len(chosen)} are other words for the same picture\n"
+    return text, shares
 
 
 def train(journey: Journey, minutes: float | None = None) -> Answer:
@@ -212,10 +250,8 @@ def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | Non
             training_config(journey.recipe),
             run_dir,
             journey.progress,
-            preview=sample_pictures(journey, planned.prepared),
             stop=asked,
             max_seconds=None if minutes is None else 60 * minutes,
-            beside={name: path for name, path in {**beside, RUN_RECIPE: run_dir / RUN_RECIPE}.items() if path.exists()},
             latents_dir=workspace.data_dir / "latents",
         )
     return done.checkpoint, done.step
@@ -297,12 +333,14 @@ def _write_plan(workspace: Workspace, planned: Planned, report: PlanReport, data
     write_text(workspace.plan_dir / "plan.txt", text)
     write_text(workspace.plan_dir / "plan.svg", draw(report, planned.stages))
     write_text(workspace.plan_dir / "never-seen.txt", "".join(f"{path}\n" for path in never_seen(planned)))
+    from fullcast.mixture.drawing_visits import draw_visits
 
 
 def never_seen(planned: Planned) -> list[str]:
     """Paths of pictures none of whose samples is visited in any stage, sorted."""
     visits: Counter[str] = Counter()
     for stage in planned.stages:
+    write_text(workspace.plan_dir / "visits.svg", draw_visits(report))
         for sample, count in zip(stage.mixture.samples, stage.mixture.stream.counts().tolist(), strict=True):
             visits[sample.path] += count
     return sorted(path for path, count in visits.items() if not count)

@@ -53,9 +53,11 @@ def _work_of(stage: StagePlan, recipe: Recipe) -> StageWork:
     )
 
 
-def trained_with(recipe: Recipe, stage: str) -> dict[str, Any]:
-    """What a person would ask of a stage: size, rates, what is frozen, dropout, grammar."""
+def trained_with(recipe: Recipe, stage: str, first: Recipe) -> dict[str, Any]:
+    """What a person would ask of a stage: size, rates, what is frozen, dropout, grammar, and in what else its captions
+    differ from those of the ``first`` stage."""
     training, mixture = recipe.training, recipe.mixture
+    words = {k: v for k, v in recipe.captions if v != getattr(first.captions, k) and k not in ("grammars", "stages")}
     grammars = recipe.captions.shares(stage)
     frozen = training.text_encoder_learning_rate == 0
     return {
@@ -67,6 +69,7 @@ def trained_with(recipe: Recipe, stage: str) -> dict[str, Any]:
         "caption dropout": f"{training.caption_dropout_rate:.0%}",
         "grammar": ", ".join(f"{name} {share / sum(grammars.values()):.0%}" for name, share in grammars.items()),
         "weigh_by": mixture.weigh_by,
+        **{f"captions.{name}": str(value) for name, value in words.items()},
     }
 
 

@@ -99,8 +99,12 @@ def _turns(q: np.ndarray, num_slots: int) -> Turns:
     item = np.repeat(np.arange(len(q), dtype=np.int32), count)
     visit = (np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)).astype(np.int32)
     pace = q[item]
-    first = np.ceil((visit + delta) / pace).astype(np.int64)
-    last = (np.floor(np.minimum((visit + (1 - delta)) / pace, BEYOND)) + 1).astype(np.int64)
+    # A share of 1e-300 has its first turn after any horizon, and float64 has numbers for that which int64 has not.
+    with np.errstate(over="ignore", divide="ignore"):
+        due = np.minimum((visit + delta) / pace, BEYOND)
+        over = np.minimum((visit + (1 - delta)) / pace, BEYOND)
+    first = np.ceil(due).astype(np.int64)
+    last = (np.floor(over) + 1).astype(np.int64)
     begins = first <= num_slots
     if begins.all():
         return Turns(item, visit, first, last)

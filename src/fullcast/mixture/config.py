@@ -32,10 +32,14 @@ def bounds(by: str, branch: str) -> tuple[float, float]:
     if match[3]:
         return low, math.inf
     if NUMBER_FIELDS[by] is int:
-        return low, float(match[2] or low) + 1
-    if match[2] is None:
+        high = float(match[2] or low) + 1
+    elif match[2] is None:
         raise ValueError(f"{branch!r} is no branch of {by}: write a range like 0.25-0.5, or 0.5+")
-    return low, float(match[2])
+    else:
+        high = float(match[2])
+    if high <= low:
+        raise ValueError(f"{branch!r} is no branch of {by}: it holds nothing; write the lower end first")
+    return low, high
 
 
 class Shares(BaseModel):

@@ -35,7 +35,7 @@ def draw(report: PlanReport, stages: Sequence[StagePlan]) -> str:
 def _bars(report: PlanReport, names: Sequence[str]) -> tuple[list[str], float]:
     """For each branch a line at its plan, our dot, and the others' range of 90 % of their orders with its median."""
     parts = [
-        _text(LEFT, 24, "Share of visits: the line is the plan, the dot what comes (bar: 90 % of orders)", bold=True)
+        text_at(LEFT, 24, "Share of visits: the line is the plan, the dot what comes (bar: 90 % of orders)", bold=True)
     ]
     ours = {row.path[0]: row for row in report.branches if len(row.path) == 1}
     y = 44.0
@@ -45,18 +45,18 @@ def _bars(report: PlanReport, names: Sequence[str]) -> tuple[list[str], float]:
         for peers in report.beside:
             found = next(r for r in peers.ranges if r.branch == name)
             rows.append((peers.trainer, found.low, found.median, found.high))
-        parts.append(_text(10, y + 14, name.partition("=")[2] or name, bold=True, colour=colour))
+        parts.append(text_at(10, y + 14, name.partition("=")[2] or name, bold=True, colour=colour))
         top = y
         for who, low, median, high in rows:
-            parts.append(_text(LEFT + 6, y + 14, who, anchor="start", size=12))
-            parts.append(_line(_x(low), y + 10, _x(high), y + 10, colour, 7, 0.35))
+            parts.append(text_at(LEFT + 6, y + 14, who, anchor="start", size=12))
+            parts.append(line_between(_x(low), y + 10, _x(high), y + 10, colour, 7, 0.35))
             parts.append(f'<circle cx="{_x(median):.1f}" cy="{y + 10:.1f}" r="5" fill="{colour}"/>')
-            parts.append(_text(WIDTH - 4, y + 14, f"{median:.1%}", anchor="end", size=12))
+            parts.append(text_at(WIDTH - 4, y + 14, f"{median:.1%}", anchor="end", size=12))
             y += ROW
-        parts.append(_line(_x(row.planned), top, _x(row.planned), y - 4, INK, 2))
+        parts.append(line_between(_x(row.planned), top, _x(row.planned), y - 4, INK, 2))
         y += 10
     for tick in range(0, 101, 20):
-        parts.append(_text(_x(tick / 100), y + 12, f"{tick} %", anchor="middle", size=11))
+        parts.append(text_at(_x(tick / 100), y + 12, f"{tick} %", anchor="middle", size=11))
     return parts, y + 14
 
 
@@ -67,7 +67,7 @@ def _x(share: float) -> float:
 def _curves(names: Sequence[str], stages: Sequence[StagePlan], top: float) -> tuple[list[str], float]:
     """Share so far at each of POINTS steps: ours thick, one order of EveryDream1 and one of 2 thin."""
     parts = [
-        _text(LEFT, top + 10, "Share so far, by step: thick ours, dashed EveryDream1, thin EveryDream2", bold=True)
+        text_at(LEFT, top + 10, "Share so far, by step: thick ours, dashed EveryDream1, thin EveryDream2", bold=True)
     ]
     low, high = top + 210, top + 30
 
@@ -76,11 +76,11 @@ def _curves(names: Sequence[str], stages: Sequence[StagePlan], top: float) -> tu
 
     total = sum(stage.num_steps for stage in stages)
     for tick in (0, 0.25, 0.5, 0.75, 1):
-        parts.append(_line(LEFT, at(tick), WIDTH - RIGHT, at(tick), FAINT, 1))
-        parts.append(_text(LEFT - 6, at(tick) + 4, f"{tick:.0%}", anchor="end", size=11))
+        parts.append(line_between(LEFT, at(tick), WIDTH - RIGHT, at(tick), FAINT, 1))
+        parts.append(text_at(LEFT - 6, at(tick) + 4, f"{tick:.0%}", anchor="end", size=11))
         x = LEFT + tick * (WIDTH - LEFT - RIGHT)
-        parts.append(_text(x, low + 16, f"{tick * total:,.0f}", anchor="middle", size=11))
-    parts.append(_text(WIDTH - RIGHT, low + 32, "steps", anchor="end", size=11))
+        parts.append(text_at(x, low + 16, f"{tick * total:,.0f}", anchor="middle", size=11))
+    parts.append(text_at(WIDTH - RIGHT, low + 32, "steps", anchor="end", size=11))
     for who, style in (("EveryDream1", (2, "6 4")), ("EveryDream2", (1, "")), ("", (3, ""))):
         shares = _so_far(names, stages, who)
         if shares is None:
@@ -121,7 +121,7 @@ def _so_far(names: Sequence[str], stages: Sequence[StagePlan], trainer: str) -> 
     return chosen / chosen.sum(1, keepdims=True)
 
 
-def _text(
+def text_at(
     x: float, y: float, words: str, *, anchor: str = "start", size: int = 13, bold: bool = False, colour: str = INK
 ) -> str:
     weight = ' font-weight="bold"' if bold else ""
@@ -131,7 +131,7 @@ def _text(
     )
 
 
-def _line(x0: float, y0: float, x1: float, y1: float, colour: str, width: float, opacity: float = 1.0) -> str:
+def line_between(x0: float, y0: float, x1: float, y1: float, colour: str, width: float, opacity: float = 1.0) -> str:
     return (
         f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{colour}" stroke-width="{width}" '
         f'stroke-opacity="{opacity}"/>'

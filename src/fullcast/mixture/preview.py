@@ -137,6 +137,8 @@ class PlanReport:
     visits_per_sample: dict[str, float]
     visits_per_picture: dict[str, float]
     """The same over pictures of positive weight, all crops and stages together."""
+    histogram: tuple[tuple[str, int], ...]
+    """(visits, pictures that come so often): 0, 1, 2, 3-4, 5-8 ... over pictures of positive weight."""
     never_seen: dict[str, int]
     pictures_never_seen: int
     """Pictures none of whose samples is visited in any stage."""
@@ -185,6 +187,7 @@ def preview(stages: Sequence[StagePlan], images_per_s: float | None = None, **to
     for sample, count in seen:
         of_picture[sample.image_id] += count
     num_visits = stream.num_steps * stream.batch_size
+    per_picture = np.array([of_picture[image_id] for image_id in sorted(weighted)])
     one = reports[0] if len(reports) == 1 else None
     return PlanReport(
         num_steps=stream.num_steps,
@@ -194,7 +197,8 @@ def preview(stages: Sequence[StagePlan], images_per_s: float | None = None, **to
         num_originals=len(of_picture),
         effective_sample_size=min(report.effective_sample_size for report in reports),
         visits_per_sample=one.visits_per_sample if one else _spread(np.array([count for _, count in seen])),
-        visits_per_picture=_spread(np.array([of_picture[image_id] for image_id in sorted(weighted)])),
+        visits_per_picture=_spread(per_picture),
+        histogram=_histogram(per_picture),
         never_seen=dict(sum((Counter(report.never_seen) for report in reports), Counter()))
         if not one
         else one.never_seen,
@@ -262,6 +266,13 @@ def _spread(visits: np.ndarray) -> dict[str, float]:
     low, median, high = np.quantile(visits, [0.05, 0.5, 0.95]).tolist()
     ends = float(visits.min()), float(visits.max())
     return {"min": ends[0], "p05": low, "median": median, "mean": float(visits.mean()), "p95": high, "max": ends[1]}
+
+
+def _histogram(visits: np.ndarray) -> tuple[tuple[str, int], ...]:
+    """0 and 1 for themselves, then classes that double: 2, 3-4, 5-8 ..."""
+    classes = np.where(visits > 0, np.ceil(np.log2(np.maximum(1, visits))).astype(int) + 1, 0)
+    names = ["0", "1", "2", *(f"{2 ** (k - 2) + 1}-{2 ** (k - 1)}" for k in range(3, int(classes.max()) + 1))]
+    return tuple((names[k], int((classes == k).sum())) for k in range(int(classes.max()) + 1))
 
 
 def _branches(planned: MixturePlan, visits: np.ndarray) -> tuple[BranchRow, ...]:

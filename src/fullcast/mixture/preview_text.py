@@ -30,6 +30,7 @@ def _head(report: PlanReport) -> list[str]:
         f"of {report.num_originals} pictures (worth {report.effective_sample_size:.0f} of equal weight)",
         "visits per sample: " + _numbers(report.visits_per_sample),
         "visits per picture: " + _numbers(report.visits_per_picture),
+        "pictures by visits: " + ", ".join(f"{count} x {visits}" for visits, count in report.histogram),
         "never seen: "
         + ", ".join(f"{count} ({reason})" for reason, count in report.never_seen.items())
         + (" over all stages" if len(report.stages) > 1 else "")
@@ -44,6 +45,8 @@ def _head(report: PlanReport) -> list[str]:
         )
     if report.empty_captions:
         lines.append(f"captions left empty by dropout: about {report.empty_captions:.0f} visits")
+    if report.imagined:
+        lines.append("captions cut at the text encoder's limit: told once something is prepared")
     if report.dropped:
         lines.append("left out before: " + ", ".join(f"{count} {why}" for why, count in report.dropped.items()))
     if report.estimated_s is not None:
@@ -82,7 +85,9 @@ def _beside(report: PlanReport) -> list[str]:
     branches = [found.branch for found in report.beside[0].ranges]
     head = ("delivered", *branches, "within 5 points", "never seen")
     rows = [("planned", *(f"{found.planned:.1%}" for found in report.beside[0].ranges), "", "")]
-    rows.append(("this plan", *(f"{ours.get(branch, 0):.1%}" for branch in branches), "100%", ""))
+    near = all(abs(ours.get(found.branch, 0) - found.planned) <= 0.05 for found in report.beside[0].ranges)
+    own = (f"{near:.0%}", f"{_unseen(report.stages):.0%}")
+    rows.append(("this plan", *(f"{ours.get(branch, 0):.1%}" for branch in branches), *own))
     for peers in report.beside:
         if peers.epoch > 1:
             listed = (f"{found.listed:.1%}" for found in peers.ranges)
@@ -95,6 +100,13 @@ def _beside(report: PlanReport) -> list[str]:
         "EveryDream1 without fractions); never seen: of the samples"
     )
     return ["", *_table(head, rows), told]
+
+
+def _unseen(stages: Sequence[StageReport]) -> float:
+    """Share of the samples of positive weight that a stage does not reach, in the mean, as `beside` counts it."""
+    live = [stage.num_samples - stage.never_seen["share is zero"] for stage in stages]
+    missed = (s.never_seen["too light for these steps"] / n for s, n in zip(stages, live, strict=True))
+    return sum(missed) / len(stages)
 
 
 def _stage(stage: StageReport, max_rows: int, *, several: bool) -> list[str]:

@@ -59,7 +59,7 @@ def parse_rules(text: str, name: str = "weights.csv") -> Rules:
     """Of a CSV's text; a key that is given twice counts with its last weight, as in the seed's table."""
     rows: dict[str, float] = {}
     notes = []
-    for number, row in enumerate(csv.reader(text.splitlines()), 1):
+    for number, row in enumerate(_rows(text, name), 1):
         where = f"{name}, line {number}"
         if len(row) != 2:
             what = "is empty" if not row else "is a comment" if row[0].startswith("#") else f"has {len(row)} columns"
@@ -68,7 +68,9 @@ def parse_rules(text: str, name: str = "weights.csv") -> Rules:
         try:
             weight = float(written)
         except ValueError:
-            raise FullcastError(f"{where}: the weight of {pattern!r} is {written!r}; it must be a number") from None
+            raise FullcastError(
+                f"{where}: the weight of {pattern!r} is {written!r}; it must be a number, and the table has no header"
+            ) from None
         if not (math.isfinite(weight) and weight >= 0):
             raise FullcastError(f"{where}: the weight of {pattern!r} is {written}; it must be 0 or more")
         if pattern != pattern.strip():
@@ -79,6 +81,13 @@ def parse_rules(text: str, name: str = "weights.csv") -> Rules:
     if not rows:
         raise FullcastError(f"{name} is empty; each line must be pattern,weight")
     return Rules(tuple(rows.items()), tuple(notes))
+
+
+def _rows(text: str, name: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(text.splitlines()))
+    except csv.Error as error:
+        raise FullcastError(f"{name} is no CSV ({error}); each line must be pattern,weight") from None
 
 
 def folder_shares(counts: Mapping[str, int], rules: Rules, root: str = "") -> dict[str, float]:
