@@ -250,8 +250,10 @@ def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | Non
             training_config(journey.recipe),
             run_dir,
             journey.progress,
+            preview=sample_pictures(journey, planned.prepared),
             stop=asked,
             max_seconds=None if minutes is None else 60 * minutes,
+            beside={name: path for name, path in {**beside, RUN_RECIPE: run_dir / RUN_RECIPE}.items() if path.exists()},
             latents_dir=workspace.data_dir / "latents",
         )
     return done.checkpoint, done.step
@@ -326,21 +328,21 @@ def planned_fingerprint(workspace: Workspace) -> str:
 def _write_plan(workspace: Workspace, planned: Planned, report: PlanReport, data: dict[str, Any], text: str) -> None:
     """The tables, the report as data, text and picture, and the list of pictures that nobody will see."""
     from fullcast.mixture.drawing import draw
+    from fullcast.mixture.drawing_visits import draw_visits
 
     if not planned.imagined:
         write_records(workspace.show_dir / "samples.parquet", planned.samples, Sample)
     write_json(workspace.plan_dir / "plan.json", data)
     write_text(workspace.plan_dir / "plan.txt", text)
     write_text(workspace.plan_dir / "plan.svg", draw(report, planned.stages))
+    write_text(workspace.plan_dir / "visits.svg", draw_visits(report))
     write_text(workspace.plan_dir / "never-seen.txt", "".join(f"{path}\n" for path in never_seen(planned)))
-    from fullcast.mixture.drawing_visits import draw_visits
 
 
 def never_seen(planned: Planned) -> list[str]:
     """Paths of pictures none of whose samples is visited in any stage, sorted."""
     visits: Counter[str] = Counter()
     for stage in planned.stages:
-    write_text(workspace.plan_dir / "visits.svg", draw_visits(report))
         for sample, count in zip(stage.mixture.samples, stage.mixture.stream.counts().tolist(), strict=True):
             visits[sample.path] += count
     return sorted(path for path, count in visits.items() if not count)
