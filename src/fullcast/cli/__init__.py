@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from fullcast import __version__
 from fullcast.cli.bars import Bars
+from fullcast.cli.bench import bench
 from fullcast.cli.cast import cast as cast_app
 from fullcast.cli.review import review
 from fullcast.cli.words import missing_extra, pairs, spell_settings
@@ -50,6 +51,7 @@ app.command(audits)
 app.command(pocket)
 app.command(review)
 app.command(cast_app)
+app.command(bench)
 
 Where = Annotated[Path, Parameter(name=["--workspace", "-w"], help="The workspace; the present folder by default.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON, for machines.")]

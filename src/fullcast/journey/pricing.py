@@ -14,25 +14,31 @@ if TYPE_CHECKING:
     from fullcast.journey import Journey
     from fullcast.mixture.cost import StageWork
     from fullcast.mixture.stages import StagePlan
+    from fullcast.models.stable_diffusion.work import Work
 
 
 def priced(journey: Journey, stages: Sequence[StagePlan]) -> dict[str, Any]:
     """Fields of the report: ``prices`` and ``disk``; {} for a base whose work is not known."""
     from fullcast.mixture.cost import disk, prices
-    from fullcast.models.stable_diffusion.work import Work, is_sd1
 
-    recipe = journey.recipe
-    base = recipe.models.base
-    inside = journey.workspace.root / base
-    known = base != "pocket" and is_sd1(inside if inside.exists() else Path(base).expanduser())
-    if recipe.cost.family == "none" or (recipe.cost.family == "auto" and not known):
+    recipe, work = journey.recipe, work_of_base(journey)
+    if work is None:
         return {}
-    work = Work()
     asked = [_work_of(stage, of) for stage, (_, of) in zip(stages, recipe.of_stages(), strict=True)]
     training = recipe.training
     kept = training.keep_checkpoints
     needed = disk(asked, work, training.checkpoint_dtype == "float16", kept, training.keep_states)
     return {"prices": prices(asked, work, recipe.cost, needed.total_gb), "disk": needed}
+
+
+def work_of_base(journey: Journey) -> Work | None:
+    """The arithmetic of the recipe's base; None where nobody knows it, or `cost.family` asks for nothing."""
+    from fullcast.models.stable_diffusion.work import Work, is_sd1
+
+    family, base = journey.recipe.cost.family, journey.recipe.models.base
+    inside = journey.workspace.root / base
+    known = base != "pocket" and is_sd1(inside if inside.exists() else Path(base).expanduser())
+    return Work() if family == "sd1" or (family == "auto" and known) else None
 
 
 def _work_of(stage: StagePlan, recipe: Recipe) -> StageWork:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -60,7 +60,8 @@ class CostConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     gpus: Mapping[str, Gpu] = Field(
-        default_factory=known_gpus, description="Cards that a training may be priced on, by name."
+        default_factory=known_gpus,
+        description="Cards that a training may be priced on, by name; a table of a known one says only what differs.",
     )
     offers: tuple[Offer, ...] = Field(default=(), description="Rows of the price table; empty: every card once.")
     family: Literal["auto", "sd1", "none"] = Field(
@@ -78,6 +79,17 @@ class CostConfig(BaseModel):
     sample_s: float = Field(default=30, ge=0, description="Seconds for one round of sample pictures.")
     setup_s: float = Field(default=900, ge=0, description="Seconds until the first step: renting, copying, installing.")
     storage_price: float = Field(default=0.0, ge=0, description="Dollars per 10^9 bytes that are kept.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_known(cls, values: Any) -> Any:
+        """A table of a known card says what is otherwise; the other known cards stay."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("gpus"), Mapping):
+            return values
+        gpus: dict[str, Any] = {name: gpu.model_dump() for name, gpu in known_gpus().items()}
+        for name, given in values["gpus"].items():
+            gpus[name] = {**gpus.get(name, {}), **given} if isinstance(given, Mapping) else given
+        return {**values, "gpus": gpus}
 
     @model_validator(mode="after")
     def _known_offers(self) -> CostConfig:

@@ -1,0 +1,68 @@
+"""A bench measures every size of the plan in real steps, leaves nothing behind but its table, and the plan uses it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fullcast.journey import Journey
+from fullcast.journey.bench import Measured, _efficiency, bench, known_speed, overall, sizes_of
+from fullcast.journey.planning import caption_changes, make_plan
+from fullcast.mixture.cost_config import CostConfig
+from fullcast.recipe import make_recipe
+from fullcast.store.errors import FullcastError
+from tests.journey.drawn_show import make_workspace, open_journey
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    journey = open_journey(make_workspace(tmp_path_factory.mktemp("bench") / "show"))
+    journey.prepare()
+    return journey
+
+
+def test_a_bench_times_every_size_and_the_plan_reckons_with_it(prepared: Journey) -> None:
+    planned = make_plan(prepared)
+    sizes = sizes_of(planned.stream)
+    answer = bench(prepared, steps=3)
+    told = [(row["width"], row["height"], row["share"]) for row in answer.data["sizes"]]
+    assert told == [(*size, len(steps) / planned.stream.num_steps) for size, steps in sizes.items()]
+    assert all(0 < row["slowest"] <= row["images_per_s"] for row in answer.data["sizes"])
+    assert all(f"{width}x{height}" in answer.text for width, height, _ in told)
+    left = [path.name for path in prepared.workspace.data_dir.iterdir()]
+    assert "bench.json" in left and not any(name.startswith("tmp") for name in left)
+    assert not prepared.workspace.runs_dir.exists() or not any(prepared.workspace.runs_dir.iterdir())
+    assert known_speed(prepared.workspace, planned.stream.fingerprint()) == answer.data["images_per_s"]
+    assert known_speed(prepared.workspace, "another plan") is None
+    data = prepared.plan().data
+    assert data["estimated_s"] == pytest.approx(data["num_visits"] / answer.data["images_per_s"])
+
+
+def test_wrong_wishes_are_said(prepared: Journey) -> None:
+    with pytest.raises(FullcastError, match=r"no card is called 'GTX 970'; cost.gpus has RTX 3090"):
+        bench(prepared, gpu="GTX 970")
+    with pytest.raises(FullcastError, match="2 steps of each size or more"):
+        bench(prepared, steps=1)
+
+
+def test_times_of_sizes_add_up_and_a_share_of_the_peak_can_be_priced_with() -> None:
+    rows = [
+        Measured(64, 64, 9, images_per_s=10, slowest=8, share=0.75, operations_per_s=31e12),
+        Measured(96, 96, 9, images_per_s=5, slowest=4, share=0.25, operations_per_s=62e12),
+    ]
+    assert overall(rows) == pytest.approx(8), "three pictures at 0.1 s and one at 0.2 s"
+    found = _efficiency(rows, CostConfig().gpus["A6000"])["efficiency"]
+    assert found == pytest.approx([0.2, 0.25, 0.4])
+    priced = make_recipe({"cost": {"gpus": {"A6000": {"efficiency": found}}}}).cost.gpus
+    assert priced["A6000"].efficiency == tuple(found) and priced["A6000"].peak_tflops == 155 and "H100" in priced
+
+
+def test_what_a_stage_writes_otherwise_is_counted(prepared: Journey) -> None:
+    """The same draws with the same settings give the same words; another grammar changes those about people."""
+    stages = [{"name": "one"}, {"name": "same"}, {"name": "other", "captions": {"grammars": {"seed": 1.0}}}]
+    values = json.loads(prepared.recipe.model_dump_json())
+    staged = prepared.with_recipe(make_recipe({**values, "stages": stages}))
+    text, shares = caption_changes(staged, make_plan(staged))
+    assert shares["same"] == 0 and 0.3 < shares["other"] <= 1
+    assert f"captions of stage same: 0 of {len(make_plan(staged).mixture.samples)}" in text
