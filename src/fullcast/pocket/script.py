@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,13 @@ HEAD_PX = (24, 220)
 """Height of the smallest and largest skull in a frame."""
 FRAMING = {"wide": (26, 64), "medium": (80, 150), "close": (150, 212)}
 MAX_OCCLUSION = 0.4
-COUNT_SHARES = {"wide": (0.06, 0.12, 0.18, 0.22, 0.22, 0.2), "medium": (0.02, 0.2, 0.26, 0.24, 0.16, 0.12),
-                "close": (0.0, 0.62, 0.38, 0.0, 0.0, 0.0)}  # fmt: skip
+COUNTS = (0, *[1] * 6, *[2] * 6, *[3] * 5, *[4] * 3, *[5] * 3)
+ACTIONS = ("talk", "talk", "talk", "act", "act", "walk", "pan", "zoom", "still")
+"""Story shots take their numbers of people from this deck, shuffled, and shots of one number their actions from that one:
+drawn apart, one busy shot of two people could make half of a short show."""
+FRAMING_SHARES = {0: (0.5, 0.5, 0.0), 1: (0.1, 0.3, 0.6), 2: (0.12, 0.42, 0.46)}
+"""Of wide, medium and close by number of people; three and more have no room in a close shot."""
+CROWD_SHARES = (0.28, 0.72, 0.0)
 SUBTITLES = (
     "Wait for me!", "Look, over there.", "I did not know that you would come today.", "See you tomorrow.",
     "It is late already.", "Who told you so?", "We have to go up there before it rains.", "Really?",
@@ -70,14 +76,16 @@ def write_script(cast: ShowCast, seed: int, num_episodes: int, seconds: float) -
     title = f"The Pocket Show {seed}"
     opening = _opening(cast, seed, title)
     told: list[ScriptShot] = []
-    episodes = []
+    episodes: list[Episode] = []
+    num_story = 0
     for number in range(1, num_episodes + 1):
         rng = keyed(seed, "episode", number)
         shots = [*opening, _card("title", (f"Episode {number}", str(rng.choice(SUBTITLES))), 40, rng)]
         budget = round(seconds * FRAME_RATE) - sum(len(s.frames) for s in shots) - 24 - 44 - 84
         story: list[ScriptShot] = []
         while sum(len(s.frames) for s in story) < budget:
-            story.append(_story_shot(cast, seed, number, len(story)))
+            story.append(_story_shot(cast, seed, number, len(story), num_story + len(story)))
+        num_story += len(story)
         story[-1] = _cut_short(story[-1], sum(len(s.frames) for s in story) - budget)
         told += story[:-1]
         flashback = replace(_cut_short(told[int(rng.integers(len(told)))], None, 44), kind="flashback", subtitle="")
@@ -94,7 +102,7 @@ def _opening(cast: ShowCast, seed: int, title: str) -> list[ScriptShot]:
     shots = []
     for index in range(3):
         rng = keyed(seed, "opening", index)
-        drawing = _drawing(cast, rng, "medium", count=(1, 2, 4)[index])
+        drawing = _drawing(cast, rng, "medium", (1, 2, 4)[index])
         frames = _still_frames(40)
         shots.append(ScriptShot("opening", (drawing,), frames, key=f"opening-{index}"))
     return [*shots, _card("title", (title,), 24, keyed(seed, "opening", "card"))]
@@ -104,14 +112,15 @@ def _card(kind: str, lines: tuple[str, ...], num_frames: int, rng: np.random.Gen
     return ScriptShot(kind, (), tuple(Frame(-1, (0, 0, 1280, 720)) for _ in range(num_frames)), card=lines)
 
 
-def _story_shot(cast: ShowCast, seed: int, episode: int, index: int) -> ScriptShot:
+def _story_shot(cast: ShowCast, seed: int, episode: int, index: int, told: int) -> ScriptShot:
+    """Shot `index` of an episode; `told` story shots came before it in the whole show."""
     rng = keyed(seed, "shot", f"{episode}/{index}")
     key = f"e{episode}s{index}"
-    framing = str(rng.choice(("wide", "medium", "close"), p=(0.18, 0.5, 0.32)))
+    count, action = _plot(seed, told)
+    framing = str(rng.choice(("wide", "medium", "close"), p=FRAMING_SHARES.get(count, CROWD_SHARES)))
     letterboxed = index == 5
-    first = _drawing(cast, rng, framing, low=letterboxed)
+    first = _drawing(cast, rng, framing, count, low=letterboxed)
     num_frames = int(rng.integers(40, 92))
-    action = str(rng.choice(("talk", "act", "walk", "pan", "zoom", "still"), p=(0.32, 0.26, 0.12, 0.12, 0.1, 0.08)))
     if not first.figures and action in ("talk", "act", "walk"):
         action = "pan"
     drawings, frames = globals()[f"_{action}"](rng, first, num_frames)
@@ -119,10 +128,21 @@ def _story_shot(cast: ShowCast, seed: int, episode: int, index: int) -> ScriptSh
     return ScriptShot("story", drawings, frames, subtitle, letterbox=letterboxed, key=key)
 
 
-def _drawing(cast: ShowCast, rng: np.random.Generator, framing: str, low: bool = False, count: int = -1) -> Drawing:
+def _plot(seed: int, told: int) -> tuple[int, str]:
+    """Number of people and action of the story shot that `told` others came before."""
+    counts = [_dealt(seed, "counts", COUNTS, k) for k in range(told + 1)]
+    same = counts[:-1].count(counts[-1])
+    return counts[-1], _dealt(seed, f"actions of {counts[-1]}", ACTIONS, same)
+
+
+def _dealt(seed: int, purpose: str, deck: tuple, index: int) -> Any:
+    """Card `index` of a deck that is shuffled anew each time it is used up."""
+    turn, place = divmod(index, len(deck))
+    return deck[keyed(seed, purpose, turn).permutation(len(deck))[place]]
+
+
+def _drawing(cast: ShowCast, rng: np.random.Generator, framing: str, count: int, low: bool = False) -> Drawing:
     """A first drawing in which nobody is hidden by more than 40 %."""
-    shares = COUNT_SHARES[framing]
-    count = int(rng.choice(6, p=shares)) if count < 0 else count
     while True:
         figures = _figures(cast, rng, framing, count, low)
         drawing = Drawing(
