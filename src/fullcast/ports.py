@@ -65,6 +65,40 @@ class CaptionSource(Protocol):
     def caption(self, sample_id: str, visit: int) -> str: ...
 
 
+class Hints(Protocol):
+    """What the trainer may be told of a sample beyond its pixels and words."""
+
+    def mask(self, sample_id: str, width: int, height: int) -> np.ndarray | None:
+        """(height, width) float32 in [0, 1], 1 where people are; None for a sample without any."""
+        ...
+
+    def is_prior(self, sample_id: str) -> bool:
+        """Whether it is there to keep what the base knows (a regularization picture)."""
+        ...
+
+
+class StepJudge(Protocol):
+    """Measures a model while it is trained; gets the live pipeline, must not change it."""
+
+    def __call__(self, pipeline: Any, step: int) -> dict[str, float]:
+        """Success in [0, 1] by character, and under "" that of all together."""
+        ...
+
+
+class Watcher(Protocol):
+    """Is told of a training as it goes; what it raises ends the training."""
+
+    def logged(self, step: int, values: dict[str, Any]) -> None:
+        """A line of metrics after `step` finished steps."""
+        ...
+
+    def saved(self, step: int, checkpoint: Path) -> None:
+        """A checkpoint is whole. Called from the thread that wrote it."""
+        ...
+
+    def ended(self, step: int) -> None: ...
+
+
 class Look(Protocol):
     """Who is in a picture and where: detection and identification over the full cast."""
 

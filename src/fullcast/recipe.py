@@ -127,6 +127,14 @@ class Recipe(BaseModel):
         description="Videos and folders that are taken in at the same time; 0: one for each core. Each holds up to "
         "ingest.buffer_mb of frames. The results are the same.",
     )
+    executor: Literal["auto", "here", "processes", "ray"] = Field(
+        "auto",
+        description="Where videos, folders, people and words are worked on: here, in processes, or on a Ray cluster that "
+        "sees this folder at the same path. auto: decoding in processes, networks here. The results are the same.",
+    )
+    ray_address: str = Field(
+        "", description='Of the Ray cluster ("auto", "ray://host:10001"); empty: one of this machine\'s own.'
+    )
     models: ModelsConfig = ModelsConfig()
     ingest: IngestConfig = IngestConfig()
     people: PeopleConfig = PeopleConfig()

@@ -19,7 +19,7 @@ from fullcast.store.errors import FullcastError
 from fullcast.store.seeding import rng
 from fullcast.training.checkpoint import checkpoints, read_state
 from fullcast.training.config import TrainingConfig
-from fullcast.training.loop import train
+from fullcast.training.loop import Beside, train
 from fullcast.training.metrics import read_metrics, wrong_captions
 
 TINY = PocketModelConfig(
@@ -251,8 +251,7 @@ def test_checkpoint_is_the_average_and_the_cast_lies_beside(base, tmp_path):
         Captions(),
         config,
         tmp_path / "r",
-        preview=preview,
-        beside={"cast.json": cast},
+        beside=Beside(preview=preview, files={"cast.json": cast}),
     )
     assert (result.checkpoint / "cast.json").read_text() == "{}"
     saved = load_pipeline(result.checkpoint)

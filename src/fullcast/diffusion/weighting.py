@@ -13,12 +13,10 @@ def min_snr_weights(snr: torch.Tensor, gamma: float, prediction_type: str) -> to
     (their section 3.4 and appendix). Dividing by SNR for v, as some trainers do, blows up where the SNR is near 0. At
     zero terminal SNR the last step gets the weight 0 for v: keep this off, or a gamma with a biased timestep draw.
     """
-    clipped = snr.clamp(max=gamma)
-    if prediction_type == "v_prediction":
-        return clipped / (snr + 1)
     if prediction_type == "epsilon":
-        return clipped / snr.clamp(min=torch.finfo(snr.dtype).tiny)
-    return clipped
+        return (gamma / snr).clamp(max=1)  # 1 also where the SNR is 0
+    clipped = snr.clamp(max=gamma)
+    return clipped / (snr + 1) if prediction_type == "v_prediction" else clipped
 
 
 def biased_timesteps(uniform: np.ndarray, num_timesteps: int, high_from: int, share_high: float) -> np.ndarray:

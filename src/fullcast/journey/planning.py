@@ -230,6 +230,7 @@ def train(journey: Journey, minutes: float | None = None) -> Answer:
 def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | None) -> tuple[Path, int]:
     from fullcast.mixture.pixels import WorkspacePixels
     from fullcast.mixture.preview_text import as_text
+    from fullcast.training.loop import Beside
     from fullcast.training.loop import train as train_model
     from fullcast.training.stop import stop_on_signals
 
@@ -240,7 +241,7 @@ def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | Non
         report = tell_plan(journey, planned)
         _write_plan(workspace, planned, report, report.to_dict(), as_text(report))
     write_recipe(run_dir / RUN_RECIPE, journey.recipe)
-    beside = {"cast.json": workspace.show_dir / "cast.json", "cast-judge.json": judge_cast_path(workspace)}
+    files = {"cast.json": workspace.show_dir / "cast.json", "cast-judge.json": judge_cast_path(workspace)}
     with stop_on_signals() as asked:
         done = train_model(
             doors.path("base"),
@@ -250,11 +251,15 @@ def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | Non
             training_config(journey.recipe),
             run_dir,
             journey.progress,
-            preview=sample_pictures(journey, planned.prepared),
             stop=asked,
             max_seconds=None if minutes is None else 60 * minutes,
-            beside={name: path for name, path in {**beside, RUN_RECIPE: run_dir / RUN_RECIPE}.items() if path.exists()},
             latents_dir=workspace.data_dir / "latents",
+            beside=Beside(
+                preview=sample_pictures(journey, planned.prepared),
+                files={
+                    name: path for name, path in {**files, RUN_RECIPE: run_dir / RUN_RECIPE}.items() if path.exists()
+                },
+            ),
         )
     return done.checkpoint, done.step
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def checkpoints(run_dir: Path) -> list[Path]:
     """Whole checkpoints of a run, oldest first."""
     folder = run_dir / CHECKPOINTS
     found = [p for p in folder.iterdir() if _NAME.fullmatch(p.name)] if folder.is_dir() else []
-    return sorted(found, key=lambda p: int(p.name.removeprefix("step-")))
+    return sorted(found, key=step_of)
 
 
 def latest_resumable(run_dir: Path) -> Path | None:
@@ -101,13 +101,26 @@ def load_checkpoint(checkpoint: Path, fingerprint: str) -> tuple[TrainState, Sav
     return state, SavedTensors(*(load_file(folder / f"{n}.safetensors") for n in ("live", "ema", "optimizer")))
 
 
-def tidy(run_dir: Path, keep_states: int, keep_checkpoints: int | None) -> None:
-    """Removes the states of all but the newest `keep_states` checkpoints, and whole old checkpoints if asked."""
+def tidy(run_dir: Path, keep_states: int, keep_checkpoints: int | None, best: int | None = None) -> None:
+    """Removes the states of all but the newest `keep_states` checkpoints, and whole old checkpoints if asked; the model
+    of the best step stays."""
     found = checkpoints(run_dir)
+    steps = [step_of(path) for path in found]
     for path in found[:-keep_states]:
         shutil.rmtree(path / "state", ignore_errors=True)
-    for path in found[: -keep_checkpoints if keep_checkpoints else 0]:
-        shutil.rmtree(path, ignore_errors=True)
+    for path, step in zip(found, steps, strict=True):
+        if step not in kept(steps, keep_checkpoints, best):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def kept(steps: Sequence[int], last: int | None, best: int | None) -> set[int]:
+    """Which of the checkpoints at these steps (ascending) stay: the last ones (None: all), and the best."""
+    newest = steps if last is None else steps[-last:]
+    return {*newest, *([best] if best is not None else [])}
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-"))
 
 
 def sweep(run_dir: Path) -> None:
@@ -122,14 +135,20 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[torch.Ten
 
 
 def restore_optimizer(
-    optimizer: torch.optim.Optimizer, parameters: Mapping[str, torch.nn.Parameter], saved: Tensors
+    optimizer: torch.optim.Optimizer,
+    parameters: Mapping[str, torch.nn.Parameter],
+    saved: Tensors,
+    take: Callable[[torch.Tensor, torch.Tensor], object] = torch.Tensor.copy_,
 ) -> None:
-    """Puts saved moments back, each in the memory layout of its parameter."""
+    """Puts saved moments back, each in the memory layout of its parameter. `take(into, saved)` copies one."""
     for key, value in saved.items():
         name, kind = key.rsplit("/", 1)
         parameter = parameters[name]
         if kind == "step":
             optimizer.state[parameter][kind] = value
+        elif value.shape != parameter.shape:  # 8-bit moments: bytes and tables of their own shapes
+            optimizer.state[parameter][kind] = value.to(parameter.device)
         else:
-            moment = torch.empty_like(parameter, memory_format=torch.preserve_format)
-            optimizer.state[parameter][kind] = moment.copy_(value)
+            moment = torch.empty_like(parameter, dtype=value.dtype, memory_format=torch.preserve_format)
+            take(moment, value)
+            optimizer.state[parameter][kind] = moment

@@ -9,6 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SAME_WEIGHTS = (
     "checkpoint_every",
+    "checkpoint_every_minutes",
+    "keep_best",
+    "background_saves",
+    "lora_merged",
+    "prefetch",
+    "validation_share",
+    "validate_every",
+    "judge_every",
+    "judge_pictures",
+    "sample_prompts",
+    "tensorboard",
     "keep_states",
     "keep_checkpoints",
     "checkpoint_dtype",
@@ -21,6 +32,23 @@ SAME_WEIGHTS = (
 )
 """Settings that may change between two slices of one run: they do not touch the weights."""
 
+_FIRST = (
+    "seed learning_rate text_encoder_learning_rate warmup_steps lr_schedule adam_beta2 weight_decay max_grad_norm "
+    "caption_dropout_rate timestep_high_from timestep_share_high min_snr_gamma ema_decay mixed_precision "
+    "gradient_checkpointing"
+)
+ALWAYS_TOLD = frozenset(_FIRST.split())
+"""Settings of the first version: always in the fingerprint. Later ones are in it only where they differ from their
+default, so that a run begun before they came can be gone on with."""
+
+_CARRIED_ON = (
+    "seed adam_beta2 weight_decay ema_decay mixed_precision gradient_checkpointing warmup_steps lr_schedule changes "
+    "prediction_type zero_terminal_snr clip_skip lora_rank lora_alpha optimizer weights_dtype parallel compile "
+    "cache_text gradient_accumulation"
+)
+ONE_FOR_ALL = frozenset(SAME_WEIGHTS) | frozenset(_CARRIED_ON.split())
+"""Settings that hold for the whole of a training, in every stage: optimizer, average and network are carried on."""
+
 
 class Change(BaseModel):
     """Settings that hold from a step on, until the next change."""
@@ -32,7 +60,7 @@ class Change(BaseModel):
 
 
 class TrainingConfig(BaseModel):
-    """Full fine-tuning of an image model. The number of steps and the batch size come from the plan."""
+    """Fine-tuning of an image model, whole or by LoRA. The number of steps and the batch size come from the plan."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,6 +101,41 @@ class TrainingConfig(BaseModel):
         le=1,
         description="Share of draws at high noise, where layout and identity are decided; 0.4: uniform.",
     )
+    tag_dropout_rate: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of a caption's tags (parts between commas) left out at a visit."
+    )
+    shuffle_tags: bool = Field(
+        default=False, description="Tags in another order at each visit. For flat lists: bound captions name places."
+    )
+    keep_tags: int = Field(
+        default=1, ge=0, description="Tags at the beginning of a caption that are neither left out nor moved."
+    )
+    prediction_type: Literal["base", "epsilon", "v_prediction"] = Field(
+        default="base", description="What the denoiser is trained to say; base: as the base model does."
+    )
+    zero_terminal_snr: bool = Field(
+        default=False, description="Rescales the base's noise schedule so that its last step is pure noise."
+    )
+    clip_skip: int = Field(
+        default=1, ge=1, le=12, description="Layer of the text encoder that is heard, from the end; 2 is NovelAI's."
+    )
+    loss: Literal["mse", "huber"] = Field(
+        default="mse", description="huber: pseudo-Huber, which a few wrong pictures pull less."
+    )
+    huber_c: float = Field(default=0.1, gt=0, description="Errors far below it count squared, far above it linearly.")
+    huber_schedule: Literal["constant", "exponential"] = Field(
+        default="exponential", description="exponential: c falls from 1 at t = 0 to huber_c at the last timestep."
+    )
+    noise_offset: float = Field(
+        default=0.0, ge=0, description="One more draw of noise per channel, times this: lets brightness be learnt."
+    )
+    masked_loss: bool = Field(default=False, description="The loss counts people, and little of what lies outside.")
+    mask_outside: float = Field(
+        default=0.1, ge=0, le=1, description="Weight of the loss outside people, where masked_loss is on."
+    )
+    prior_preservation: bool = Field(
+        default=False, description="Regularization pictures are held to what the base said of them, not to themselves."
+    )
     min_snr_gamma: float | None = Field(
         default=None,
         gt=0,
@@ -86,6 +149,34 @@ class TrainingConfig(BaseModel):
         description="bf16 computes in bfloat16 over float32 weights: 1.3 times as fast on AVX512-BF16.",
     )
     gradient_checkpointing: bool = Field(default=False, description="Half the memory for a third more time.")
+    gradient_accumulation: int = Field(
+        default=1, ge=1, description="Parts in which a batch goes through the network; the step stays one of the batch."
+    )
+    lora_rank: int = Field(default=0, ge=0, description="Rank of a LoRA; 0 trains the whole model.")
+    lora_alpha: float | None = Field(
+        default=None, gt=0, description="The LoRA's scale times its rank; empty: the rank."
+    )
+    lora_merged: bool = Field(
+        default=True, description="A LoRA's checkpoint holds the merged model too: what generate and judge open."
+    )
+    optimizer: Literal["adamw", "adamw8bit"] = Field(
+        default="adamw", description="adamw8bit keeps its moments in 8 bits; needs CUDA and the package bitsandbytes."
+    )
+    weights_dtype: Literal["float32", "bf16"] = Field(
+        default="float32",
+        description="bf16 keeps trained weights and moments in bfloat16, rounded stochastically: half the memory.",
+    )
+    compile: bool = Field(default=False, description="torch.compile, once for each size of picture.")
+    cache_text: bool = Field(
+        default=False,
+        description="Each caption goes through a frozen text encoder once, alone; without effect while it is trained.",
+    )
+    parallel: Literal["ddp", "fsdp2"] = Field(
+        default="ddp", description="Under torchrun: each process holds the model (ddp), or a part of it (fsdp2)."
+    )
+    prefetch: int = Field(
+        default=1, ge=0, description="Batches that are got ready ahead, each in a thread; the weights are the same."
+    )
     device: str = Field(default="auto", description="auto (cuda if there is one), cpu, cuda, cuda:1 ...")
 
     latents_batch_size: int = Field(
@@ -94,7 +185,16 @@ class TrainingConfig(BaseModel):
         description="Pictures encoded at once. 1 makes latents independent of their neighbours to the bit.",
     )
     checkpoint_every: int = Field(default=500, ge=1, description="Steps between checkpoints.")
+    checkpoint_every_minutes: float = Field(
+        default=0.0, ge=0, description="Minutes after which there is a checkpoint in any case; 0: by steps alone."
+    )
     keep_checkpoints: int | None = Field(default=None, ge=1, description="Newest checkpoints kept; empty keeps all.")
+    keep_best: bool = Field(
+        default=False, description="Keeps the checkpoint that the judge found best; needs judge_every."
+    )
+    background_saves: bool = Field(
+        default=True, description="Checkpoints are written by a thread; costs a copy of weights and state in memory."
+    )
     keep_states: int = Field(
         default=1, ge=1, description="Newest checkpoints that can be resumed; older ones are the model alone."
     )
@@ -102,6 +202,23 @@ class TrainingConfig(BaseModel):
         default="float32", description="Of the model in a checkpoint."
     )
     sample_every: int = Field(default=500, ge=0, description="Steps between sample pictures; 0: none.")
+    sample_prompts: str = Field(
+        default="",
+        description="File of what to draw: one prompt a line (.txt) or [[scene]] tables (.toml); read anew each time.",
+    )
+    validation_share: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of the shots that are never trained on; their loss is measured."
+    )
+    validate_every: int = Field(
+        default=500, ge=1, description="Steps between measurements of the loss on shots that are held out."
+    )
+    judge_every: int = Field(
+        default=0, ge=0, description="Steps between judgements of each character's success; 0: none."
+    )
+    judge_pictures: int = Field(default=4, ge=1, description="Pictures of each character that a judgement draws.")
+    tensorboard: bool = Field(
+        default=False, description="Writes the metrics for TensorBoard too; needs the package tensorboard."
+    )
     log_every: int = Field(default=10, ge=1, description="Steps between lines of metrics.jsonl.")
     probe_every: int = Field(default=200, ge=0, description="Steps between probes of the loss by caption; 0: none.")
     probe_samples: int = Field(default=16, ge=2, description="Samples that the probe looks at, always the same ones.")
@@ -129,4 +246,5 @@ class TrainingConfig(BaseModel):
     def about_weights(self) -> dict[str, Any]:
         """The settings that the weights depend on: a run may be resumed only with the same ones."""
         told = self.model_dump(mode="json", exclude=set(SAME_WEIGHTS))
-        return told if self.changes else {name: value for name, value in told.items() if name != "changes"}
+        default = TrainingConfig().model_dump(mode="json")
+        return {name: value for name, value in told.items() if name in ALWAYS_TOLD or value != default[name]}

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
+from fullcast.training.ranks import local
+
 Named = Mapping[str, torch.Tensor]
 
 
@@ -18,18 +20,28 @@ class Ema:
     """
 
     def __init__(self, live: Named, decay: float) -> None:
+        """A decay of 0 keeps no copy: the average is the live weights. float32 also where the weights are bfloat16: an
+        average of them would stand still. Of sharded weights each process averages its own part."""
         self.decay = decay
-        self.shadow = {name: tensor.detach().clone() for name, tensor in live.items()}
+        self.shadow = {name: local(tensor.detach()) for name, tensor in live.items()}
+        if decay:
+            self.shadow = {name: tensor.to(torch.float32, copy=True) for name, tensor in self.shadow.items()}
 
     @torch.no_grad()
     def update(self, live: Named, step: int) -> None:
         """`step` counts finished steps, 1 after the first."""
+        if not self.decay:
+            return
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.shadow.values()), [live[name].detach() for name in self.shadow], 1 - decay)
+        now = [local(live[name].detach()).float() for name in self.shadow]
+        torch._foreach_lerp_(list(self.shadow.values()), now, 1 - decay)
 
     @contextmanager
     def shown(self, live: Named) -> Iterator[None]:
         """The averaged weights stand in the live modules inside the block; afterwards every bit is as it was."""
+        if not self.decay:
+            yield
+            return
         kept = {name: live[name].detach().clone() for name in self.shadow}
         _copy(self.shadow, live)
         try:

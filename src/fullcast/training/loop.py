@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from fullcast.models.stable_diffusion.family import StableDiffusion
-from fullcast.ports import BatchStream, CaptionSource, PixelSource, Preview, Progress, silent
-from fullcast.store.atomic import write_json
-from fullcast.store.errors import FullcastError
-from fullcast.training.checkpoint import (
-    SavedTensors,
-    TrainState,
-    latest_resumable,
-    load_checkpoint,
-    optimizer_tensors,
-    restore_optimizer,
-    save_checkpoint,
-    sweep,
-    tidy,
+from fullcast.ports import (
+    Batch,
+    BatchStream,
+    CaptionSource,
+    Hints,
+    PixelSource,
+    Preview,
+    Progress,
+    StepJudge,
+    Watcher,
+    silent,
 )
+from fullcast.training.ahead import ahead
+from fullcast.training.checkpoint import TrainState, latest_resumable, save_checkpoint, step_of, tidy
 from fullcast.training.config import TrainingConfig
-from fullcast.training.ema import Ema
 from fullcast.training.latents import LatentStore
-from fullcast.training.metrics import Metrics, NoMetrics, Probe
+from fullcast.training.metrics import Metrics, NoMetrics, Probe, read_metrics
 from fullcast.training.ranks import Ranks
-from fullcast.training.step import Network, Prepared, loss_of, prepare
+from fullcast.training.run import Run
+from fullcast.training.saver import Saver
+from fullcast.training.step import Prepared, prepare
+from fullcast.training.validation import same_number, validation_loss
+from fullcast.training.watching import TensorBoard, Window, best_step, set_aside
 
-ONE = Ranks()
-
-RATES = {"denoiser": "learning_rate", "text_encoder": "text_encoder_learning_rate"}
-"""Setting of each component's rate."""
+METRICS, SET_ASIDE = "metrics.jsonl", "set-aside.jsonl"
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,22 @@ class Trained:
         return self.step >= self.num_steps
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What a training may have beside stream, pixels and captions; each part may be left out."""
+
+    preview: Preview | None = None
+    judge: StepJudge | None = None
+    hints: Hints | None = None
+    held_out: Sequence[Batch] = ()
+    """Batches of pictures that the stream never shows, to measure the loss on."""
+    watchers: Sequence[Watcher] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Copied into every checkpoint by name (the cast file)."""
+    tell: Callable[[TrainState], str] = lambda state: ""
+    """What the live line says beside the loss: cost so far, delivered shares."""
+
+
 def train(
     base_dir: Path,
     stream: BatchStream,
@@ -63,220 +76,217 @@ def train(
     config: TrainingConfig,
     run_dir: Path,
     progress: Progress = silent,
-    preview: Preview | None = None,
     stop: Callable[[], bool] = lambda: False,
     max_seconds: float | None = None,
-    beside: Mapping[str, Path] | None = None,
     latents_dir: Path | None = None,
+    beside: Beside | None = None,
 ) -> Trained:
     """Fine-tunes the model in `base_dir` over `stream`, or goes on from the newest checkpoint in `run_dir`.
 
     A stop (`stop()` true, or `max_seconds` of this call used up) ends after a whole step with a checkpoint. On a CPU
-    the weights after any number of stops and kills are those of an uninterrupted run, bit for bit. `beside` are files
-    copied into every checkpoint by name. Under torchrun every batch is shared by all processes; the ledger counts whole
-    batches, so it is that of one process. Raises FullcastError when `run_dir` belongs to another plan, or when the loss
-    is no longer a number.
+    the weights after any number of stops and kills are those of an uninterrupted run, bit for bit. Under torchrun every
+    batch is shared by all processes; the ledger counts whole batches, so it is that of one process. A batch whose
+    gradient is no number changes nothing and is written into set-aside.jsonl. Raises FullcastError when `run_dir`
+    belongs to another plan, when the loss stays no number, or when the last checkpoint cannot be written.
     """
-    began = time.monotonic()
+    ends = time.monotonic() + (float("inf") if max_seconds is None else max_seconds)
     ranks = Ranks.from_environment()
-    progress = progress if ranks.is_main else silent
     run = Run.open(base_dir, stream, config, run_dir, ranks)
-    if ranks.is_main:
-        store = LatentStore(latents_dir or run_dir / "latents", run.model)
-        store.fill(wanted(stream, run.state.step), pixels, config.latents_batch_size, progress)
-    ranks.wait()
-    store = LatentStore(latents_dir or run_dir / "latents", run.model)
-    probe = (
-        Probe.of(stream, captions, store, config.seed, config.probe_samples)
-        if config.probe_every and ranks.is_main
-        else None
-    )
-    metrics = Metrics(run_dir / "metrics.jsonl", run.state.step) if ranks.is_main else NoMetrics()
-    state, window = run.state, Window(began=time.monotonic())
-    progress.start("train", stream.num_steps - state.step)
-    if probe and state.step == 0:
-        metrics.write(0, **probe.losses(run.model, run.power_T))
-
-    while state.step < stream.num_steps:
-        batch = stream.batch(state.step)
-        ready = prepare(ranks.share(batch), store, captions, config.at(state.step), len(run.power_T))
-        window.add(run.step(ready, stream.num_steps), len(batch.visits))
-        for visit in batch.visits:
-            state.ledger[visit.sample_id] = state.ledger.get(visit.sample_id, 0) + 1
-
-        last = state.step == stream.num_steps
-        stopping = ranks.any(
-            stop() or (max_seconds is not None and time.monotonic() - began > max_seconds), run.model.device
-        )
-        saving = state.step % config.checkpoint_every == 0 or last or stopping
-        if state.step % config.log_every == 0 or saving:  # before a save always: it finds a loss that is no number
-            state.seconds += window.seconds()
-            metrics.write(state.step, **window.close(state, ranks, run.rates(stream.num_steps)))
-            progress.advance(window.num_steps, f"loss {window.loss:.3f}")
-            window = Window(began=time.monotonic())
-        if probe and (state.step % config.probe_every == 0 or last):
-            metrics.write(state.step, **probe.losses(run.model, run.power_T))
-        if preview and ranks.is_main and config.sample_every and (state.step % config.sample_every == 0 or last):
-            with run.ema.shown(run.live):
-                preview(run.model.pipeline, state.step, run_dir / "samples" / f"step-{state.step:06d}")
-        if saving and ranks.is_main:
-            run.save(run_dir, beside or {})
-        if stopping:
-            break
-    progress.done()
-    if ranks.is_main and latest_resumable(run_dir) is None:
-        run.save(run_dir, beside or {})
-    ranks.wait()
-    newest = latest_resumable(run_dir)
-    assert newest is not None
-    return Trained(newest, state.step, stream.num_steps, state.seconds)
+    training = Training(run, stream, captions, run_dir, progress if ranks.is_main else silent, beside or Beside())
+    training.fill(pixels, latents_dir or run_dir / "latents")
+    training.go(lambda: stop() or time.monotonic() > ends)
+    newest = ranks.told_by_main(latest_resumable(run_dir))
+    return Trained(newest, run.state.step, stream.num_steps, run.state.seconds)
 
 
-def wanted(stream: BatchStream, from_step: int) -> set[tuple[str, int, int]]:
-    """(sample, width, height) of every visit still to come, and of the first steps, from which the probe is made."""
+def wanted(stream: BatchStream, from_step: int, held_out: Sequence[Batch] = ()) -> set[tuple[str, int, int]]:
+    """(sample, width, height) of every visit still to come, of the first steps, from which the probe is made, and of
+    what is held out."""
     steps = {*range(min(stream.num_steps, 50)), *range(from_step, stream.num_steps)}
-    batches = (stream.batch(step) for step in steps)
+    batches = [*(stream.batch(step) for step in steps), *held_out]
     return {(v.sample_id, b.width, b.height) for b in batches for v in b.visits}
 
 
 @dataclass
-class Window:
-    """Losses since the last line of metrics, left on the device until then: no copy to the host in between."""
+class Training:
+    """A run on its way through the stream: what is done at which step."""
 
-    began: float
-    total: torch.Tensor | float = 0.0
-    num_steps: int = 0
-    num_images: int = 0
-    loss: float = 0.0
+    run: Run
+    stream: BatchStream
+    captions: CaptionSource
+    run_dir: Path
+    progress: Progress
+    beside: Beside
+    bad_in_a_row: int = 0
+    saved_at: float = field(default_factory=time.monotonic)
 
-    def add(self, loss: torch.Tensor, num_images: int) -> None:
-        self.total = self.total + loss
-        self.num_steps += 1
-        self.num_images += num_images
+    def __post_init__(self) -> None:
+        config, main = self.run.config, self.run.ranks.is_main
+        self.watchers = list(self.beside.watchers) if main else []
+        if main and config.tensorboard:
+            self.watchers.append(TensorBoard(self.run_dir / "tensorboard"))
+        self.metrics = Metrics(self.run_dir / METRICS, self.run.state.step) if main else NoMetrics()
+        self.aside = Metrics(self.run_dir / SET_ASIDE, self.run.state.step) if main else NoMetrics()
+        self.saver = Saver(config.background_saves, self._saved)
+        self.looks = main and not (self.run.ranks.count > 1 and config.parallel == "fsdp2")
+        """Only the main process measures and draws; of sharded weights it holds a part and cannot."""
 
-    @property
-    def device(self) -> torch.device:
-        return self.total.device if isinstance(self.total, torch.Tensor) else torch.device("cpu")
+    def fill(self, pixels: PixelSource, folder: Path) -> None:
+        """Latents of everything that is still to come, by the main process."""
+        run, config = self.run, self.run.config
+        if run.ranks.is_main:
+            store = LatentStore(folder, run.model)
+            needed = wanted(self.stream, run.state.step, self.beside.held_out)
+            store.fill(needed, pixels, config.latents_batch_size, self.progress)
+        run.ranks.wait()
+        self.store = LatentStore(folder, run.model)
+        self.probe = (
+            Probe.of(self.stream, self.captions, self.store, config.seed, config.probe_samples)
+            if config.probe_every and self.looks
+            else None
+        )
 
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
+    def go(self, asked: Callable[[], bool]) -> None:
+        """Steps until the end of the stream or until a stop is asked for; ends with a checkpoint."""
+        run, state, config = self.run, self.run.state, self.run.config
+        self.progress.start("train", self.stream.num_steps - state.step)
+        if state.step == 0:
+            self._measure(first=True)
+        window, stopping = Window(), False
+        for batch, ready in self._batches():
+            window.add(run.step(ready, self.stream.num_steps), batch)
+            for visit in batch.visits:
+                state.ledger[visit.sample_id] = state.ledger.get(visit.sample_id, 0) + 1
+            last = state.step == self.stream.num_steps
+            stopping = stopping or asked()
+            # With one process a stop is looked for after every step; of several, each would wait for the others.
+            between = run.ranks.count > 1 and state.step % config.log_every and not last
+            ending = last or (not between and run.ranks.any(stopping, run.model.device))
+            saving = ending or self._due()
+            if state.step % config.log_every == 0 or saving:  # before a save always: it finds a loss that is no number
+                window = self._close(window)
+            saving = self._measure(last) or saving
+            if saving:
+                self.save()
+            if ending:
+                break
+        self._end()
 
-    def close(self, state: TrainState, ranks: Ranks, rates: dict[str, float]) -> dict[str, float]:
-        self.loss = ranks.mean(self.total, self.device) / self.num_steps
-        if not self.loss == self.loss or abs(self.loss) == float("inf"):
-            raise FullcastError(
-                f"the loss is no longer a number (steps {state.step - self.num_steps} to {state.step}); go on from the "
-                "last checkpoint with a lower learning rate"
+    def _batches(self) -> Iterator[tuple[Batch, Prepared]]:
+        """Each whole batch with this process's part of it, got ready ahead."""
+        run = self.run
+        pin = run.model.device.type == "cuda"
+
+        def ready(step: int) -> tuple[Batch, Prepared]:
+            batch = self.stream.batch(step)
+            share, config = run.ranks.share(batch), run.config.at(step)
+            made = prepare(share, self.store, self.captions, config, len(run.power_T), self.beside.hints)
+            return batch, made.pinned() if pin else made
+
+        return ahead(ready, range(run.state.step, self.stream.num_steps), run.config.prefetch)
+
+    def _due(self) -> bool:
+        """Whether a checkpoint is due by steps or by minutes."""
+        config, minutes = self.run.config, (time.monotonic() - self.saved_at) / 60
+        late = bool(config.checkpoint_every_minutes) and minutes > config.checkpoint_every_minutes
+        if config.checkpoint_every_minutes and self.run.ranks.count > 1:  # clocks differ: all save, or none
+            late = self.run.state.step % config.log_every == 0 and self.run.ranks.any(late, self.run.model.device)
+        return self.run.state.step % config.checkpoint_every == 0 or late
+
+    def _close(self, window: Window) -> Window:
+        """Writes the line of metrics of a window, and begins the next."""
+        run, state = self.run, self.run.state
+        state.seconds += window.seconds()
+        closed = window.close(run.ranks, run.model.device)
+        for batch in closed.bad:
+            self.aside.write(batch.step + 1, **set_aside(batch))
+        self.bad_in_a_row = closed.require_sound(state.step, self.bad_in_a_row)
+        self.log(
+            **closed.figures(),
+            seconds=round(state.seconds, 2),
+            images_per_s=round(closed.images_per_s, 2),
+            **run.rates(self.stream.num_steps),
+        )
+        said = f"loss {closed.loss:.3f}, {closed.images_per_s:.1f} img/s"
+        extra = self.beside.tell(state) if run.ranks.is_main else ""
+        self.progress.advance(len(window.steps), f"{said}, {extra}" if extra else said)
+        return Window()
+
+    def log(self, **values: Any) -> None:
+        """A line of metrics, told to everybody who watches."""
+        self.metrics.write(self.run.state.step, **values)
+        for watcher in self.watchers:
+            watcher.logged(self.run.state.step, values)
+
+    def _measure(self, last: bool = False, first: bool = False) -> bool:
+        """Probe, loss on held-out shots, judgement and sample pictures where they are due; whether the judge found the
+        best so far, which is to be kept."""
+        run, step, config, best = self.run, self.run.state.step, self.run.config, False
+        if not self.looks:
+            return False
+
+        def due(every: int) -> bool:
+            return every > 0 and (step % every == 0 or last)
+
+        if self.probe and due(config.probe_every):
+            self.log(**self.probe.losses(run.model, run.power_T))
+        if self.beside.held_out and due(config.validate_every):
+            with run.ema.shown(run.live):
+                self.log(**self._validation())
+        if first:
+            return False
+        if self.beside.judge and due(config.judge_every):
+            with run.ema.shown(run.live):
+                self.log(success=self.beside.judge(run.model.pipeline, step))
+            best = config.keep_best and self._best() == step
+        if self.beside.preview and due(config.sample_every):
+            with run.ema.shown(run.live):
+                self.beside.preview(run.model.pipeline, step, self.run_dir / "samples" / f"step-{step:06d}")
+        return best
+
+    def _validation(self) -> dict[str, float]:
+        """Loss on what is held out and on as much that is trained on, with the averaged weights."""
+        run, held = self.run, self.beside.held_out
+        given = {"val_loss": held, "val_loss_train": same_number(self.stream, held)}
+        known = (self.store, self.captions, run.config.seed, run.power_T)
+        return {name: round(validation_loss(run.model, batches, *known), 6) for name, batches in given.items()}
+
+    def _best(self) -> int | None:
+        return best_step(read_metrics(self.run_dir / METRICS)) if self.run.config.keep_best else None
+
+    def save(self) -> None:
+        """Begins to write a checkpoint; what the last one could not write is told."""
+        run, self.saved_at = self.run, time.monotonic()
+        self._tell_failures()
+        if not run.ranks.is_main and not (run.ranks.count > 1 and run.config.parallel == "fsdp2"):
+            return
+        self.saver.wait()  # before the copy: two of them would be in memory at once
+        snapshot = run.snapshot(run.config.background_saves)
+        if run.ranks.is_main:
+            files = dict(self.beside.files)
+            write = partial(
+                save_checkpoint, self.run_dir, snapshot.state, snapshot.tensors, snapshot.write_model, files
             )
-        per_second = self.num_images / max(1e-9, self.seconds())
-        return {
-            "loss": round(self.loss, 6),
-            "seconds": round(state.seconds, 2),
-            "images_per_s": round(per_second, 2),
-            **rates,
-        }
+            self.saver.save(write)
 
+    def _saved(self, path: Path) -> None:
+        config = self.run.config
+        tidy(self.run_dir, config.keep_states, config.keep_checkpoints, self._best())
+        for watcher in self.watchers:
+            watcher.saved(step_of(path), path)
 
-@dataclass
-class Run:
-    """The live model, its optimizer, its average and its state."""
+    def _tell_failures(self) -> None:
+        for failure in self.saver.failures():
+            self.log(save_failed=failure)
+            self.progress.advance(0, f"a checkpoint could not be written: {failure}")
 
-    model: StableDiffusion
-    config: TrainingConfig
-    state: TrainState
-    live: dict[str, torch.nn.Parameter]
-    """Trained parameters by "component.parameter"."""
-    optimizer: torch.optim.Optimizer
-    ema: Ema
-    power_T: torch.Tensor
-    network: torch.nn.Module
-    """What the loss is computed through: the model's two trained parts, replicated over the ranks."""
-
-    @classmethod
-    def open(
-        cls, base_dir: Path, stream: BatchStream, config: TrainingConfig, run_dir: Path, ranks: Ranks = ONE
-    ) -> Run:
-        """From the base, or from the newest checkpoint of the same run."""
-        model = StableDiffusion.load(base_dir)
-        fingerprint = fingerprint_of(stream, config, model)
-        model.for_training(ranks.device(config.device), "text_encoder" in _parts(config), config.gradient_checkpointing)
-        live = {f"{part}.{name}": p for part in _parts(config) for name, p in model.parameters(part)}
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": [p for name, p in live.items() if name.startswith(part + ".")], "lr": rate, "part": part}
-                for part, rate in _parts(config).items()
-            ],
-            betas=(0.9, config.adam_beta2),
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
-        network = Network(model, "text_encoder" in _parts(config))
-        ema = Ema(live, config.ema_decay)
-        run = cls(model, config, TrainState(fingerprint), live, optimizer, ema, model.alphas_cumprod(), network)
-        if ranks.is_main:
-            sweep(run_dir)
-            about = {"fingerprint": fingerprint, "config": config.model_dump(mode="json")}
-            write_json(run_dir / "training.json", about)
-        checkpoint = ranks.told_by_main(latest_resumable(run_dir))
-        if checkpoint is not None:
-            run.restore(checkpoint)
-        run.network = ranks.replicate(network)
-        return run
-
-    def step(self, ready: Prepared, num_steps: int) -> torch.Tensor:
-        """Forward, backward, update, average; returns the loss, still on the device."""
-        config = self.config.at(self.state.step)
-        rates = {part: getattr(config, setting) for part, setting in RATES.items()}
-        factor = config.rate_at(self.state.step, num_steps)
-        loss = loss_of(self.network, self.model, ready, self.power_T, config)
-        loss.backward()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rates[group["part"]] * factor
-            if not rates[group["part"]]:  # frozen in this stage: neither moved nor counted in the norm
-                for parameter in group["params"]:
-                    parameter.grad = None
-        torch.nn.utils.clip_grad_norm_(self.live.values(), self.config.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.state.step += 1
-        self.ema.update(self.live, self.state.step)
-        return loss.detach()
-
-    def rates(self, num_steps: int) -> dict[str, float]:
-        config = self.config.at(self.state.step - 1)
-        return {"learning_rate": config.learning_rate * config.rate_at(self.state.step - 1, num_steps)}
-
-    def save(self, run_dir: Path, beside: Mapping[str, Path]) -> Path:
-        names: dict[torch.Tensor, str] = {p: name for name, p in self.live.items()}
-        tensors = SavedTensors(dict(self.live), dict(self.ema.shadow), optimizer_tensors(self.optimizer, names))
-        averaged: dict[str, dict[str, torch.Tensor]] = {}
-        for name, tensor in self.ema.shadow.items():
-            part, key = name.split(".", 1)
-            averaged.setdefault(part, {})[key] = tensor
-        dtype = torch.float16 if self.config.checkpoint_dtype == "float16" else None
-        state = replace(self.state, ledger=dict(sorted(self.state.ledger.items())))
-        path = save_checkpoint(
-            run_dir, state, tensors, lambda folder: self.model.write(folder, dtype, averaged), beside
-        )
-        tidy(run_dir, self.config.keep_states, self.config.keep_checkpoints)
-        return path
-
-    @torch.no_grad()
-    def restore(self, checkpoint: Path) -> None:
-        self.state, tensors = load_checkpoint(checkpoint, self.state.fingerprint)
-        for name, parameter in self.live.items():
-            parameter.copy_(tensors.live[name])
-            self.ema.shadow[name].copy_(tensors.ema[name])
-        restore_optimizer(self.optimizer, self.live, tensors.optimizer)
-
-
-def _parts(config: TrainingConfig) -> dict[str, float]:
-    """Components that are trained in any stage, and their highest rates."""
-    parts = {part: config.highest(setting) for part, setting in RATES.items()}
-    return {part: rate for part, rate in parts.items() if rate > 0}
-
-
-def fingerprint_of(stream: BatchStream, config: TrainingConfig, model: StableDiffusion) -> str:
-    """sha256 over what the weights depend on: the plan, the settings and the base."""
-    told = json.dumps([stream.fingerprint(), config.about_weights(), model.sha256()], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()
+    def _end(self) -> None:
+        """The last checkpoint is whole, or it is said that it is not."""
+        self.progress.done()
+        self.saver.close()
+        if self.run.ranks.is_main and latest_resumable(self.run_dir) is None:
+            self.save()
+            self.saver.close()
+        for watcher in self.watchers:
+            watcher.ended(self.run.state.step)
+        self.run.ranks.wait()

@@ -26,12 +26,21 @@ class Metrics:
 
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
+        self._torn = False
+        if not path.exists():
+            return
         kept = [line for line in read_metrics(path) if line["step"] <= step]
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def write(self, step: int, **values: Any) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+        """A full disk costs the line: the training goes on."""
+        line = json.dumps({"step": step, **values}) + "\n"
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"\n{line}" if self._torn else line)
+            self._torn = False
+        except OSError:
+            self._torn = True  # half a line may stand there
 
 
 class NoMetrics:

@@ -13,9 +13,24 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from fullcast.ports import Batch
 from fullcast.store.errors import FullcastError
+
+
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """The part that this process holds; all of it where nothing is sharded."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def whole(tensor: torch.Tensor, like: torch.Tensor | None = None) -> torch.Tensor:
+    """A sharded tensor put together again on every rank; `like` says how a local part of it is spread."""
+    if isinstance(like, DTensor) and not isinstance(tensor, DTensor):
+        tensor = DTensor.from_local(
+            tensor, like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
+        )
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,27 @@ class Ranks:
             return network
         return nn.parallel.DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
 
+    def shard(self, network: nn.Module) -> nn.Module:
+        """`network` with its parameters spread over the ranks (FSDP2), block by block."""
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        device = next(network.parameters()).device.type
+        mesh = init_device_mesh(device, (self.count,))
+        unet = network.denoiser
+        for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks):  # type: ignore[union-attr, misc]
+            fully_shard(block, mesh=mesh)
+        return fully_shard(network, mesh=mesh)  # type: ignore[return-value]
+
+    def take(self, into: torch.Tensor, saved: torch.Tensor, like: torch.Tensor | None = None) -> None:
+        """Copies a whole saved tensor, or this rank's part of it where `into` (or `like`) is sharded."""
+        sharded = into if isinstance(into, DTensor) else like
+        if not isinstance(sharded, DTensor):
+            into.copy_(saved)
+            return
+        own = distribute_tensor(saved.to(sharded.device), sharded.device_mesh, sharded.placements).to_local()
+        local(into).copy_(own)
+
     def wait(self) -> None:
         if self.count > 1:
             torch.distributed.barrier()
@@ -73,13 +109,12 @@ class Ranks:
         torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
         return bool(flag.item())
 
-    def mean(self, value: torch.Tensor | float, device: torch.device) -> float:
-        """Over all ranks."""
-        if self.count == 1:
-            return float(value)
-        told = torch.as_tensor(value, dtype=torch.float32, device=device).clone()
-        torch.distributed.all_reduce(told)
-        return float(told) / self.count
+    def average(self, values: torch.Tensor) -> torch.Tensor:
+        """(...) float32, element by element over all ranks."""
+        if self.count > 1:
+            torch.distributed.all_reduce(values)
+            values = values / self.count
+        return values
 
     def told_by_main(self, value: Any) -> Any:
         """What the main rank says, everywhere."""

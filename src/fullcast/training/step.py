@@ -2,81 +2,179 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from fullcast.diffusion.draws import noise, uniform
+from fullcast.diffusion.losses import (
+    huber_scale,
+    masked_mean,
+    offset_noise,
+    pseudo_huber,
+    squared_error,
+    to_latent_size,
+)
 from fullcast.diffusion.schedule import add_noise, signal_to_noise, target
 from fullcast.diffusion.weighting import biased_timesteps, min_snr_weights
 from fullcast.models.stable_diffusion.family import StableDiffusion, latents_of
-from fullcast.ports import Batch, CaptionSource
+from fullcast.ports import Batch, CaptionSource, Hints
 from fullcast.training.config import TrainingConfig
 from fullcast.training.latents import LatentStore
+from fullcast.training.words import varied
+
+Teacher = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""(noisy, timesteps, token_ids) -> what the base predicts, without gradient."""
 
 
 @dataclass
 class Prepared:
-    """A batch ready for the network: latents and noise (B, C, h, w), timesteps (B,), captions, loss weights (B,)."""
+    """A batch ready for the network: latents and noise (B, C, h, w), timesteps (B,), loss weights (B,) and words."""
 
     latents: torch.Tensor
     noise: torch.Tensor
     timesteps: torch.Tensor
     captions: list[str]
     loss_weights: torch.Tensor
+    token_ids: torch.Tensor
+    mask: torch.Tensor | None = None
+    """(B, 1, h, w) in [0, 1], where the loss is masked."""
+    priors: tuple[bool, ...] = ()
+    """Whose target is the base's own prediction; () for nobody's."""
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def parts(self, count: int) -> list[Prepared]:
+        """In as many parts as asked for, as equal as they can be; at most one for each picture."""
+        edges = [round(i * len(self) / min(count, len(self))) for i in range(min(count, len(self)) + 1)]
+        if len(edges) == 2:
+            return [self]
+        cuts = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return [Prepared(**{k: v if v is None else v[cut] for k, v in own.items()}) for cut in cuts]
+
+    def pinned(self) -> Prepared:
+        """In memory from which a GPU takes it without waiting."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v.pin_memory() for k, v in own.items() if isinstance(v, torch.Tensor)})
 
 
 def prepare(
-    batch: Batch, store: LatentStore, captions: CaptionSource, config: TrainingConfig, num_timesteps: int
+    batch: Batch,
+    store: LatentStore,
+    captions: CaptionSource,
+    config: TrainingConfig,
+    num_timesteps: int,
+    hints: Hints | None = None,
 ) -> Prepared:
     """Every draw is keyed by (seed, purpose, step, sample, visit): a pure function of its arguments, on the CPU."""
     items = [f"{batch.step}/{v.sample_id}/{v.visit}" for v in batch.visits]
+    ids = [v.sample_id for v in batch.visits]
     shape = store.model.latent_shape(batch.width, batch.height)
-    moments = store.moments([v.sample_id for v in batch.visits], batch.width, batch.height)
+    moments = store.moments(ids, batch.width, batch.height)
     dropped = uniform(config.seed, "caption dropout", items) < config.caption_dropout_rate
     timesteps = biased_timesteps(
         uniform(config.seed, "timestep", items), num_timesteps, config.timestep_high_from, config.timestep_share_high
     )
+    e = noise(config.seed, "noise", items, shape)
+    if config.noise_offset:
+        e = offset_noise(e, noise(config.seed, "noise offset", items, shape[:1]), config.noise_offset)
+    said = [
+        "" if drop else varied(captions.caption(v.sample_id, v.visit), item, config)
+        for v, drop, item in zip(batch.visits, dropped, items, strict=True)
+    ]
     return Prepared(
         latents_of(moments, noise(config.seed, "posterior", items, shape)),
-        noise(config.seed, "noise", items, shape),
+        e,
         torch.from_numpy(timesteps),
-        ["" if drop else captions.caption(v.sample_id, v.visit) for v, drop in zip(batch.visits, dropped, strict=True)],
+        said,
         torch.tensor([v.loss_weight for v in batch.visits], dtype=torch.float32),
+        store.model.token_ids(said),
+        _masks(hints, ids, batch, shape) if hints and config.masked_loss else None,
+        tuple(hints.is_prior(i) for i in ids) if hints and config.prior_preservation else (),
     )
 
 
+def _masks(hints: Hints, ids: list[str], batch: Batch, shape: tuple[int, int, int]) -> torch.Tensor:
+    """(B, 1, h, w); all 1 for a sample without people."""
+    found = [hints.mask(i, batch.width, batch.height) for i in ids]
+    whole = np.ones((batch.height, batch.width), dtype=np.float32)
+    masks = torch.from_numpy(np.stack([whole if mask is None else mask for mask in found]))[:, None]
+    return to_latent_size(masks, *shape[1:])
+
+
 class Network(nn.Module):
-    """Text encoder and denoiser as one module with one forward, which is what data-parallel wrappers want."""
+    """Text encoders and denoiser as one module with one forward, which is what data-parallel wrappers want."""
 
     def __init__(self, model: StableDiffusion, train_text: bool) -> None:
         super().__init__()
         self.model, self.train_text = model, train_text
-        self.denoiser, self.text_encoder = model.module("denoiser"), model.module("text_encoder")
+        self.denoiser = model.module("denoiser")
+        for name in model.text_components:
+            self.add_module(name, model.module(name))
 
-    def forward(self, noisy: torch.Tensor, timesteps: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
-        """Noisy latents (B, C, h, w), timesteps (B,), token_ids (B, L) -> prediction (B, C, h, w)."""
-        with torch.set_grad_enabled(self.train_text and torch.is_grad_enabled()):
-            prompt_embeds = self.model.encode_tokens(token_ids)
-        return self.model.predict(noisy, timesteps, prompt_embeds)
+    def forward(
+        self, noisy: torch.Tensor, timesteps: torch.Tensor, token_ids: torch.Tensor, words: Any = None
+    ) -> torch.Tensor:
+        """Noisy latents (B, C, h, w), timesteps (B,), token_ids (B, L) -> prediction (B, C, h, w).
+
+        `words` is what the text encoder says to them, where that is known already.
+        """
+        if words is None:
+            with torch.set_grad_enabled(self.train_text and torch.is_grad_enabled()):
+                words = self.model.encode_tokens(token_ids)
+        return self.model.predict(noisy, timesteps, words)
 
 
 def loss_of(
-    network: nn.Module, model: StableDiffusion, ready: Prepared, power_T: torch.Tensor, config: TrainingConfig
+    network: nn.Module,
+    model: StableDiffusion,
+    ready: Prepared,
+    power_T: torch.Tensor,
+    config: TrainingConfig,
+    words: Any = None,
+    teacher: Teacher | None = None,
 ) -> torch.Tensor:
-    """Mean over the batch of loss_weight * min-SNR weight * squared error, float32, with gradient.
+    """Mean over the batch of loss_weight * min-SNR weight * error, float32, with gradient.
 
     `network` is a `Network` of `model`, or a wrapper around one. Not divided by the sum of the loss weights: the
     mixture scales them to a mean of 1 over the plan, and dividing inside a batch would bias small batches.
     """
-    device = model.device
-    x, e, t = ready.latents.to(device), ready.noise.to(device), ready.timesteps.to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.mixed_precision == "bf16"):
-        prediction = network(add_noise(x, e, t, power_T), t, model.token_ids(ready.captions))
-    error = (prediction.float() - target(model.prediction_type, x, e, t, power_T)).square().mean((1, 2, 3))
-    weights = ready.loss_weights.to(device)
+    x, e, t, ids, weights = (
+        tensor.to(model.device, non_blocking=True)
+        for tensor in (ready.latents, ready.noise, ready.timesteps, ready.token_ids, ready.loss_weights)
+    )
+    noisy = add_noise(x, e, t, power_T)
+    wanted = target(model.prediction_type, x, e, t, power_T)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=_is_bf16(config)):
+        prediction = network(noisy, t, ids) if words is None else network(noisy, t, ids, words)
+        rows = [row for row, prior in enumerate(ready.priors) if prior]
+        if rows and teacher is not None:
+            wanted = wanted.index_copy(0, *_of_teacher(teacher, rows, noisy, t, ids))
+    if config.loss == "huber":
+        c = huber_scale(t, len(power_T), config.huber_c, config.huber_schedule)
+        error = pseudo_huber(prediction, wanted, c)
+    else:
+        error = squared_error(prediction, wanted)
+    mask = None if ready.mask is None else ready.mask.to(x.device, non_blocking=True)
     if config.min_snr_gamma is not None:
         snr = signal_to_noise(power_T)[t]
         weights = weights * min_snr_weights(snr, config.min_snr_gamma, model.prediction_type).float()
-    return (weights * error).mean()
+    return (weights * masked_mean(error, mask, config.mask_outside)).mean()
+
+
+def _is_bf16(config: TrainingConfig) -> bool:
+    return config.mixed_precision == "bf16" or config.weights_dtype == "bf16"
+
+
+def _of_teacher(
+    teacher: Teacher, rows: list[int], noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(rows, what the base says of them)."""
+    chosen = torch.tensor(rows, device=noisy.device)
+    return chosen, teacher(noisy[chosen], t[chosen], ids[chosen]).float()

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from fullcast.diffusion.schedule import alphas_cumprod
+from fullcast.models.stable_diffusion.tokenizer import TOKENIZING
 from fullcast.store.errors import FullcastError
 
 
@@ -28,16 +29,26 @@ class StableDiffusion:
 
     @classmethod
     def load(cls, path: str | Path) -> StableDiffusion:
-        """From a diffusers folder or a single file (.safetensors, .ckpt) of SD 1.x or 2.x."""
-        from fullcast.models.stable_diffusion.folder import SDXL, load_pipeline
+        """From a diffusers folder or a single file (.safetensors, .ckpt) of SD 1.x, 2.x or SDXL."""
+        from fullcast.models.stable_diffusion.folder import load_pipeline
 
-        pipeline = load_pipeline(path)
-        if type(pipeline).__name__ == SDXL:
-            raise FullcastError(
-                f"{path} is SDXL: its files can be converted (fullcast export checkpoint), but training and drawing "
-                "with it are not written yet; give SD 1.x or 2.x"
-            )
-        return cls(pipeline)
+        return cls.of(load_pipeline(path))
+
+    @staticmethod
+    def of(pipeline: Any) -> StableDiffusion:
+        """The family's own operations on a pipeline."""
+        from fullcast.models.stable_diffusion.folder import SDXL
+        from fullcast.models.stable_diffusion.sdxl import StableDiffusionXL
+
+        return (StableDiffusionXL if type(pipeline).__name__ == SDXL else StableDiffusion)(pipeline)
+
+    text_components: ClassVar[tuple[str, ...]] = ("text_encoder",)
+    """Names of the text encoders, for `module` and `parameters`."""
+
+    @property
+    def family(self) -> str:
+        """sd1 | sd2 | sdxl, as files and metadata tell them apart."""
+        return "sd2" if self.pipeline.unet.config.get("use_linear_projection", False) else "sd1"
 
     @property
     def device(self) -> torch.device:
@@ -80,6 +91,22 @@ class StableDiffusion:
             bool(config.get("rescale_betas_zero_snr", False)),
         )
 
+    def use_schedule(self, prediction_type: str, zero_terminal_snr: bool) -> None:
+        """Another target, or a last step of pure noise, from now on and in every folder that is written.
+
+        `prediction_type` "base" and `zero_terminal_snr` False leave what the model came with.
+        """
+        from diffusers import DDIMScheduler
+
+        config = self.pipeline.scheduler.config
+        changes: dict[str, Any] = {} if prediction_type == "base" else {"prediction_type": prediction_type}
+        if zero_terminal_snr and not config.get("rescale_betas_zero_snr", False):
+            # Sampling must begin at the last step, the only one of pure noise: trailing, without clipping latents.
+            changes |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "clip_sample": False}
+        kind = DDIMScheduler if "rescale_betas_zero_snr" in changes else type(self.pipeline.scheduler)
+        if changes:
+            self.pipeline.scheduler = kind.from_config(config, **changes)
+
     # Pixels and latents
 
     @torch.no_grad()
@@ -102,14 +129,7 @@ class StableDiffusion:
 
     def token_ids(self, prompts: Sequence[str]) -> torch.Tensor:
         """(B, L) int64, padded and cut to the text encoder's positions."""
-        tokenizer = self.pipeline.tokenizer
-        return tokenizer(
-            list(prompts),
-            padding="max_length",
-            max_length=tokenizer.model_max_length,
-            truncation=True,
-            return_tensors="pt",
-        ).input_ids
+        return token_ids(self.pipeline.tokenizer, prompts)
 
     def num_tokens_cut(self, prompt: str) -> int:
         """Tokens of `prompt` that do not reach the text encoder."""
@@ -118,11 +138,33 @@ class StableDiffusion:
 
     def encode_tokens(self, token_ids: torch.Tensor) -> torch.Tensor:
         """(B, L) int64 -> prompt_embeds (B, L, D); with gradient if the caller has it on."""
-        return self.pipeline.text_encoder(token_ids.to(self.device))[0]
+        encoder = self.pipeline.text_encoder
+        if self.clip_skip == 1:
+            return encoder(token_ids.to(self.device))[0]
+        hidden = encoder(token_ids.to(self.device), output_hidden_states=True).hidden_states[-self.clip_skip]
+        return getattr(encoder, "text_model", encoder).final_layer_norm(hidden)
+
+    @property
+    def clip_skip(self) -> int:
+        """Layer of the text encoder that is heard, from the end: 1 the last, 2 the last but one (through the final
+        norm, as UIs do). It stands in the text encoder's config, so folders carry it."""
+        return int(getattr(self.pipeline.text_encoder.config, "clip_skip", 1))
+
+    def use_clip_skip(self, layer: int) -> None:
+        """FullcastError when the text encoder has no such layer."""
+        layers = self.pipeline.text_encoder.config.num_hidden_layers
+        if not 1 <= layer <= layers:
+            raise FullcastError(f"clip_skip {layer} was asked for; this text encoder has {layers} layers")
+        if layer != 1 or self.clip_skip != 1:
+            self.pipeline.text_encoder.config.clip_skip = layer
 
     def encode_prompts(self, prompts: Sequence[str]) -> torch.Tensor:
         """prompt_embeds (B, L, D); "" is the unconditional prompt."""
         return self.encode_tokens(self.token_ids(prompts))
+
+    def join(self, said: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Captions that were encoded one by one, as one batch."""
+        return torch.cat(list(said))
 
     # The network
 
@@ -134,9 +176,16 @@ class StableDiffusion:
         unet.to(memory_format=torch.channels_last)
         self.pipeline.vae.requires_grad_(False)
         unet.requires_grad_(True).train()
-        self.pipeline.text_encoder.requires_grad_(text_encoder).train(text_encoder)
+        for name in self.text_components:
+            getattr(self.pipeline, name).requires_grad_(text_encoder).train(text_encoder)
+        for module in self.unheard():
+            module.requires_grad_(False)
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
+
+    def unheard(self) -> list[torch.nn.Module]:
+        """Parts of the text encoders whose output nothing listens to: they have no gradient."""
+        return list(_layers(self.pipeline.text_encoder)[1 - self.clip_skip :]) if self.clip_skip > 1 else []
 
     def predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, prompt_embeds: torch.Tensor) -> torch.Tensor:
         """Noisy latents (B, C, h, w), integer timesteps (B,) or (), prompt_embeds (B, L, D) -> (B, C, h, w)."""
@@ -169,23 +218,19 @@ class StableDiffusion:
         return known[name].from_config(self.pipeline.scheduler.config, clip_sample=False)
 
     def parameters(self, component: str) -> Iterator[tuple[str, torch.nn.Parameter]]:
-        """(name, parameter) of "denoiser" or "text_encoder", in a fixed order."""
-        return self.module(component).named_parameters()
+        """(name, parameter) of "denoiser" or a text encoder that can be trained, in a fixed order."""
+        return ((name, p) for name, p in self.module(component).named_parameters() if p.requires_grad)
 
     def module(self, component: str) -> torch.nn.Module:
-        """The live module called "denoiser", "text_encoder" or "vae"."""
-        return {
-            "denoiser": self.pipeline.unet,
-            "text_encoder": self.pipeline.text_encoder,
-            "vae": self.pipeline.vae,
-        }[component]
+        """The live module called "denoiser", "text_encoder", "text_encoder_2" or "vae"."""
+        return self.pipeline.unet if component == "denoiser" else getattr(self.pipeline, component)
 
     # Names and files
 
     def sha256(self) -> str:
         """Hash over all weights as they are now; the same for a model and its saved copy in float32."""
         digest = hashlib.sha256()
-        for component in ("denoiser", "text_encoder", "vae"):
+        for component in ("denoiser", *self.text_components, "vae"):
             _sha256(self.module(component), digest)
         return digest.hexdigest()
 
@@ -212,6 +257,23 @@ def _sha256(module: torch.nn.Module, digest: hashlib._Hash) -> None:
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+
+
+def token_ids(tokenizer: Any, prompts: Sequence[str]) -> torch.Tensor:
+    """(B, L) int64, padded and cut to the tokenizer's length. One thread at a time: it is set up anew by each call."""
+    with TOKENIZING:
+        return tokenizer(
+            list(prompts),
+            padding="max_length",
+            max_length=tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        ).input_ids
+
+
+def _layers(encoder: torch.nn.Module) -> torch.nn.ModuleList:
+    """Of CLIP's text encoder; transformers 5.6 and later have no `text_model` level in it."""
+    return getattr(encoder, "text_model", encoder).encoder.layers  # type: ignore[return-value]
 
 
 def latents_of(moments: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:

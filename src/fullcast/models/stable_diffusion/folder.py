@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fullcast.models.stable_diffusion.tokenizer import TOKENIZING
 from fullcast.store.atomic import replacing_dir
 from fullcast.store.errors import FullcastError
 
@@ -171,18 +172,24 @@ def write_pipeline(
     pipeline.scheduler.save_pretrained(folder / "scheduler")
     for name in ("tokenizer", "tokenizer_2"):
         if getattr(pipeline, name, None) is not None:
-            _write_tokenizer(getattr(pipeline, name), folder / name)
+            with TOKENIZING:
+                _write_tokenizer(getattr(pipeline, name), folder / name)
     for name, file_name in weight_files(type(pipeline).__name__).items():
         module = getattr(pipeline, name)
         if name.startswith("text_encoder"):
             module.config.save_pretrained(folder / name)
         else:
             module.save_config(folder / name)
-        tensors = {**module.state_dict(), **(weights or {}).get(name, {})}
+        tensors = {**plain_state_dict(module), **(weights or {}).get(name, {})}
         if name == "text_encoder":
             tensors = with_text_model_prefix(tensors)
         tensors = {key: _for_file(value, dtype) for key, value in tensors.items()}
         save_file(tensors, folder / name / file_name, metadata={"format": "pt"})
+
+
+def plain_state_dict(module: Any) -> dict[str, torch.Tensor]:
+    """A network's own weights under their published names, without an adapter that PEFT has put on it."""
+    return {k.replace(".base_layer.", "."): v for k, v in module.state_dict().items() if ".lora_" not in k}
 
 
 def with_text_model_prefix(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -174,14 +174,19 @@ def _family_of(path: Path, tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def write_lora(
-    lora: Lora, path: str | Path, layout: Layout = "kohya", metadata: Mapping[str, str] | None = None
+    lora: Lora,
+    path: str | Path,
+    layout: Layout = "kohya",
+    metadata: Mapping[str, str] | None = None,
+    configs: Configs | None = None,
 ) -> Path:
-    """One .safetensors file, atomic. kohya's is what UIs read; PEFT's is diffusers' own."""
+    """One .safetensors file, atomic. kohya's is what UIs read; PEFT's is diffusers' own. `configs`: of the networks
+    that it sits on, where they are not the published ones."""
     told = dict(metadata or {})
     if layout == "peft":
         told[ADAPTER_METADATA] = json.dumps(_settings(lora), indent=2, sort_keys=True)
         return write_safetensors(as_peft(lora), Path(path), told)
-    return write_safetensors(as_kohya(lora), Path(path), told)
+    return write_safetensors(as_kohya(lora, configs), Path(path), told)
 
 
 def as_kohya(lora: Lora, configs: Configs | None = None) -> dict[str, torch.Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 NUM_BYTES = 512
 """256 byte letters, alone and at the end of a word."""
 FULL_VOCABULARY = 49_408
+TOKENIZING = threading.RLock()
+"""Held while a tokenizer is used or written: a checkpoint may be written while the next batch is got ready."""
 _MERGES = Path(__file__).parent / "clip_bpe" / "merges.txt.gz"
 
 

@@ -1,0 +1,255 @@
+"""The live model, its optimizer, its average and its state: one step of them, saved and brought back."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fullcast.models.stable_diffusion.adapter import add_adapter, merged, without_adapter, write_adapter
+from fullcast.models.stable_diffusion.family import StableDiffusion
+from fullcast.ports import BatchStream
+from fullcast.store.atomic import write_json
+from fullcast.training.checkpoint import (
+    SavedTensors,
+    TrainState,
+    latest_resumable,
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    sweep,
+)
+from fullcast.training.config import TrainingConfig
+from fullcast.training.ema import Ema
+from fullcast.training.optimizers import RoundingAdamW, make_optimizer, pass_over
+from fullcast.training.ranks import Ranks, whole
+from fullcast.training.step import Network, Prepared, Teacher, loss_of
+from fullcast.training.words import TextCache
+
+ONE = Ranks()
+RATES = {"denoiser": "learning_rate", "text_encoder": "text_encoder_learning_rate"}
+"""Setting of each component's rate; SDXL's second text encoder has that of the first."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a checkpoint is written from, while the training goes on."""
+
+    state: TrainState
+    tensors: SavedTensors
+    write_model: Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What a step leaves on the device: loss and the gradient's L2 norm before it was scaled down, both 0-d."""
+
+    loss: torch.Tensor
+    norm: torch.Tensor
+
+
+@dataclass
+class Run:
+    """One training as it stands after `state.step` steps."""
+
+    model: StableDiffusion
+    config: TrainingConfig
+    state: TrainState
+    live: dict[str, torch.nn.Parameter]
+    """Trained parameters by "component.parameter"."""
+    optimizer: torch.optim.Optimizer
+    ema: Ema
+    power_T: torch.Tensor
+    """(T,) float64 on the model's device."""
+    network: torch.nn.Module
+    """What the loss is computed through: the trained parts, replicated or sharded over the ranks."""
+    ranks: Ranks = ONE
+    text: TextCache | None = None
+    teacher: Teacher | None = None
+
+    @classmethod
+    def open(
+        cls, base_dir: Path, stream: BatchStream, config: TrainingConfig, run_dir: Path, ranks: Ranks = ONE
+    ) -> Run:
+        """From the base, or from the newest checkpoint of the same run."""
+        model = StableDiffusion.load(base_dir)
+        fingerprint = fingerprint_of(stream, config, model)
+        model.use_schedule(config.prediction_type, config.zero_terminal_snr)
+        model.use_clip_skip(config.clip_skip)
+        rates = _rates(config, model)
+        train_text = "text_encoder" in rates
+        model.for_training(ranks.device(config.device), train_text, config.gradient_checkpointing)
+        teacher = _teacher(model, config)
+        if config.lora_rank:
+            add_adapter(model, config.lora_rank, alpha_of(config), train_text, config.seed)
+            model.pipeline.to(model.device)
+        if config.weights_dtype == "bf16":
+            for part in rates:
+                model.module(part).to(torch.bfloat16)
+        network: torch.nn.Module = Network(model, train_text)
+        if ranks.count > 1 and config.parallel == "fsdp2":
+            network = ranks.shard(network)
+        live = {f"{part}.{name}": p for part in rates for name, p in model.parameters(part)}
+        groups = [
+            {"params": [p for name, p in live.items() if name.startswith(part + ".")], "lr": rate, "part": part}
+            for part, rate in rates.items()
+        ]
+        optimizer = make_optimizer(groups, config)
+        text = TextCache(model) if config.cache_text and not train_text else None
+        power_T = model.alphas_cumprod().to(model.device)
+        ema = Ema(live, config.ema_decay)
+        run = cls(model, config, TrainState(fingerprint), live, optimizer, ema, power_T, network, ranks, text, teacher)
+        run._begin(run_dir)
+        return run
+
+    def _begin(self, run_dir: Path) -> None:
+        """Brings back the newest checkpoint, then wraps the network: DDP sends out what rank 0 has."""
+        if self.ranks.is_main:
+            sweep(run_dir)
+            about = {"fingerprint": self.state.fingerprint, "config": self.config.model_dump(mode="json")}
+            write_json(run_dir / "training.json", about)
+        checkpoint = self.ranks.told_by_main(latest_resumable(run_dir))
+        if checkpoint is not None:
+            self.restore(checkpoint)
+        if self.config.parallel == "ddp":
+            self.network = self.ranks.replicate(self.network)
+        if self.config.compile:
+            self.network = compiled(self.network)
+
+    def step(self, ready: Prepared, num_steps: int) -> Stepped:
+        """Forward, backward, update, average. A step whose gradient is no number changes nothing."""
+        config = self.config.at(self.state.step)
+        loss = self._backward(ready, config)
+        rates = {part: getattr(config, setting) for part, setting in RATES.items()}
+        factor = config.rate_at(self.state.step, num_steps)
+        for group in self.optimizer.param_groups:
+            rate = rates[group["part"].removesuffix("_2")]
+            group["lr"] = rate * factor
+            if not rate:  # frozen in this stage: neither moved nor counted in the norm
+                for parameter in group["params"]:
+                    parameter.grad = None
+        norm = whole(torch.nn.utils.clip_grad_norm_(self.live.values(), self.config.max_grad_norm))
+        pass_over(self.optimizer, ~torch.isfinite(norm), self.live.values())
+        if isinstance(self.optimizer, RoundingAdamW):
+            self.optimizer.at_step = self.state.step
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.state.step += 1
+        self.ema.update(self.live, self.state.step)
+        return Stepped(loss, norm)
+
+    def _backward(self, ready: Prepared, config: TrainingConfig) -> torch.Tensor:
+        """Gradients of the batch's mean loss, part by part: each part's loss counts by its share of the batch."""
+        total: torch.Tensor | None = None
+        parts = ready.parts(self.config.gradient_accumulation)
+        for part in parts:
+            with self._unsynced() if part is not parts[-1] else nullcontext():
+                words = self.text.words(part.captions) if self.text else None
+                loss = loss_of(self.network, self.model, part, self.power_T, config, words, self.teacher)
+                if len(parts) > 1:
+                    loss = loss * (len(part) / len(ready))
+                loss.backward()
+            total = loss.detach() if total is None else total + loss.detach()
+        assert total is not None
+        return total
+
+    def _unsynced(self) -> AbstractContextManager[Any]:
+        """Gradients are exchanged between processes once, with the last part."""
+        return self.network.no_sync() if hasattr(self.network, "no_sync") else nullcontext()  # type: ignore[operator]
+
+    def rates(self, num_steps: int) -> dict[str, float]:
+        config = self.config.at(self.state.step - 1)
+        return {"learning_rate": config.learning_rate * config.rate_at(self.state.step - 1, num_steps)}
+
+    # Saved and brought back
+
+    def snapshot(self, copied: bool) -> Snapshot:
+        """All that a checkpoint holds; `copied` into memory of its own, so that the next steps do not change it.
+
+        With sharded weights every rank must call it.
+        """
+        names: dict[torch.Tensor, str] = {p: name for name, p in self.live.items()}
+        ema = {name: whole(shadow, like=self.live[name]) for name, shadow in self.ema.shadow.items()}
+        live = {name: whole(p.detach()) for name, p in self.live.items()}
+        moments = {k: whole(v) for k, v in optimizer_tensors(self.optimizer, names).items()}
+        if copied:
+            live, ema, moments = (
+                {k: v.detach().to("cpu", copy=True) for k, v in tensors.items()} for tensors in (live, ema, moments)
+            )
+        averaged: dict[str, dict[str, torch.Tensor]] = {}
+        for name, tensor in ema.items():
+            part, key = name.split(".", 1)
+            averaged.setdefault(part, {})[key] = tensor
+        state = replace(self.state, ledger=dict(sorted(self.state.ledger.items())))
+        return Snapshot(state, SavedTensors(live, ema, moments), lambda folder: self._write(folder, averaged))
+
+    def _write(self, folder: Path, averaged: dict[str, dict[str, torch.Tensor]]) -> None:
+        dtype = torch.float16 if self.config.checkpoint_dtype == "float16" else None
+        if not self.config.lora_rank:
+            self.model.write(folder, dtype, averaged)
+            return
+        write_adapter(self.model, folder, averaged, alpha_of(self.config), dtype)
+        if self.config.lora_merged:
+            self.model.write(folder, dtype, merged(self.model, averaged, alpha_of(self.config)))
+
+    @torch.no_grad()
+    def restore(self, checkpoint: Path) -> None:
+        self.state, tensors = load_checkpoint(checkpoint, self.state.fingerprint)
+        for name, parameter in self.live.items():
+            self.ranks.take(parameter.data, tensors.live[name])
+            self.ranks.take(self.ema.shadow[name], tensors.ema[name], like=parameter)
+        restore_optimizer(self.optimizer, self.live, tensors.optimizer, self.ranks.take)
+
+
+def alpha_of(config: TrainingConfig) -> float:
+    """The LoRA's alpha: its rank unless given."""
+    return config.lora_rank if config.lora_alpha is None else config.lora_alpha
+
+
+def compiled(network: torch.nn.Module, backend: Any = "inductor") -> Any:
+    """Compiled anew for each size of picture: fixed shapes are what makes it fast, and there are few of them."""
+    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
+    return torch.compile(network, dynamic=False, backend=backend)
+
+
+def _teacher(model: StableDiffusion, config: TrainingConfig) -> Teacher | None:
+    """The base as it is before training: the networks without their LoRA, or a frozen copy of them."""
+    if not any(c.prior_preservation for c in (config, *(config.at(change.from_step) for change in config.changes))):
+        return None
+    if config.lora_rank:
+
+        def of_base(noisy: torch.Tensor, timesteps: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad(), without_adapter(model):
+                return model.predict(noisy, timesteps, model.encode_tokens(token_ids))
+
+        return of_base
+    frozen = copy.copy(model)
+    frozen.pipeline = copy.copy(model.pipeline)
+    for part in ("unet", *model.text_components):
+        setattr(frozen.pipeline, part, copy.deepcopy(getattr(model.pipeline, part)).requires_grad_(False).eval())
+
+    def of_copy(noisy: torch.Tensor, timesteps: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return frozen.predict(noisy, timesteps, frozen.encode_tokens(token_ids))
+
+    return of_copy
+
+
+def _rates(config: TrainingConfig, model: StableDiffusion) -> dict[str, float]:
+    """Components that are trained in any stage, and their highest rates."""
+    rates = {"denoiser": config.highest("learning_rate")}
+    rates |= dict.fromkeys(model.text_components, config.highest("text_encoder_learning_rate"))
+    return {part: rate for part, rate in rates.items() if rate > 0}
+
+
+def fingerprint_of(stream: BatchStream, config: TrainingConfig, model: StableDiffusion) -> str:
+    """sha256 over what the weights depend on: the plan, the settings and the base."""
+    told = json.dumps([stream.fingerprint(), config.about_weights(), model.sha256()], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()
