@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from fullcast.formats.everydream import export_everydream, read_everydream
 from fullcast.formats.foreign import ForeignDataset
 from fullcast.formats.imagefolder import export_imagefolder, read_imagefolder
 from fullcast.formats.items import MARK, Exported, Item, safe_part
-from fullcast.formats.kohya import export_kohya, read_kohya
+from fullcast.formats.kohya import export_kohya, read_kohya, reg_visits
 from fullcast.formats.seed import export_seed, folder_multiplies
 from fullcast.formats.seed_reading import read_seed
 from fullcast.formats.webdataset import export_webdataset, read_webdataset
@@ -142,9 +145,14 @@ def test_everydream_1_and_2_differ_as_documented(tmp_path: Path) -> None:
     assert "0.5 was dropped (1 pictures)" in first and "2.9 counted as 2" in first and ".JPG" in first
     assert "0 meant 1 (1 pictures)" in second and "begin with a dot" in second
     assert sum(peers.everydream1_epoch(tmp_path / "more").values()) == 3, "the peer agrees: 2 and 1 below"
-    (tmp_path / "half" / "multiply.txt").write_text("often")
-    with pytest.raises(FullcastError, match="one number; the file says 'often'"):
-        read_everydream(tmp_path)
+    (tmp_path / "half" / "below" / "multiply.txt").write_text("2")
+    for said in ("often", "nan", "inf", "-1", "2,5", ""):
+        (tmp_path / "half" / "multiply.txt").write_text(said)
+        for version in (1, 2):
+            found = read_everydream(tmp_path, version)
+            assert [(d.item, d.reason) for d in found.drops] == [("half/half_1.png", "damaged-metadata")]
+            assert f"it says {said!r}" in found.drops[0].detail and "one number of 0 or more" in found.drops[0].detail
+            assert {p.name: p.multiply for p in found.pictures}["half/below/half_1.png"] == 2, "below it all is well"
 
 
 def test_everydream2_yaml_is_read(tmp_path: Path) -> None:
@@ -205,6 +213,90 @@ def test_kohya_datasets_of_others_are_read(tmp_path: Path) -> None:
     (picture,) = read_kohya(toml).pictures
     assert (picture.name, picture.multiply, picture.caption) == ("deep/e.png", 2, "あおい, hat, 空")
     assert picture.tags == ("hat", "空")
+
+
+def test_kohya_gives_regularization_as_many_visits_as_all_others(tmp_path: Path) -> None:
+    """Once through with their repeats, then one more of each in turn; those behind the last one needed never come."""
+    assert reg_visits([1, 1, 1], 8) == [3, 3, 2]
+    assert reg_visits([5, 5, 5], 8) == [5, 5, 0]
+    assert reg_visits([2, 1], 3) == [2, 1] and reg_visits([1, 1], 0) == [0, 0]
+    for path in ("img/a/1.png", "img/a/2.png", "reg/1.png", "reg/2.png", "reg/3.png"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"")
+    toml = tmp_path / "d.toml"
+    subsets = '[[datasets.subsets]]\nimage_dir = "img/a"\nnum_repeats = 4\n'
+    subsets += '[[datasets.subsets]]\nimage_dir = "reg"\nis_reg = true\nnum_repeats = 7\n'
+    toml.write_text("[[datasets]]\n" + subsets)
+    found = read_kohya(toml)
+    assert {p.name: p.multiply for p in found.pictures if p.source} == {"reg/1.png": 7, "reg/2.png": 7, "reg/3.png": 0}
+    assert found.notes == (
+        "is_reg: 3 regularization pictures come 14 times in an epoch, as often as all others together, whatever their "
+        "num_repeats; 1 of them never",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("datasets = [1]\n", r"datasets should be tables, \[\[datasets\]\]"),
+        ('general = "x"\n[[datasets]]\n', r"general should be a table, \[general\]"),
+        ("[[datasets]]\nsubsets = 3\n", r"subsets should be tables"),
+        (
+            '[[datasets]]\n[[datasets.subsets]]\nimage_dir = "a"\nnum_repeats = "3"\n',
+            "num_repeats is a whole number; it says '3'",
+        ),
+        ('[[datasets]]\n[[datasets.subsets]]\nimage_dir = "a"\nnum_repeats = 2.5\n', "num_repeats is a whole number"),
+        ("[general]\n", "has no"),
+        ("a =", "is no TOML"),
+    ],
+)
+def test_a_wrong_kohya_toml_is_one_sentence(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "d.toml").write_text(text)
+    with pytest.raises(FullcastError, match=said):
+        read_kohya(tmp_path / "d.toml")
+
+
+def test_imagefolders_of_others_are_read_from_any_table(tmp_path: Path) -> None:
+    """JSON lines, CSV and Parquet; a row that names no picture, or says what cannot be, is a drop."""
+    row = {"text": "あおい, 公園\u2028で", "weight": 2.5, "tags": ["hat"]}
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/山, 1.png").write_bytes(b"")
+    lines = [{"file_name": "山, 1.png", **row}, {"file_name": "gone.png"}, {"file_name": "山, 1.png", "weight": -1}]
+    lines.append({"file_name": "../../x.png"})
+    text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    (tmp_path / "pictures/metadata.jsonl").write_text(text, encoding="utf-8")
+    for kind in ("jsonl", "csv", "parquet"):
+        found = read_imagefolder(tmp_path)
+        (picture,) = found.pictures
+        assert (picture.name, picture.caption, picture.multiply) == ("pictures/山, 1.png", row["text"], 2.5), kind
+        assert picture.tags == ("hat",)
+        assert [d.reason for d in found.drops] == ["missing", "damaged-metadata", "missing"], kind
+        (tmp_path / "pictures" / f"metadata.{kind}").unlink()
+        if kind == "jsonl":
+            with (tmp_path / "pictures/metadata.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, ["file_name", "text", "weight", "tags"])
+                writer.writeheader()
+                writer.writerows({**line, "tags": "hat"} for line in lines)
+        elif kind == "csv":
+            columns = [{"text": None, "weight": None, "tags": ["hat"], **line} for line in lines]
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(columns), tmp_path / "pictures/metadata.parquet")
+    (tmp_path / "pictures/metadata.csv").write_bytes(b"PAR1")
+    assert read_imagefolder(tmp_path).pictures == ()
+    (tmp_path / "pictures/metadata.parquet").write_bytes(b"PAR1")
+    with pytest.raises(FullcastError, match="is no Parquet"):
+        read_imagefolder(tmp_path)
+
+
+def test_one_bad_archive_among_several_is_a_drop(tmp_path: Path) -> None:
+    items = make_items(60)
+    exported = export_webdataset(items, tmp_path / "out", max_bytes=40_000)
+    assert exported.num_folders > 2
+    shard = sorted((tmp_path / "out").glob("*.tar"))[1]
+    shard.write_bytes(shard.read_bytes()[:700])
+    found = read_webdataset(tmp_path / "out")
+    assert 0 < len(found.pictures) < 60 and [(d.item, d.reason) for d in found.drops] == [(shard.name, "unreadable")]
+    with pytest.raises(FullcastError, match="no plain tar"):
+        read_webdataset(shard)
 
 
 def test_the_seeds_worked_example_comes_out_number_by_number() -> None:

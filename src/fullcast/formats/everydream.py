@@ -33,7 +33,7 @@ from fullcast.formats.items import (
     safe_folder,
     share_error,
 )
-from fullcast.formats.sidecars import PickledFile, read_text, read_yaml
+from fullcast.formats.sidecars import PickledFile, number_of, read_text, read_yaml
 from fullcast.formats.whole import MAX_MEAN, whole_repeats
 from fullcast.ports import Progress, silent
 from fullcast.records import Drop
@@ -174,14 +174,17 @@ class _Reader:
 
     def walk(self, folder: Path, above: _Settings) -> None:
         entries = sorted(folder.iterdir())
-        shared, own = above, {}
-        if self.version == 2:
-            shared = above.over(self._yaml(folder, "global"))
-            own = self._yaml(folder, "local") | self._numbers(folder)
         files = [path for path in entries if path.is_file() and path.suffix.lower() in SUFFIXES]
-        multiply = self._multiply(folder) if files else None
+        try:
+            shared, own = self._settings(folder, above)
+        except PickledFile:
+            raise
+        except UnreadableFile as error:
+            # What the folder's file says nobody knows; what lies below may still have its own.
+            self.drops += [Drop(self._name(path), STAGE, error.reason, str(error)) for path in files]
+            shared, own, files = above, {}, []
         for path in files:
-            self._picture(path, multiply, shared.over(own))
+            self._picture(path, shared.over(own))
         for path in entries:
             if path.is_dir():
                 if path.name.startswith(".") and self.version == 2:
@@ -189,15 +192,28 @@ class _Reader:
                 else:
                     self.walk(path, shared)
 
-    def _picture(self, path: Path, multiply: tuple[str, float] | None, settings: _Settings) -> None:
-        name = path.relative_to(self.root).as_posix()
+    def _settings(self, folder: Path, above: _Settings) -> tuple[_Settings, dict[str, Any]]:
+        """(what holds below the folder too, what holds for its own pictures)."""
+        shared, own = above, {}
+        if self.version == 2:
+            shared = above.over(self._yaml(folder, "global"))
+            own = self._yaml(folder, "local") | self._numbers(folder)
+        path = folder / MULTIPLY
+        if path.is_file():
+            own["multiply"] = read_text(path).strip()
+            number_of(own["multiply"], path)
+        return shared, own
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _picture(self, path: Path, settings: _Settings) -> None:
+        name = self._name(path)
         if self.version == 1 and path.suffix != path.suffix.lower():
             self.capitals += 1
             return
         try:
             values = dict(settings.values)
-            if multiply is not None:
-                values["multiply"] = multiply[0]
             if self.version == 2:
                 values |= self._yaml(path.parent, path.stem)
             caption, tags = self._caption(path, values)
@@ -216,7 +232,8 @@ class _Reader:
             if beside.is_file():
                 return read_text(beside), ()
         if prompt := values.get("main_prompt"):
-            tags = tuple(_tag(tag) for tag in values.get("tags") or ())
+            listed = values.get("tags") or ()
+            tags = tuple(_tag(tag) for tag in ([listed] if isinstance(listed, str | dict) else listed))
             return ", ".join((str(prompt), *tags)), tags
         return path.stem.split("_")[0], ()
 
@@ -224,31 +241,14 @@ class _Reader:
         """Visits in an epoch by the version's rule, and what the file says."""
         if said is None:
             return 1.0, None
-        try:
-            value = float(said)
-        except (TypeError, ValueError):
-            given = f"{str(said)[:40]!r}"
-            raise UnreadableFile(
-                path.parent / MULTIPLY, "damaged-metadata", f"a multiply is one number; it says {given}"
-            ) from None
+        value = number_of(said, path)
         if self.version == 1:
             if value != int(value):
                 self.cut[f"{value:g} was dropped" if value < 1 else f"{value:g} counted as {int(value)}"] += 1
-            return float(max(0, int(value))), said
+            return float(int(value)), said
         if value == 0:
             self.zeros += 1
         return value or 1.0, said
-
-    def _multiply(self, folder: Path) -> tuple[str, float] | None:
-        path = folder / MULTIPLY
-        if not path.is_file():
-            return None
-        text = read_text(path).strip()
-        try:
-            return text, float(text)
-        except ValueError:
-            detail = f"a multiply is one number; the file says {text[:40]!r}"
-            raise UnreadableFile(path, "damaged-metadata", detail) from None
 
     def _numbers(self, folder: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}

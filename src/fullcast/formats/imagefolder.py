@@ -7,18 +7,20 @@ no column ``weight`` sees every picture once in an epoch, and the report says wh
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fullcast.formats.foreign import ForeignDataset, ForeignPerson, ForeignPicture, by_name
+from fullcast.formats.foreign import STAGE, ForeignDataset, ForeignPerson, ForeignPicture, by_name
 from fullcast.formats.items import Exported, Item, Names, export_dir, leave_report, share_error
-from fullcast.formats.sidecars import PickledFile, find_pickle, read_text
+from fullcast.formats.sidecars import PickledFile, find_pickle, number_of, read_text
 from fullcast.ports import Progress, silent
-from fullcast.records import Box, Source
+from fullcast.records import Box, Drop, Source
 from fullcast.store.errors import FullcastError, UnreadableFile
 from fullcast.store.pictures import write_png
 
@@ -67,34 +69,74 @@ def unweighted(name: str, names: Names, weights: Sequence[float], folders: int, 
 
 
 def read_imagefolder(data_dir: Path, split: str = "") -> ForeignDataset:
-    """Every split (or one) of an imagefolder, ours or another's: any columns, ``text`` as caption.
+    """Every split (or one) of an imagefolder, ours or another's: ``metadata.jsonl``, ``.csv`` or ``.parquet`` with any
+    columns, ``text`` as caption.
 
-    A row that names no picture, or is no JSON, is a sentence and the end: the table is one file.
+    A row that names no picture, or says what cannot be, is a drop; a table that is none is a sentence and the end.
     """
-    tables = sorted(data_dir.glob(f"{split or '*'}/{METADATA}"))
-    if not split and (data_dir / METADATA).is_file():
-        tables.append(data_dir / METADATA)
+    folders = [data_dir, *sorted(path for path in data_dir.glob(split or "*") if path.is_dir())]
+    tables = [folder / name for folder in folders[bool(split) :] for name in TABLES if (folder / name).is_file()]
     if not tables:
-        raise FullcastError(f"{data_dir} is no imagefolder: it needs {split or 'train'}/{METADATA}")
-    return ForeignDataset(by_name([p for table in tables for p in _rows(table, data_dir)]))
+        raise FullcastError(f"{data_dir} is no imagefolder: it needs {split or 'train'}/{METADATA}, .csv or .parquet")
+    drops: list[Drop] = []
+    pictures = [picture for table in tables for picture in _pictures(table, data_dir, drops)]
+    return ForeignDataset(by_name(pictures), (), tuple(drops))
 
 
-def _rows(table: Path, root: Path) -> list[ForeignPicture]:
-    pictures = []
-    for number, line in enumerate(read_text(table).splitlines(), 1):
+def _pictures(table: Path, root: Path, drops: list[Drop]) -> Iterator[ForeignPicture]:
+    for number, row in READERS[table.suffix](table):
+        where = f"{table.relative_to(root).as_posix()}:{number}"
+        if (pickled := find_pickle(row)) is not None:
+            raise PickledFile(table, f"line {number}, under {pickled}")
+        path = table.parent / str(row.get("file_name") or "")
+        if not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
+            drops.append(Drop(where, STAGE, "missing", f"{row.get('file_name')!r} is no picture in the folder"))
+            continue
+        try:
+            yield described_picture(path, path.relative_to(root).as_posix(), row)
+        except UnreadableFile as error:
+            drops.append(Drop(where, STAGE, error.reason, error.detail))
+
+
+def _json_lines(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    # Not splitlines(): a caption may hold one of the line separators that JSON does not escape.
+    for number, line in enumerate(read_text(table).split("\n"), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise UnreadableFile(table, "unreadable", f"line {number} is no JSON: {error.msg}") from error
-        path = table.parent / str(row.get("file_name", "")) if isinstance(row, dict) else table.parent
-        if not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
-            raise UnreadableFile(table, "incomplete", f"line {number} names no picture in the folder")
-        if (where := find_pickle(row)) is not None:
-            raise PickledFile(table, f"line {number}, under {where}")
-        pictures.append(described_picture(path, path.relative_to(root).as_posix(), row))
-    return pictures
+        if not isinstance(row, dict):
+            raise UnreadableFile(table, "unreadable", f"line {number} should hold names and values")
+        yield number, row
+
+
+def _csv_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(read_text(table), newline=""))
+    try:
+        for row in reader:
+            yield reader.line_num, {name: value for name, value in row.items() if name is not None}
+    except csv.Error as error:
+        raise UnreadableFile(table, "unreadable", f"is no CSV ({error})") from None
+
+
+def _parquet_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        yield from enumerate(pyarrow.parquet.read_table(table).to_pylist(), 1)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UnreadableFile(table, "unreadable", f"is no Parquet ({' '.join(str(error).split())})") from None
+
+
+READERS: Mapping[str, Callable[[Path], Iterator[tuple[int, dict[str, Any]]]]] = {
+    ".jsonl": _json_lines,
+    ".csv": _csv_rows,
+    ".parquet": _parquet_rows,
+}
+TABLES = tuple(f"metadata{suffix}" for suffix in READERS)
 
 
 def described_picture(
@@ -104,13 +146,13 @@ def described_picture(
     text = row.get("text", caption)
     if isinstance(text, list):  # diffusers' scripts draw one of several; all of them stay in facts
         text = text[0] if text else None
-    weight = row.get("weight", 1.0)
+    weight = row.get("weight")
     return ForeignPicture(
         path,
         str(text) if text is not None else None,
-        float(weight) if isinstance(weight, int | float) else 1.0,
-        tuple(str(tag) for tag in row.get("tags") or ()),
-        _people(row),
+        1.0 if weight in (None, "") else number_of(weight, path, "a weight"),
+        _words(row.get("tags")),
+        _people(row, path),
         SOURCES.get(str(row.get("source", ""))),
         artist=str(row.get("artist") or ""),
         licence=str(row.get("licence") or row.get("license") or ""),
@@ -121,25 +163,28 @@ def described_picture(
     )
 
 
-def _people(row: Mapping[str, Any]) -> tuple[ForeignPerson, ...]:
+def _people(row: Mapping[str, Any], path: Path) -> tuple[ForeignPerson, ...]:
     """From the parallel lists of ``objects``; none from sets that mean something else by it."""
     objects, width, height = row.get("objects"), row.get("width"), row.get("height")
     if not isinstance(objects, dict) or not {"character", "xyxy"} <= objects.keys() or not width or not height:
         return ()
-    people = []
-    for i, character in enumerate(objects["character"]):
-        form, head, tags = (_at(objects, column, i) for column in ("form", "head_xyxy", "tags"))
-        words = tuple(tag.strip() for tag in str(tags or "").split(",") if tag.strip())
-        people.append(
-            ForeignPerson(
-                str(character),
-                str(form or ""),
-                _fractions(head, width, height),
-                _fractions(objects["xyxy"][i], width, height),
-                words,
-            )
-        )
-    return tuple(people)
+    characters = objects["character"]
+    try:
+        people = []
+        for i in range(len(characters)):
+            form, head, box, tags = (_at(objects, column, i) for column in ("form", "head_xyxy", "xyxy", "tags"))
+            places = _fractions(head, width, height), _fractions(box, width, height)
+            people.append(ForeignPerson(str(characters[i]), str(form or ""), *places, _words(tags)))
+        return tuple(people)
+    except (TypeError, ValueError):
+        detail = f"objects should be lists of names and of boxes in pixels; it is {str(objects)[:60]}"
+        raise UnreadableFile(path, "damaged-metadata", detail) from None
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """Tags: a list, or a text with commas."""
+    listed = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else ()
+    return tuple(word for tag in listed if (word := str(tag).strip()))
 
 
 def _at(objects: Mapping[str, Any], column: str, index: int) -> Any:

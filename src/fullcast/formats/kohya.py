@@ -8,6 +8,8 @@ Rules as docs/config_README-en.md and the behaviour of its loader state them:
   stops the training; without any file the subset's ``class_tokens`` are the caption, which in the folder style is the
   folder's name after the number;
 * folders are direct children of ``train_data_dir``; one whose name does not begin with a number is passed over;
+* in a dataset with ``is_reg`` subsets their pictures come as often as all others together: once through with their
+  repeats, then one more of each in turn; those behind the last one needed never come;
 * a metadata file holds ``{path: {"caption": ..., "tags": ...}}``, and the caption is both with a comma.
 """
 
@@ -16,8 +18,8 @@ from __future__ import annotations
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,8 @@ class _Subset:
     metadata: Path | None
     num_repeats: int
     settings: Mapping[str, Any]
+    dataset: int = 0
+    """Number of the [[datasets]] table that it stands in."""
 
     @property
     def class_tokens(self) -> str | None:
@@ -179,6 +183,7 @@ def read_kohya(path: Path, caption_extension: str = "") -> ForeignDataset:
     pictures: list[ForeignPicture] = []
     drops: list[Drop] = []
     names: set[str] = set()
+    of_subset: list[tuple[_Subset, int]] = []
     for subset in subsets:
         if subset.num_repeats < 1:
             notes.append(f"{_called(subset)}: num_repeats {subset.num_repeats} was dropped, it must be at least 1")
@@ -187,15 +192,48 @@ def read_kohya(path: Path, caption_extension: str = "") -> ForeignDataset:
             if picture.name not in names:
                 names.add(picture.name)
                 pictures.append(picture)
+                of_subset.append((subset, len(pictures) - 1))
             else:
                 notes.append(f"{picture.name} stands in two subsets; it is imported once")
     if not pictures and not drops:
         raise FullcastError(
-            f"{path} is no kohya dataset: it has no folder whose name begins with a number, as in 10_aoi"
+            f"{path} is no kohya dataset: it has no folder with pictures whose name begins with a number, as in 10_aoi"
+            + "".join(f"; {note}" for note in notes[:3])
             if path.is_dir()
             else f"{path} names no folder with pictures"
         )
+    _balance_reg(pictures, of_subset, notes)
     return ForeignDataset(by_name(pictures), tuple(notes), tuple(drops))
+
+
+def _balance_reg(pictures: list[ForeignPicture], of_subset: list[tuple[_Subset, int]], notes: list[str]) -> None:
+    """Gives pictures of ``is_reg`` subsets the visits that the loader gives them, dataset by dataset."""
+    for dataset in sorted({subset.dataset for subset, _ in of_subset}):
+        inside = [(subset, index) for subset, index in of_subset if subset.dataset == dataset]
+        reg = [index for subset, index in inside if subset.settings.get("is_reg")]
+        others = sum(subset.num_repeats for subset, _ in inside if not subset.settings.get("is_reg"))
+        if not reg:
+            continue
+        visits = reg_visits([int(pictures[index].multiply) for index in reg], others)
+        for index, count in zip(reg, visits, strict=True):
+            pictures[index] = replace(pictures[index], multiply=float(count))
+        never = visits.count(0)
+        notes.append(
+            f"is_reg: {len(reg)} regularization pictures come {sum(visits)} times in an epoch, as often as all others "
+            "together, whatever their num_repeats" + (f"; {never} of them never" if never else "")
+        )
+
+
+def reg_visits(repeats: Sequence[int], others: int) -> list[int]:
+    """Visits of regularization pictures in their order, for ``others`` visits to all other pictures."""
+    visits, done = [0] * len(repeats), 0
+    for index, count in enumerate(repeats):
+        if done >= others:
+            return visits
+        visits[index] = count
+        done += count
+    more, rest = divmod(max(0, others - done), len(repeats) or 1)
+    return [count + more + (index < rest) for index, count in enumerate(visits)]
 
 
 def _folder_subsets(path: Path, notes: list[str]) -> Iterator[_Subset]:
@@ -233,22 +271,40 @@ def _toml_subsets(path: Path) -> list[_Subset]:
         content = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise FullcastError(f"{path} is no TOML: {error}") from None
+    general = content.get("general", {})
+    if not isinstance(general, dict):
+        raise FullcastError(f"{path}: general should be a table, [general]; it is {str(general)[:40]!r}")
     subsets = []
-    for dataset in content.get("datasets", []):
-        above = {**content.get("general", {}), **{k: v for k, v in dataset.items() if k != "subsets"}}
-        for subset in dataset.get("subsets", []):
+    for number, dataset in enumerate(_tables(content, "datasets", path)):
+        above = {**general, **{k: v for k, v in dataset.items() if k != "subsets"}}
+        for subset in _tables(dataset, "subsets", path):
             values = {**above, **subset}
             subsets.append(
                 _Subset(
                     _located(path, values.get("image_dir")),
                     _located(path, values.get("metadata_file")),
-                    int(values.get("num_repeats", 1)),
+                    _whole_repeats(values.get("num_repeats", 1), path),
                     values,
+                    number,
                 )
             )
     if not subsets:
         raise FullcastError(f"{path} has no [[datasets.subsets]]; a kohya dataset needs one with image_dir")
     return subsets
+
+
+def _tables(content: Mapping[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
+    found = content.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
+        brackets = "[[datasets.subsets]]" if name == "subsets" else "[[datasets]]"
+        raise FullcastError(f"{path}: {name} should be tables, {brackets}; it is {str(found)[:40]!r}")
+    return found
+
+
+def _whole_repeats(said: Any, path: Path) -> int:
+    if isinstance(said, int) and not isinstance(said, bool):
+        return said
+    raise FullcastError(f"{path}: num_repeats is a whole number; it says {str(said)[:40]!r}")
 
 
 def _located(toml: Path, given: Any) -> Path | None:

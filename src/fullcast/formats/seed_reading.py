@@ -22,7 +22,7 @@ from fullcast.formats.foreign import STAGE, ForeignDataset, ForeignPerson, Forei
 from fullcast.formats.imagefolder import SOURCES, described_picture
 from fullcast.formats.items import MARK
 from fullcast.formats.seed import MULTIPLY
-from fullcast.formats.sidecars import PickledFile, read_json, read_text, read_vector
+from fullcast.formats.sidecars import PickledFile, number_of, read_json, read_text, read_vector
 from fullcast.records import UNKNOWN, Box, Drop, Source
 from fullcast.store.errors import FullcastError, UnreadableFile
 from fullcast.store.pictures import PICTURE_SUFFIXES
@@ -136,11 +136,7 @@ class _Found:
         said = self.multiplies[folder]
         if said is None:
             return 1.0, None
-        try:
-            return float(said), said
-        except ValueError:
-            detail = f"a multiply is one number; the file says {said[:40]!r}"
-            raise UnreadableFile(folder / MULTIPLY, "damaged-metadata", detail) from None
+        return number_of(said, folder / MULTIPLY), said
 
     def _source(self, path: Path, picture: ForeignPicture) -> Source | None:
         """What the metadata says, else the nearest folder that is called like a source."""
@@ -159,9 +155,9 @@ class _Found:
     def _first(self, path: Path, meta: Mapping[str, Any]) -> ForeignPicture:
         if isinstance(meta.get("fullcast"), dict):  # our own export: the same words and more
             return described_picture(path, "", {**meta["fullcast"], "seed": dict(meta)})
-        faces = [_box(face, path) for face in meta.get("facepos") or ()]
-        said = meta.get("characters", meta.get("character")) or ()
-        names = [str(name) for name in ([said] if isinstance(said, str) else said)]
+        faces = [_box(face, path) for face in _listed(meta.get("facepos"), path, "facepos")]
+        said = meta.get("characters", meta.get("character"))
+        names = [str(name) for name in ([said] if isinstance(said, str) else _listed(said, path, "characters"))]
         if len(faces) == len(names):
             people = [ForeignPerson(_name(name), head=face) for name, face in zip(names, faces, strict=True)]
         else:
@@ -179,7 +175,8 @@ class _Found:
         )
 
     def _second(self, path: Path, meta: Mapping[str, Any], embedding: np.ndarray | None) -> ForeignPicture:
-        names = [str(name) for name in meta.get("characters") or () if str(name).split("|")[0] not in NOBODY]
+        said = _listed(meta.get("characters"), path, "characters")
+        names = [str(name) for name in said if str(name).split("|")[0] not in NOBODY]
         crop = meta.get("crop")
         figure = isinstance(crop, dict) and str(crop.get("type", "")) in FIGURE_CROPS
         people: list[ForeignPerson] = []
@@ -253,6 +250,16 @@ def _mapping(path: Path) -> Mapping[str, Any]:
     return value
 
 
+def _listed(value: Any, path: Path, what: str) -> list[Any]:
+    """A list of the metadata; [] where it says nothing."""
+    if value is None or value == "":
+        return []
+    if not isinstance(value, list | tuple):
+        detail = f"{what} should be a list; it is {str(value)[:40]!r}"
+        raise UnreadableFile(path, "damaged-metadata", detail)
+    return list(value)
+
+
 def _box(face: Any, path: Path) -> Box:
     try:
         x0, y0, x1, y1 = (float(v) for v in face)
@@ -272,7 +279,7 @@ def _tags(value: Any) -> tuple[str, ...]:
         return tuple(str(tag) for tag in sorted(value, key=lambda tag: -_score(value[tag])))
     if isinstance(value, str):
         return tuple(tag.strip() for tag in value.split(",") if tag.strip())
-    return tuple(str(tag) for tag in value or ())
+    return tuple(str(tag) for tag in value) if isinstance(value, list | tuple) else ()
 
 
 def _score(value: Any) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,17 @@ def read_yaml(path: Path) -> Any:
         raise PickledFile(path, f"a Python object in YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise UnreadableFile(path, "damaged-metadata", f"is no YAML ({' '.join(str(error).split())})") from None
+
+
+def number_of(said: Any, path: object, what: str = "a multiply") -> float:
+    """What a file says a picture comes how often: a finite number of 0 or more. Raises `UnreadableFile`."""
+    try:
+        value = float(said)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise UnreadableFile(path, "damaged-metadata", f"{what} is one number of 0 or more; it says {str(said)[:40]!r}")
+    return value
 
 
 def read_text(path: Path) -> str:

@@ -99,7 +99,16 @@ def read_webdataset(path: Path) -> ForeignDataset:
     drops: list[Drop] = []
     keys: set[str] = set()
     for shard in shards:
-        for picture in _read_shard(shard, drops):
+        try:
+            found = _read_shard(shard, drops)
+        except PickledFile:
+            raise
+        except UnreadableFile as error:
+            if len(shards) == 1:
+                raise
+            drops.append(Drop(shard.name, STAGE, error.reason, error.detail))
+            continue
+        for picture in found:
             if picture.name in keys:
                 drops.append(Drop(f"{shard.name}:{picture.name}", STAGE, "same-name", "there was one before"))
             else:
@@ -153,7 +162,11 @@ def _sample(
     if caption is not None:
         facts["text"] = caption
     member = files[kind]
-    return described_picture(shard, name, facts, None, (member.offset_data, member.size))
+    try:
+        return described_picture(shard, name, facts, None, (member.offset_data, member.size))
+    except UnreadableFile as error:
+        drops.append(Drop(f"{shard.name}:{key}", STAGE, error.reason, error.detail))
+        return None
 
 
 def _text(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> str:
