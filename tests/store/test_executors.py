@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from fullcast.store.atomic import TEMPORARY, replacing_dir
-from fullcast.store.executors import Task, num_workers, process_pool, run_tasks
+from fullcast.store.errors import FullcastError
+from fullcast.store.executors import Task, num_workers, open_executor, process_pool, run_tasks
 from fullcast.store.partitions import stored_key
 
 
@@ -34,6 +36,22 @@ def test_a_pool_of_processes_leaves_what_this_process_would(tmp_path: Path) -> N
         run_tasks(tasks(tmp_path / "pool", [1, 2, 3]), pool, lambda task: ended.append(task.key))
     assert sorted(ended) == ["key1", "key2", "key3"]
     assert read(tmp_path / "here") == read(tmp_path / "pool")
+
+
+def test_ray_with_two_workers_leaves_what_this_process_would(tmp_path: Path) -> None:
+    """Without Ray a sentence says how to get it; with it (its extra is not in `dev`) bytes are the same and errors are as
+    they were raised. `make check-preparation-6` runs this in an environment that has Ray."""
+    if find_spec("ray") is None:
+        with pytest.raises(FullcastError, match=r"fullcast\[ray\]"), open_executor("ray", 2):
+            pass
+        return
+    for task in tasks(tmp_path / "here", [1, 2, 3]):
+        task.run()
+    with open_executor("ray", 2) as cluster:
+        run_tasks(tasks(tmp_path / "ray", [1, 2, 3]), cluster)
+        with pytest.raises(ValueError, match="-1 is negative"):
+            run_tasks(tasks(tmp_path / "bad", [2, -1]), cluster)
+    assert read(tmp_path / "here") == read(tmp_path / "ray")
 
 
 def test_what_a_task_raises_is_raised_and_others_stay(tmp_path: Path) -> None:

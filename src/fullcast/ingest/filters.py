@@ -25,7 +25,7 @@ _SPELLINGS = {
 }
 """``safe`` and ``s`` may mean sensitive on some boards: the stricter reading counts."""
 
-MAX_GREY = 3.0
+MAX_GREY = 2.0
 """`Measure.colour` below which a picture is monochrome; see docs/ingest.md for the pictures that it was measured on."""
 
 TARGET = "target-in-regularization"

@@ -25,8 +25,8 @@ from fullcast.store.errors import FullcastError
 from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
-    from fullcast.ingest.measuring import Eyes
     from fullcast.generation.painters import Painters
+    from fullcast.ingest.measuring import Eyes
     from fullcast.recognition.look import CastLook
     from fullcast.records import Cast
 

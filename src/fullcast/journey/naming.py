@@ -5,17 +5,21 @@ People are found partition by partition (a network looks at pixels); names are g
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullcast.journey.deciding import Decided, decide_people
 from fullcast.journey.given_names import with_given_names
+from fullcast.journey.mapping import make_all
 from fullcast.journey.taking_in import Partition, TakenIn
 from fullcast.models.base import Embedder, PersonDetector
-from fullcast.records import Cast, Drop, Person
+from fullcast.ports import Progress, silent
+from fullcast.records import Cast, Drop, Image, Person
 from fullcast.store.atomic import write_json
 from fullcast.store.decisions import read_log
+from fullcast.store.executors import Task
 from fullcast.store.partitions import cached_dir, partition_key
 from fullcast.store.pictures import file_id
 from fullcast.store.tables import read_records, write_records
@@ -24,6 +28,7 @@ from fullcast.store.workspace import Workspace
 if TYPE_CHECKING:
     from fullcast.journey import Journey
     from fullcast.journey.doors import Doors
+    from fullcast.people.config import PeopleConfig
 
 CAST_VERSION = 2
 """Raised when the same references would give another cast."""
@@ -64,14 +69,12 @@ def name_all(journey: Journey, doors: Doors, taken: TakenIn) -> Named:
 
 def find_all(journey: Journey, doors: Doors, taken: TakenIn) -> tuple[list[Person], dict[str, str], list[Drop]]:
     """Everybody in all pictures, each once and still without a name; the key of each partition's people; drops."""
-    keys: dict[str, str] = {}
-    found: list[Person] = []
-    drops: list[Drop] = []
-    for partition in taken.partitions:
-        if partition.images:
-            keys[partition.name], people, lost = _find(journey, doors, partition)
-            found += people
-            drops += lost
+    partitions = [partition for partition in taken.partitions if partition.images]
+    tasks = [_finding(journey, doors, partition) for partition in partitions]
+    make_all(journey, tasks, "people", device=True)
+    keys = {partition.name: task.key for partition, task in zip(partitions, tasks, strict=True)}
+    found = [p for task in tasks for p in read_records(task.result_dir / "people.parquet", Person)]
+    drops = [drop for task in tasks for drop in read_records(task.result_dir / "drops.parquet", Drop)]
     images = {image.id for image in taken.images}
     return list({person.id: person for person in found if person.image_id in images}.values()), keys, drops
 
@@ -107,20 +110,28 @@ def judge_cast_path(workspace: Workspace) -> Path:
     return workspace.show_dir / "cast-judge.json"
 
 
-def _find(journey: Journey, doors: Doors, partition: Partition) -> tuple[str, list[Person], list[Drop]]:
-    from fullcast.people.detect import CONFIG_FIELDS, VERSION, detect_partition
+def _finding(journey: Journey, doors: Doors, partition: Partition) -> Task:
+    from fullcast.people.detect import CONFIG_FIELDS, VERSION
 
     config = journey.recipe.people
     read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
     key = partition_key([partition.key], read, [doors.detector.name, doors.embedder.name], VERSION)
-    folder = journey.workspace.people_dir / partition.name
+    arguments = (partition.images, journey.workspace.root, doors.detector, doors.embedder, config)
+    return Task(journey.workspace.people_dir / partition.name, key, _find, arguments)
 
-    def make(out: Path) -> None:
-        found = detect_partition(
-            partition.images, journey.workspace.root, doors.detector, doors.embedder, config, journey.progress
-        )
-        write_records(out / "people.parquet", found.people, Person, {"embedder": doors.embedder.name})
-        write_records(out / "drops.parquet", found.drops, Drop)
 
-    cached_dir(folder, key, make)
-    return key, read_records(folder / "people.parquet", Person), read_records(folder / "drops.parquet", Drop)
+def _find(
+    out: Path,
+    images: Sequence[Image],
+    root: Path,
+    detector: PersonDetector,
+    embedder: Embedder,
+    config: PeopleConfig,
+    progress: Progress = silent,
+) -> None:
+    """Writes the people of a partition's images into `out`."""
+    from fullcast.people.detect import detect_partition
+
+    found = detect_partition(images, root, detector, embedder, config, progress)
+    write_records(out / "people.parquet", found.people, Person, {"embedder": embedder.name})
+    write_records(out / "drops.parquet", found.drops, Drop)

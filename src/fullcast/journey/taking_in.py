@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fullcast.journey.mapping import make_all
 from fullcast.ports import Progress, silent
 from fullcast.records import Drop, Image, Shot, Source, Video
-from fullcast.store.executors import Task, num_workers, process_pool, run_tasks
+from fullcast.store.executors import Task
 from fullcast.store.partitions import partition_key
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id
 from fullcast.store.tables import read_records, write_records
@@ -103,26 +104,14 @@ def take_in(journey: Journey) -> TakenIn:
 
 def _make_all(journey: Journey, wanted: list[_Wanted]) -> set[str]:
     """Makes what is not ready, several at once where there are several cores; the names of those made."""
-    missing = [w for w in wanted if not w.task.is_ready]
-    workers = num_workers(journey.recipe.processes, len(missing))
-    if workers == 1:
-        for w in missing:
-            replace(w.task, arguments=(*w.task.arguments, journey.progress)).run()
-    else:
-        titles = {w.task.result_dir: w.title for w in missing}
-        journey.progress.start(f"videos and folders, {workers} at once", len(missing))
-        with process_pool(workers) as pool:
-            tasks = [w.task for w in missing]
-            run_tasks(tasks, pool, lambda task: journey.progress.advance(note=titles[task.result_dir]))
-        journey.progress.done()
-    return {w.name for w in missing}
+    fresh = make_all(journey, [w.task for w in wanted], "videos and folders", [w.title for w in wanted])
+    return {w.name for w, is_fresh in zip(wanted, fresh, strict=True) if is_fresh}
 
 
 def _videos(journey: Journey) -> Iterator[Partition | _Wanted]:
     """One partition per video, in the order of their paths: the order of the show."""
     from fullcast.ingest.decode import VIDEO_SUFFIXES
     from fullcast.ingest.extract import VERSION
-
     from fullcast.journey.doors import Doors
 
     workspace, config = journey.workspace, journey.recipe.ingest

@@ -11,22 +11,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fullcast.journey.deciding import decide_scenes, decide_tags, decided_ids
+from fullcast.journey.mapping import make_all
 from fullcast.journey.naming import Named
 from fullcast.journey.taking_in import Partition, TakenIn
+from fullcast.ports import Progress, silent
 from fullcast.records import Cast, Drop, Image, Person, Sample
 from fullcast.store.atomic import write_json
 from fullcast.store.decisions import HAND
-from fullcast.store.partitions import cached_dir, partition_key
+from fullcast.store.executors import Task
+from fullcast.store.partitions import partition_key
 from fullcast.store.tables import read_records, to_plain, write_records
 from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    from fullcast.captions.config import CaptionsConfig
     from fullcast.captions.core import TraitCount
     from fullcast.captions.count import CountCheck
     from fullcast.captions.source import Captions
     from fullcast.captions.tagging import Words
     from fullcast.journey import Journey
     from fullcast.journey.doors import Doors
+    from fullcast.models.base import Tagger
 
 SPECIAL_TOKENS = 2
 """Start and end marks: what a text encoder reads besides the words."""
@@ -49,13 +54,13 @@ class Worded:
 
 def tag_all(journey: Journey, doors: Doors, taken: TakenIn, named: Named) -> tuple[list[Words], list[Drop]]:
     """What the tagger says of every figure and picture, partition by partition, and what it could not read."""
-    words: list[Words] = []
-    drops: list[Drop] = []
-    for partition in taken.partitions:
-        if partition.images:
-            said, lost = _tag(journey, doors, partition, named)
-            words += said
-            drops += lost
+    from fullcast.captions.tagging import Words
+
+    partitions = [partition for partition in taken.partitions if partition.images]
+    tasks = [_tagging(journey, doors, partition, named) for partition in partitions]
+    make_all(journey, tasks, "words", device=True)
+    words = [word for task in tasks for word in read_records(task.result_dir / "words.parquet", Words)]
+    drops = [drop for task in tasks for drop in read_records(task.result_dir / "drops.parquet", Drop)]
     return words, drops
 
 
@@ -77,8 +82,8 @@ def word_all(
     return Worded(cast, tuple(people), scenes, tuple(drops), tuple(counts), tuple(traits))
 
 
-def _tag(journey: Journey, doors: Doors, partition: Partition, named: Named) -> tuple[list[Words], list[Drop]]:
-    from fullcast.captions.tagging import CONFIG_FIELDS, VERSION, Words, tag_partition
+def _tagging(journey: Journey, doors: Doors, partition: Partition, named: Named) -> Task:
+    from fullcast.captions.tagging import CONFIG_FIELDS, VERSION
 
     config = journey.recipe.captions
     read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
@@ -86,15 +91,25 @@ def _tag(journey: Journey, doors: Doors, partition: Partition, named: Named) -> 
     people = [person for person in named.decided.seen if person.image_id in ids]
     by_hand = sorted(person.id for person in people if person.detector == HAND)
     key = partition_key([partition.key, named.keys[partition.name], *by_hand], read, [doors.tagger.name], VERSION)
-    folder = journey.workspace.tags_dir / partition.name
+    arguments = (partition.images, people, journey.workspace.root, doors.tagger, config)
+    return Task(journey.workspace.tags_dir / partition.name, key, _tag, arguments)
 
-    def make(out: Path) -> None:
-        tagged = tag_partition(partition.images, people, journey.workspace.root, doors.tagger, config, journey.progress)
-        write_records(out / "words.parquet", tagged.words, Words, {"tagger": doors.tagger.name})
-        write_records(out / "drops.parquet", tagged.drops, Drop)
 
-    cached_dir(folder, key, make)
-    return read_records(folder / "words.parquet", Words), read_records(folder / "drops.parquet", Drop)
+def _tag(
+    out: Path,
+    images: Sequence[Image],
+    people: Sequence[Person],
+    root: Path,
+    tagger: Tagger,
+    config: CaptionsConfig,
+    progress: Progress = silent,
+) -> None:
+    """Writes the words of a partition's figures and pictures into `out`."""
+    from fullcast.captions.tagging import Words, tag_partition
+
+    tagged = tag_partition(images, people, root, tagger, config, progress)
+    write_records(out / "words.parquet", tagged.words, Words, {"tagger": tagger.name})
+    write_records(out / "drops.parquet", tagged.drops, Drop)
 
 
 def caption_source(journey: Journey, cast: Cast, samples: Sequence[Sample]) -> Captions:

@@ -1,4 +1,4 @@
-"""Map stages over many partitions: in this process, or in a pool of processes that start with ``spawn``.
+"""Map stages over many partitions: in this process, in a pool of processes that start with ``spawn``, or on Ray.
 
 Any `concurrent.futures.Executor` will do. A task's function is module-level and its arguments are picklable; a task
 leaves its whole result on disk, so that every executor gives the same bytes.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fullcast.store.partitions import cached_dir, is_cached
 
@@ -69,6 +69,19 @@ def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         yield pool
+
+
+@contextmanager
+def open_executor(kind: Literal["processes", "ray"], workers: int, ray_address: str = "") -> Iterator[Executor]:
+    """The executor of that kind with so many workers; `ray_address`: of a cluster, empty: one of this machine's."""
+    if kind == "ray":
+        from fullcast.store.ray_executor import ray_cluster
+
+        with ray_cluster(workers, ray_address) as cluster:
+            yield cluster
+    else:
+        with process_pool(workers) as pool:
+            yield pool
 
 
 def _end_with_parent() -> None:
