@@ -37,8 +37,44 @@ def geometry(context: Context) -> Iterator[Figure]:
             config = MixtureConfig(area_px=area_px, bucket_step_px=step_px, crops=crops)
             cut = cut_samples(images, people, config)
             yield from judge(show, cut, config, f"{side}, {kinds}")
+            if kinds == "full pictures":
+                yield heads_gone(show, cut, side)
+            else:
+                yield from head_sizes(cut, side)
         found = cut_samples(images, show.people, MixtureConfig(area_px=area_px, bucket_step_px=step_px))
         yield cut_by_mistake(show, found, side)
+
+
+def heads_gone(show: Shown, cut: Cut, side: int) -> Figure:
+    """Heads that a full picture's bucket leaves out altogether: not cut through, but not there either."""
+    heads = gone = 0
+    for sample in cut.samples:
+        image = show.by_id[sample.image_id]
+        for true in show.truth[sample.image_id].people:
+            if _shown(true, image):
+                heads += 1
+                gone += head_pixels(in_image(true.head_xyxy, image), sample) is None
+    return Figure(
+        f"{side}, full pictures: people whose head is left out", gone / max(1, heads), Goal("<=", 0.005), heads
+    )
+
+
+def head_sizes(cut: Cut, side: int) -> Iterator[Figure]:
+    """Median height of the heads in training pictures, in pixels, by number of people: full pictures and crops."""
+    heights: dict[tuple[int, bool], list[float]] = defaultdict(list)
+    for sample, fit in zip(cut.samples, cut.fits, strict=True):
+        for person in sample.people:
+            if person.head_xyxy is not None:
+                high = (person.head_xyxy[3] - person.head_xyxy[1]) * fit.enlargement
+                heights[sample.num_people, sample.kind == "full"].append(high)
+    for count in sorted({count for count, _ in heights}):
+        full, crops = heights.get((count, True), []), heights.get((count, False), [])
+        note = (
+            f"in full pictures: {np.median(full):.0f} px (n = {len(full)})" if full else "no full picture shows so many"
+        )
+        if crops:
+            title = f"{side}: median head in crops of {count} people, px"
+            yield Figure(title, float(np.median(crops)), None, len(crops), note=note)
 
 
 def cut_by_mistake(show: Shown, cut: Cut, side: int) -> Figure:
