@@ -88,6 +88,8 @@ class Image:
     """Where the picture was published, as the file beside it says."""
     dropped: str = ""
     """Why the picture is not used; empty: it is. A dropped picture stays in its table."""
+    crop: str = ""
+    """head | halfbody | person | face: which part of its parent a picture of source ``crop`` shows."""
     frame_xyxy: Box | None = None
     """Which part of the video's frame the picture shows when black bars were cut off; None: all of it."""
 

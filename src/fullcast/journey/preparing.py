@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fullcast.journey.answers import Answer, drop_lines, timed
+from fullcast.journey.cropping import crop_all, read_crops
 from fullcast.journey.deciding import BY_HAND, Decided, decide_images, own_captions, write_homeless
 from fullcast.journey.deciding import STAGE as REVIEW
 from fullcast.journey.doors import Doors
@@ -42,6 +43,20 @@ class Prepared:
     settings: tuple[str, ...]
     """The show's places in words, commonest first."""
     drops: tuple[Drop, ...]
+    crops: tuple[Image, ...] = ()
+    """Pictures cut from the others, where the recipe asks for some; no originals."""
+    crop_people: tuple[Person, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[Image, ...]:
+        """Images and crops of those that are there: what samples are made of."""
+        there = {image.id for image in self.images}
+        return (*self.images, *(crop for crop in self.crops if crop.parent in there))
+
+    @property
+    def everybody(self) -> tuple[Person, ...]:
+        """The people of all of them."""
+        return (*self.people, *self.crop_people)
 
 
 def prepare(journey: Journey) -> Answer:
@@ -64,9 +79,11 @@ def prepare(journey: Journey) -> Answer:
             images, details = sift_after_names(journey, taken.images, named, words)
             taken = replace(taken, images=tuple(decide_images(images, log)), details={**taken.details, **details})
             worded = word_all(journey, taken, named, words, unread)
+        with _stage(journey, "crops"):
+            small = crop_all(journey, taken, worded.people, worded.scene_tags)
         with _stage(journey, "judge's cast"):
             judge_cast, _ = read_references(journey, "judge", doors.judge_detector, doors.judge_embedder)
-        drops = _all_drops(taken, (*named.drops, *worded.drops))
+        drops = _all_drops(taken, (*named.drops, *worded.drops, *small))
         _write(workspace, taken, worded, judge_cast, drops, doors)
         write_about_captions(workspace, worded, own_captions(named.decided))
         write_homeless(workspace, named.decided.homeless, log.damaged)
@@ -124,6 +141,7 @@ def read_prepared(journey: Journey) -> Prepared:
         {image_id: tuple(tags) for image_id, tags in scenes["tags"].items()},
         tuple(scenes["settings"]),
         tuple(read_records(show / "drops.parquet", Drop)),
+        *map(tuple, read_crops(journey)),
     )
 
 

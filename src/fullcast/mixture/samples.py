@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,14 +58,18 @@ def cut_samples(
     that came with the file.
     """
     images = [image for image in images if not image.dropped]
+    originals = {image.id: image for image in images if image.source != "crop"}
     of_image: dict[str, list[Person]] = defaultdict(list)
     for person in people:
         of_image[person.image_id].append(person)
     buckets = make_buckets(config.area_px, config.bucket_step_px, config.max_aspect)
     while True:
         cutter = _Cutter(config, buckets, scene_tags or {})
-        for image in images:
+        for image in originals.values():
             cutter.add(image, of_image[image.id])
+        for image in images:
+            if image.source == "crop" and image.parent in originals:
+                cutter.add_crop(image, originals[image.parent], of_image[image.id])
         aspects = [sample.width / sample.height for sample in cutter.samples]
         used = assign_buckets(aspects, buckets, config.min_bucket_samples) if aspects else ()
         if len(used) == len(set(match(aspects, buckets).tolist()) if aspects else ()):
@@ -111,6 +115,18 @@ class _Cutter:
             self._keep(image, people, full, "full", bucket)
         for crop, kind, chosen in crops:
             self._keep(image, people, crop, kind, chosen)
+
+    def add_crop(self, image: Image, parent: Image, people: Sequence[Person]) -> None:
+        """A picture that was cut from another: of its source and shot, and no second original."""
+        bucket = self.buckets[match([image.width / image.height], self.buckets)[0]]
+        crop = fit_aspect((0.0, 0.0, image.width, image.height), bucket.aspect, [head_of(p) for p in people])
+        if bucket.height / (crop[3] - crop[1]) > self.config.max_enlargement:
+            self.drops.append(Drop(image.id, STAGE, "undersized", f"{image.width}x{image.height}, a crop"))
+            return
+        kind = "head" if image.crop in ("head", "face") else "person"
+        self._keep(image, people, crop, kind, bucket)
+        whole = replace(self.samples[-1], image_id=parent.id, source=parent.source, shot_id=parent.shot_id)
+        self.samples[-1] = whole
 
     def _keep(self, image: Image, people: Sequence[Person], crop: Box, kind: str, bucket: Bucket) -> None:
         crop = intersection(crop, (0.0, 0.0, image.width, image.height))  # rounding may reach over the edge

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -83,5 +85,17 @@ class PeopleConfig(BaseModel):
     )
     min_cluster: int = Field(
         4, ge=1, description="A group of fewer figures is not proposed as a character: a passer-by needs no name."
+    )
+    crops: tuple[Literal["head", "halfbody", "person", "face"], ...] = Field(
+        (),
+        description="Crops written as pictures of their own, said to be cropped, with their parent kept: head, halfbody "
+        "(to the waist), person, face (the largest square about a face). Empty: only the mixture's own, which need no "
+        "files (mixture.crops).",
+    )
+    crop_from_people: int = Field(
+        2, ge=1, description="Crops are cut from pictures with at least this many people; alone, a picture is a crop."
+    )
+    crop_min_px: int = Field(
+        160, ge=1, description="A crop whose shorter side is smaller is a drop, crop-too-small: it would be enlarged."
     )
     batch: int = Field(8, ge=1, description="Pictures held and looked at together; 8 of 1280x720 are 22 MB.")

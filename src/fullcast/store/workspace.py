@@ -12,6 +12,7 @@
     data/frames/        kept frames and their tables, one folder per video
     data/measures/      what pictures are like (colour, detail, text), one table per partition
     data/people/        people, one table per partition
+    data/crops/         crops as pictures of their own, one folder per partition
     data/tags/          words, one table per partition
     data/show/          tables over the whole show: images, duplicates, people, samples, cast.json
     data/plan/          the mixture and the order of training
@@ -145,6 +146,10 @@ class Workspace:
     @property
     def people_dir(self) -> Path:
         return self.data_dir / "people"
+
+    @property
+    def crops_dir(self) -> Path:
+        return self.data_dir / "crops"
 
     @property
     def tags_dir(self) -> Path:

@@ -1,0 +1,85 @@
+"""Crops as samples: pixels by partition, names and words taken from the parent each time anew."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fullcast.journey.mapping import make_all
+from fullcast.ports import Progress, silent
+from fullcast.records import Drop, Image, Person
+from fullcast.store.executors import Task
+from fullcast.store.partitions import partition_key
+from fullcast.store.tables import read_records, write_records
+
+if TYPE_CHECKING:
+    from fullcast.journey import Journey
+    from fullcast.journey.taking_in import TakenIn
+    from fullcast.people.crops import Cut
+
+IMAGES, PEOPLE = "crops.parquet", "crop-people.parquet"
+"""In data/show, apart from the originals' tables: who counts pictures counts no crop."""
+
+
+def crop_all(
+    journey: Journey, taken: TakenIn, people: Sequence[Person], scene_tags: Mapping[str, tuple[str, ...]]
+) -> list[Drop]:
+    """Writes both tables, empty where the recipe asks for no crops; what is too small, or could not be read."""
+    from fullcast.people.crops import Cut, people_of, plan_cuts
+
+    used = {image.id: image for image in taken.images if not image.dropped}
+    cuts, drops = plan_cuts(used.values(), people, journey.recipe.people)
+    of_image: dict[str, list[Person]] = defaultdict(list)
+    for person in people:
+        of_image[person.image_id].append(person)
+    tasks = list(_tasks(journey, taken, cuts, used))
+    make_all(journey, tasks, "crops")
+    images: list[Image] = []
+    inside: list[Person] = []
+    for task in tasks:
+        made = read_records(task.result_dir / "images.parquet", Image)
+        places = read_records(task.result_dir / "cuts.parquet", Cut)
+        drops += read_records(task.result_dir / "drops.parquet", Drop)
+        for crop, cut in zip(made, places, strict=True):
+            images.append(replace(crop, tags=scene_tags.get(cut.image_id, ())))
+            inside += people_of(crop, cut.xyxy, of_image[cut.image_id])
+    show = journey.workspace.show_dir
+    write_records(show / IMAGES, images, Image)
+    write_records(show / PEOPLE, inside, Person)
+    return drops
+
+
+def _tasks(journey: Journey, taken: TakenIn, cuts: Sequence[Cut], used: Mapping[str, Image]) -> Iterable[Task]:
+    from fullcast.people.crops import VERSION
+
+    workspace = journey.workspace
+    for partition in taken.partitions:
+        ids = {image.id for image in partition.images}
+        mine = [cut for cut in cuts if cut.image_id in ids]
+        if mine:
+            key = partition_key([f"{c.image_id} {c.kind} {c.xyxy}" for c in mine], version=VERSION)
+            folder = workspace.crops_dir / partition.name
+            parents = {cut.image_id: used[cut.image_id] for cut in mine}
+            yield Task(folder, key, _cut, (mine, parents, workspace.root, workspace.relative(folder)))
+
+
+def _cut(
+    out: Path, cuts: Sequence[Cut], parents: Mapping[str, Image], root: Path, final: str, progress: Progress = silent
+) -> None:
+    from fullcast.people.crops import Cut, write_crops
+
+    images, places, drops = write_crops(cuts, parents, root, out, final)
+    write_records(out / "images.parquet", images, Image)
+    write_records(out / "cuts.parquet", places, Cut)
+    write_records(out / "drops.parquet", drops, Drop)
+
+
+def read_crops(journey: Journey) -> tuple[list[Image], list[Person]]:
+    """The crops of the last `prepare` and everybody in them; none where it was before there were any."""
+    show = journey.workspace.show_dir
+    if not (show / IMAGES).exists():
+        return [], []
+    return read_records(show / IMAGES, Image), read_records(show / PEOPLE, Person)

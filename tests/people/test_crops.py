@@ -1,0 +1,80 @@
+"""Crops as pictures of their own: where they lie, who is in them, what is too small, and that they are no originals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fullcast.captions.config import CaptionsConfig
+from fullcast.captions.source import Captions
+from fullcast.mixture.config import MixtureConfig
+from fullcast.mixture.samples import make_samples
+from fullcast.people.config import PeopleConfig
+from fullcast.people.crops import people_of, plan_cuts, write_crops
+from fullcast.records import Cast, Character, Image, Person
+from fullcast.store.pictures import read_picture, write_png
+
+FRAME = Image("f" * 20, "f.png", 1280, 720, "screenshots", shot_id="v:0001", artist="studio", licence="CC0")
+AOI = Person(f"{FRAME.id}/a", FRAME.id, (200, 100, 480, 700), 0.9, head_xyxy=(260, 100, 400, 260), character="aoi")
+MIO = Person(f"{FRAME.id}/b", FRAME.id, (760, 160, 1000, 700), 0.9, head_xyxy=(820, 160, 940, 300), character="mio")
+ALL = PeopleConfig(crops=("head", "halfbody", "person", "face"))
+
+
+def test_four_crops_of_each_and_each_holds_its_head() -> None:
+    cuts, drops = plan_cuts([FRAME], [AOI, MIO], ALL)
+    assert not drops and sorted(c.kind for c in cuts) == ["face"] * 2 + ["halfbody"] * 2 + ["head"] * 2 + ["person"] * 2
+    by_kind = {(c.kind, c.xyxy[0] > 500): c.xyxy for c in cuts}
+    for (kind, right), (x0, y0, x1, y1) in by_kind.items():
+        head = (MIO if right else AOI).head_xyxy
+        assert head is not None and x0 <= head[0] and y0 <= head[1] and x1 >= head[2] and y1 >= head[3], kind
+    head = by_kind["head", False]
+    assert head[2] - head[0] == 1.5 * 160 and head[1] == 60
+    face = next(c.xyxy for c in cuts if c.kind == "face")
+    assert face[2] - face[0] == face[3] - face[1] == 720  # the largest square, as the seed cut it
+    half, whole = by_kind["halfbody", False], by_kind["person", False]
+    assert half[3] - half[1] < 0.95 * (whole[3] - whole[1])
+
+
+def test_pictures_of_one_person_dropped_ones_and_crops_are_not_cut() -> None:
+    assert plan_cuts([FRAME], [AOI], ALL) == ([], [])
+    assert plan_cuts([replace(FRAME, dropped="by-hand")], [AOI, MIO], ALL) == ([], [])
+    assert plan_cuts([replace(FRAME, parent="x")], [AOI, MIO], ALL) == ([], [])
+    small = replace(MIO, xyxy=(800, 200, 860, 320), head_xyxy=(810, 200, 850, 240))
+    cuts, drops = plan_cuts([FRAME], [AOI, small], PeopleConfig(crops=("head",)))
+    assert len(cuts) == 1 and [(d.item, d.reason) for d in drops] == [(small.id, "crop-too-small")]
+
+
+def test_records_keep_parent_artist_and_everybody_whose_head_is_shown(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8)
+    write_png(tmp_path / "f.png", picture)
+    cuts, _ = plan_cuts([FRAME], [AOI, MIO], ALL)
+    out = tmp_path / "crops"
+    images, places, drops = write_crops(cuts, {FRAME.id: FRAME}, tmp_path, out, "crops")
+    assert not drops and len(images) == len(cuts) and {i.source for i in images} == {"crop"}
+    for image, place in zip(images, places, strict=True):
+        x0, y0, x1, y1 = (int(v) for v in place.xyxy)
+        assert (read_picture(tmp_path / image.path) == picture[y0:y1, x0:x1]).all()
+        assert (image.parent, image.artist, image.licence) == (FRAME.id, "studio", "CC0")
+        inside = people_of(image, place.xyxy, [AOI, MIO])
+        assert inside and all(p.image_id == image.id and 0 <= p.xyxy[0] < p.xyxy[2] <= image.width for p in inside)
+    face = next(i for i, p in zip(images, places, strict=True) if i.crop == "face")
+    both = people_of(face, next(p.xyxy for p in places if p.kind == "face"), [AOI, MIO])
+    assert len({p.id for p in both}) == len(both)
+
+
+def test_a_crop_is_captioned_as_cropped_and_counts_as_its_original() -> None:
+    crop = Image("c" * 20, "c.png", 320, 320, "crop", FRAME.id, crop="halfbody", tags=("park",))
+    inside = people_of(crop, (200.0, 60.0, 520.0, 380.0), [AOI, MIO])
+    assert [p.character for p in inside] == ["aoi"]
+    config = MixtureConfig(area_px=128 * 128)
+    samples = make_samples([FRAME, crop], [AOI, MIO, *inside], config)
+    own = next(s for s in samples if s.path == "c.png")
+    assert (own.image_id, own.source, own.shot_id, own.kind) == (FRAME.id, "screenshots", "v:0001", "person")
+    cast = Cast("show", (Character("aoi", "aoi"), Character("mio", "mio")))
+    captions = Captions([own], cast, CaptionsConfig(), seed=1)
+    said = [captions.caption(own.id, visit) for visit in range(8)]
+    assert all("aoi" in text and "mio" not in text for text in said)
+    assert sum("cropped" in text for text in said) >= 7
+    assert not any(s.path == "c.png" for s in make_samples([crop], inside, config))  # its original is not used
