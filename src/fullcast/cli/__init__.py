@@ -19,6 +19,7 @@ from fullcast import __version__
 from fullcast.cli.bars import Bars
 from fullcast.cli.bench import bench
 from fullcast.cli.cast import cast as cast_app
+from fullcast.cli.regularize import regularize
 from fullcast.cli.review import review
 from fullcast.cli.words import missing_extra, pairs, spell_settings
 from fullcast.store.errors import FullcastError
@@ -51,6 +52,7 @@ app.command(audits)
 app.command(pocket)
 app.command(review)
 app.command(cast_app)
+app.command(regularize, sort_key=2)
 app.command(bench)
 
 Where = Annotated[Path, Parameter(name=["--workspace", "-w"], help="The workspace; the present folder by default.")]
