@@ -53,6 +53,15 @@ def test_perfect_picture():
     assert failures(verdict, scene) == []
 
 
+def test_an_ornament_inside_a_head_is_nobody_and_a_small_head_beside_it_is_somebody():
+    aoi = figure("aoi", 1)
+    inside = replace(figure("hinata", 1, confidence=0.95), head_xyxy=(25, 31, 30, 36))
+    beside = replace(figure("hinata", 1), head_xyxy=(37, 31, 42, 36))
+    scene = ask("aoi")
+    assert judge([aoi, inside], scene).success
+    assert judge([aoi, beside], scene).num_found == 2
+
+
 def test_empty_picture():
     scene = ask("aoi", "hinata")
     verdict = judge([], scene)

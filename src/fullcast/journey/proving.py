@@ -32,7 +32,7 @@ NAMES: dict[Kind, str] = {"main": "Prompts only", "placed": "With places given",
 SETTINGS = ("park", "street")
 """Where scenes play when nothing is known of the show's places."""
 
-JUDGE_VERSION = 1
+JUDGE_VERSION = 2
 
 
 @dataclass(frozen=True)
