@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from checks.framework import ROOT, Context, Figure, Goal, passed
+from checks.elsewhere import environment
+from checks.framework import ROOT, Context, Figure, Goal, passed, short
 from checks.preparation import CHECK
-from checks.shows import ShowFiles, fullcast, make_show, must
+from checks.shows import Failed, ShowFiles, command, fullcast, make_show, must
 from fullcast.store.pictures import write_png
 from fullcast.store.seeding import rng
 
@@ -27,11 +28,24 @@ UNCOMPARED = {"times.json"}
 """Tells how long things took."""
 
 
-@CHECK.line(6, "kill -9 at twenty random moments; bad inputs")
+@CHECK.line(6, "kill -9 at twenty random moments; bad inputs; every executor")
 def robust(context: Context) -> Iterator[Figure]:
     seed = context.seeds("preparation robust", 1)[0]
     yield from killed(context, seed)
     yield from bad_inputs(context, seed)
+    yield executors(context)
+
+
+def executors(context: Context) -> Figure:
+    """The tests of every executor, in an environment that has Ray: a local cluster of two workers."""
+    name = "in process, in processes and on Ray: the same bytes"
+    python = environment(context, "ray", ["ray"])
+    if isinstance(python, str):
+        return short(name, python)
+    tests = ("tests/store/test_executors.py", "tests/journey/test_executors.py")
+    path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    ran = command([python, "-m", "pytest", "-q", "-n", "0", *tests], environment={"PYTHONPATH": path})
+    return passed(name, ran.code == 0, ran.out.strip().splitlines()[-1] if ran.out.strip() else ran.told)
 
 
 def killed(context: Context, seed: int) -> Iterator[Figure]:
@@ -55,6 +69,8 @@ def killed(context: Context, seed: int) -> Iterator[Figure]:
             num_killed += 1
             orphans += _outlive(process.pid)
             continue
+        if process.returncode != 0:
+            raise Failed(f"prepare ended by itself with {process.returncode}")
         ended += 1
         equal &= _tables(broken) == expected
         shutil.rmtree(broken / "data")
@@ -79,7 +95,7 @@ def _copy(context: Context, show: ShowFiles, name: str) -> Path:
 def _start(workspace: Path) -> subprocess.Popen[bytes]:
     path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
-        [sys.executable, "-m", "fullcast", "prepare", "-w", str(workspace), "--processes", "2"],
+        [sys.executable, "-m", "fullcast", "prepare", "-w", str(workspace), "--set", "processes=2"],
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

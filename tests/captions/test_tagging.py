@@ -153,3 +153,12 @@ def test_a_name_absorbs_its_traits_and_nothing_else() -> None:
     assert own_tags(person("x", "aoi", tags, "hairdown"), cast, CONFIG) == tags[1:]
     assert own_tags(person("x", UNKNOWN, tags), cast, CaptionsConfig(prune="traits")) == tags[1:]
     assert own_tags(person("x", UNKNOWN, tags), cast, CaptionsConfig(max_own_tags=2)) == tags[1:3]
+
+
+def test_names_among_the_tags_of_a_file_are_no_words_of_a_figure() -> None:
+    """Boards tag who is shown; a caption says it once, by the name of the record, and of strangers not at all."""
+    art = Image(
+        "a", "a.png", 100, 100, "fanart", tags=("aoi", "aoi (show)", "character:rin", "rating:g", "aoi hair", "smile")
+    )
+    (person,) = tagged_people([Person("a/0", "a", (0, 0, 50, 100), 0.9)], (), [art], {"aoi"})
+    assert person.tags == ("aoi hair", "smile")

@@ -143,9 +143,9 @@ def test_a_partition_is_keyed_by_what_its_stage_reads_and_every_setting_by_some_
     other = config.model_copy(update={"duplicate_threshold": 50.0, "min_side": 32})
     assert config.read_by_videos() == other.read_by_videos()
     assert config.read_by_pictures() == config.model_copy(update={"drawing_threshold": 90.0}).read_by_pictures()
-    # What only compares finished fingerprints is computed anew each time and belongs to no key.
+    # What only compares finished fingerprints or measures is computed anew each time and belongs to no key.
     keyed = config.read_by_videos().keys() | config.read_by_pictures().keys()
-    assert set(IngestConfig.model_fields) - keyed == {"duplicate_threshold"}
+    assert set(IngestConfig.model_fields) - keyed == {"duplicate_threshold", "filters"}
 
 
 def test_frames_are_written_as_png_that_gives_back_every_pixel() -> None:

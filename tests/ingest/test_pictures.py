@@ -109,10 +109,17 @@ def test_what_gallery_dl_says_of_pictures_from_three_kinds_of_sites(tmp_path: Pa
 
 def test_grabber_lines_keep_whole_words_and_what_is_no_tag_out(tmp_path: Path) -> None:
     """The seed's reader stripped letters of the field's name from the tags: "long hair" became "ong hair"."""
-    lines = ["general: long_hair open_mouth", "artist: a_b", "score: 12", "source: https://example.org/a:b", "re:zero"]
+    lines = [
+        "general: long_hair open_mouth",
+        "character: aoi_(show)",
+        "artist: a_b",
+        "score: 12",
+        "source: https://example.org/a:b",
+        "re:zero",
+    ]
     (tmp_path / "x.png.txt").write_text("\n".join(lines))
     side = read_sidecar(tmp_path / "x.png")
-    assert side.tags == ("long hair", "open mouth", "re:zero")
+    assert side.tags == ("long hair", "open mouth", "character:aoi (show)", "re:zero")
     assert (side.artist, side.url) == ("a_b", "https://example.org/a:b")
 
 

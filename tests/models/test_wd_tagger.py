@@ -37,9 +37,9 @@ def test_channels_arrive_as_blue_green_red_in_0_to_255(tmp_path: Path) -> None:
 
 def test_thresholds_are_of_their_category(tmp_path: Path) -> None:
     picture = np.full((8, 8, 3), 140, np.uint8)  # every tag at sigmoid(0.75) = 0.68
-    assert set(tagger(tmp_path).tag([picture])[0]) == {"long hair", "^_^"}
+    assert set(tagger(tmp_path).tag([picture])[0]) == {"long hair", "^_^", "rating:general"}
     assert "aoi (show)" in tagger(tmp_path, character_threshold=0.6).tag([picture])[0]
-    assert tagger(tmp_path, threshold=0.7, character_threshold=None).tag([picture]) == [{}]
+    assert tagger(tmp_path, threshold=0.7, character_threshold=None).tag([picture])[0].keys() == {"rating:general"}
 
 
 def test_pictures_are_padded_to_a_white_square_in_the_middle(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def count_traits(people: Iterable[Person], config: CaptionsConfig) -> list[Trait
     return [
         TraitCount(*look, tag, count, crops[look], _is_core(count, crops[look], config))
         for look in sorted(seen)
-        for tag, count in sorted(seen[look].items(), key=lambda item: (-item[1], item[0]))  # a set has no order of its own
+        for tag, count in sorted(
+            seen[look].items(), key=lambda item: (-item[1], item[0])
+        )  # a set has no order of its own
     ]
 
 

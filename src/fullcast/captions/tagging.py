@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,11 +17,14 @@ from fullcast.records import Box, Drop, Image, Person
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import read_picture
 
-VERSION = 1
+VERSION = 2
 """Raised when the same pictures, people, tagger and settings would give other words."""
 
 CONFIG_FIELDS = ("tag_threshold", "figure_crop", "min_tag_px")
 """What of CaptionsConfig a partition's key must hash; pruning and grammar read tables only."""
+
+_FIGURE = ("trait", "own")
+"""Kinds of words that are about one figure."""
 
 BATCH = 8
 """Pictures held at a time; the tagger makes its own batches of their crops."""
@@ -104,10 +107,13 @@ def _words(item: str, found: Mapping[str, float]) -> Words:
     return Words(item, tuple(tag for tag, _ in ordered), tuple(round(float(p), 4) for _, p in ordered))
 
 
-def tagged_people(people: Iterable[Person], words: Iterable[Words], images: Iterable[Image] = ()) -> list[Person]:
+def tagged_people(
+    people: Iterable[Person], words: Iterable[Words], images: Iterable[Image] = (), names: Collection[str] = ()
+) -> list[Person]:
     """The same people with their own words: traits, clothes, expression; never the scene's or the count's.
 
-    A picture with one figure lends it the words that came with its file (booru tags), before the tagger's.
+    A picture with one figure lends it the words that came with its file (booru tags), before the tagger's. `names`: of
+    the cast, in small letters; who somebody is says the record, so a tag that is a name is no word of anybody's.
     """
     people = list(people)
     said = {entry.item: entry.tags for entry in words}
@@ -117,9 +123,14 @@ def tagged_people(people: Iterable[Person], words: Iterable[Words], images: Iter
             alone[person.image_id] = ""
     lent = {alone[image.id]: image.tags for image in images if alone.get(image.id)}
     return [
-        replace(person, tags=_of_kinds((*lent.get(person.id, ()), *said.get(person.id, ())), ("trait", "own")))
+        replace(person, tags=_without(names, _of_kinds((*lent.get(person.id, ()), *said.get(person.id, ())), _FIGURE)))
         for person in people
     ]
+
+
+def _without(names: Collection[str], tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Less those that are names, also as boards write them: "aoi (yama no susume)"."""
+    return tuple(tag for tag in tags if tag.partition(" (")[0] not in names)
 
 
 def scene_tags(images: Iterable[Image], words: Iterable[Words], config: CaptionsConfig) -> dict[str, tuple[str, ...]]:

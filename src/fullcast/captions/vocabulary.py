@@ -63,6 +63,10 @@ MEDIUMS = _list("""
 """How the picture is made and framed. Said by nobody: what we know of it is said in words of our own."""
 
 
+SAID_APART = ("rating:", "character:", "copyright:")
+"""How sidecars mark words that are about the file, or say who somebody is: captions take neither from them."""
+
+
 def kind_of(tag: str) -> Kind:
     """The kind of a tag, written with spaces."""
     tag = tag.lower()
@@ -72,7 +76,7 @@ def kind_of(tag: str) -> Kind:
         return "light"
     if tag in SETTINGS:
         return "setting"
-    if tag in MEDIUMS or tag.startswith("rating:"):
+    if tag in MEDIUMS or tag.startswith(SAID_APART):
         return "medium"
     if tag in TRAIT_TAGS or (tag not in NOT_TRAITS and TRAIT_WORDS & set(tag.split())):
         return "trait"

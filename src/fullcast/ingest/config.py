@@ -10,7 +10,7 @@ Rating = Literal["general", "sensitive", "questionable", "explicit"]
 
 
 class FilterConfig(BaseModel):
-    """Which pictures are not used, each with its reason in the drops; a person's ``review keep`` overrules all of it."""
+    """Which pictures are not used, each with its reason in the drops; ``review keep`` overrules all of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class FilterConfig(BaseModel):
         0.6,
         ge=0,
         le=1,
-        description="Finest detail (1 to 2 px) over that of twice the size, below which a picture is dropped as blurred: "
+        description="Finest detail (1 to 2 px) over that of twice the size; below it a picture is dropped as blurred: "
         "it was enlarged or is out of focus. docs/ingest.md has what the threshold was chosen on. 0 switches it off.",
     )
     classes: tuple[str, ...] = Field(

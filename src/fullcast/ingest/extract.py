@@ -7,8 +7,9 @@ frames converted to full-size RGB and written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -30,7 +31,7 @@ from fullcast.records import Drop, Image, Shot, Video
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import file_id
 
-VERSION = 3
+VERSION = 4
 """Raised when the same video gives other frames, shots or fingerprints."""
 
 STAGE = "ingest"
@@ -40,6 +41,8 @@ _STEP, _CONTEXT = 120, 40
 # Black for fewer frames than this is a flicker, not a border between shots.
 _BLACK_SHOT = 3
 _BLACK_BESIDE_CARD = 12
+# Two cards that stand still for so many frames each are two shots, though their ground is one: half a second at 24 fps.
+_CARD_SHOT = 12
 # Means of 16x16 pixels: letters that appear change one of them by more levels than this.
 _NEW_TEXT = 10.0
 
@@ -224,7 +227,8 @@ class Extraction:
         bars = span.bars or NO_BARS
         kinds = self._kinds(span, stop)
         kept = sorted(span.matcher.kept, key=lambda k: k.run.frame.index)
-        for start, end in _shot_borders(kinds == "black"):
+        cards = [(seen.first, seen.num_frames) for seen in span.runs if seen.card == "card"]
+        for start, end in _shot_borders(kinds == "black", _card_borders(cards, span.start)):
             self._write_shot(span.start + start, span.start + end, kinds[start:end], kept, bars)
         self.span = _Span(stop, self._matcher())
         self._forget(stop)
@@ -341,9 +345,19 @@ class _Span:
     lumas: _Lumas = field(default_factory=_Lumas)
 
 
-def _shot_borders(black: np.ndarray) -> Iterable[tuple[int, int]]:
-    """A span falls apart at its stretches of black: [start, end) of each part, in order."""
-    borders = {0, len(black)}
+def _card_borders(cards: Sequence[tuple[int, int]], start: int) -> list[int]:
+    """Where one card follows another; cards: (first frame, frames) of each drawing of text, in order. Scrolling credits
+    change nearly every frame, letters that appear one by one every few."""
+    return [
+        after - start
+        for (first, held), (after, next_held) in pairwise(cards)
+        if first + held == after and min(held, next_held) >= _CARD_SHOT
+    ]
+
+
+def _shot_borders(black: np.ndarray, cards: Iterable[int] = ()) -> Iterable[tuple[int, int]]:
+    """A span falls apart at its stretches of black and between its cards: [start, end) of each part, in order."""
+    borders = {0, len(black), *cards}
     for start, stop in spans(black):
         if stop - start >= _BLACK_SHOT or stop - start == len(black):
             borders |= {start, stop}

@@ -145,12 +145,12 @@ def sift_known(
     answer, details = [], {}
     for image in images:
         reason = detail = ""
-        if not image.dropped and not rating_of(image.tags) and too_bold(tagged.get(image.id, ""), config):
+        leaks = image.source == "regularization" and image.id in targets and not config.targets_in_regularization
+        if not rating_of(image.tags) and too_bold(tagged.get(image.id, ""), config):
             reason, detail = "rating", f"{tagged[image.id]} says the tagger"
-        elif image.source == "regularization" and not image.dropped and image.id in targets:
-            if not config.targets_in_regularization:
-                reason, detail = TARGET, targets[image.id]
-        if reason:
+        elif leaks:
+            reason, detail = TARGET, targets[image.id]
+        if reason and not image.dropped:
             image, details[image.id] = replace(image, dropped=reason), detail
         answer.append(image)
     return answer, details

@@ -15,6 +15,8 @@ _FADE_STEP, _FADE_TOTAL = 0.004, 1.35
 # Frames in a row that may break the rule inside a fade: drawings change there too.
 _FADE_PATIENCE = 2
 _FADE_LONGEST = 200
+_SETTLED = 1.5
+"""Luma levels above the least of a black stretch that compression leaves."""
 _NEARLY_PLAIN = 12.0
 """Contrast (standard deviation of luma) of a span's outermost frame that lets it begin or end in a fade."""
 # A page of text covers at most a quarter of the half-size picture's pixels with edges; drawings are not read for text.
@@ -32,12 +34,28 @@ def junk_frames(lights: Sequence[Light], black_level: float) -> np.ndarray:
     kinds[contrast < _BLANK] = "blank"
     kinds[black | ((contrast < _BLANK) & (mean < 2 * black_level))] = "black"
     plain = kinds != ""
+    _black_still_fading(kinds, bright)
     for start, stop in spans(~plain):
         if start > 0 or contrast[start] < _NEARLY_PLAIN:
             kinds[start : start + _fade_length(contrast[start:stop])] = "fade"
         if stop < len(kinds) or contrast[stop - 1] < _NEARLY_PLAIN:
             kinds[stop - _fade_length(contrast[start:stop][::-1]) : stop] = "fade"
     return kinds
+
+
+def _black_still_fading(kinds: np.ndarray, bright: np.ndarray) -> None:
+    """Marks as fade, in `kinds` (T,), the outermost frames of a black stretch that are still falling into it or rising.
+
+    A fade's last frames are darker than `black_level` and not yet black: the border of the shots lies where it ends.
+    """
+    for start, stop in spans(kinds == "black"):
+        least = bright[start:stop].min() + _SETTLED
+        first, last = start, stop
+        while start > 0 and first < stop - 1 and bright[first] > least:
+            first += 1
+        while stop < len(kinds) and last > first + 1 and bright[last - 1] > least:
+            last -= 1
+        kinds[start:first] = kinds[last:stop] = "fade"
 
 
 def _fade_length(contrast: np.ndarray) -> int:

@@ -27,9 +27,9 @@ _FIELDS = {
     "url": "url",
     "tags": "tags",
     "general": "tags",
-    "character": "tags",
-    "characters": "tags",
-    "copyright": "tags",
+    "character": "character",
+    "characters": "character",
+    "copyright": "copyright",
     "species": "tags",
     "meta": "",
     "score": "",
@@ -38,17 +38,19 @@ _FIELDS = {
     "date": "",
 }
 """Lines that begin with one of these words and a colon (Grabber's habit); '' is no tag and no fact. All others are
-tags."""
+tags. Characters and copyrights are tags with a mark, ``character:aoi``: names come from people, not from tags."""
 
 _LINE = re.compile(r"^\s*([A-Za-z0-9]+)\s*:(?!//)\s*(.*)$")
 _FACE = re.compile(r"^\W*_\W*$")
 """Emoticons such as ^_^ keep their underscore."""
 
 _JSON_TAGS = (
-    *("tags_general", "tag_string_general", "tags_character", "tag_string_character"),
-    *("tags_copyright", "tag_string_copyright", "tags_species", "tags", "tag_string"),
+    *(("tags_general", ""), ("tag_string_general", ""), ("tags_species", "")),
+    *(("tags_character", "character:"), ("tag_string_character", "character:")),
+    *(("tags_copyright", "copyright:"), ("tag_string_copyright", "copyright:"), ("tags", ""), ("tag_string", "")),
 )
-"""gallery-dl's names for tags, the particular ones first; `tags` and `tag_string` hold all of them again."""
+"""gallery-dl's names for tags with their mark, the particular ones first; `tags` and `tag_string` hold all of them
+again."""
 _JSON_ARTIST = ("tags_artist", "tag_string_artist", "artist", "artists", "author", "user", "uploader")
 _JSON_URL = ("source", "post_url", "webpage_url", "url", "file_url")
 _PERSON_NAMES = ("name", "username", "account", "nick")
@@ -93,6 +95,8 @@ def _read_lines(text: str, tags: list[str], facts: dict[str, str]) -> None:
         words = match.group(2).strip() if match and kind is not None else line.strip()
         if kind in facts:
             facts[kind] = facts[kind] or words
+        elif kind in ("character", "copyright"):
+            tags.extend(f"{kind}:{tag}" for tag in split_tags(words))
         elif kind != "":
             tags.extend(split_tags(words))
 
@@ -101,10 +105,10 @@ def _read_gallery(value: Any, path: Path, tags: list[str], facts: dict[str, str]
     """gallery-dl's metadata: one flat object whose keys depend on the site."""
     if not isinstance(value, Mapping):
         raise UnreadableFile(path, "damaged-metadata", "is JSON, but no object with the facts of one picture")
-    for key in _JSON_TAGS:
+    for key, mark in _JSON_TAGS:
         if key in ("tags", "tag_string") and tags:
             continue  # they would bring the artist's name back among the tags
-        tags.extend(_tag_list(value.get(key)))
+        tags.extend(mark + tag for tag in _tag_list(value.get(key)))
     artist = next((name for key in _JSON_ARTIST if (name := _person(value.get(key)))), "")
     rating = str(value.get("rating") or "")
     rating = _ADULT.get(rating, rating)

@@ -73,13 +73,18 @@ def word_all(
     from fullcast.captions.tagging import scene_tags, tagged_people
 
     config = journey.recipe.captions
-    people = decide_tags(tagged_people(named.people, words, taken.images), named.decided)
+    people = decide_tags(tagged_people(named.people, words, taken.images, _names(named.cast)), named.decided)
     used = {image.id for image in taken.images if not image.dropped}
     traits = count_traits((person for person in people if person.image_id in used), config)
     cast = with_core_tags(named.cast, traits)
     scenes = decide_scenes(scene_tags(taken.images, words, config), named.decided)
     counts = check_counts(taken.images, people, words, decided_ids(named.decided))
     return Worded(cast, tuple(people), scenes, tuple(drops), tuple(counts), tuple(traits))
+
+
+def _names(cast: Cast) -> frozenset[str]:
+    """Names and trigger words, in small letters."""
+    return frozenset(word.lower() for c in cast.characters for word in (c.name, c.trigger_word) if word)
 
 
 def _tagging(journey: Journey, doors: Doors, partition: Partition, named: Named) -> Task:

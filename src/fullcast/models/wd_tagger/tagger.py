@@ -82,8 +82,12 @@ class WdTagger:
         self.name = f"wd14:{self.network.name}"
 
     def tag(self, images: Sequence[np.ndarray]) -> list[Mapping[str, float]]:
-        """Tags above the thresholds with probabilities, general ones before characters, strongest first."""
-        return [{**found.general, **found.characters} for found in self.tag_sets(images)]
+        """Tags above the thresholds with probabilities, general ones before characters, strongest first; at the end the
+        likeliest rating as ``rating:NAME``, from a tagger that rates."""
+        return [
+            {**found.general, **found.characters, **{f"rating:{r}": found.ratings[r] for r in [found.rating] if r}}
+            for found in self.tag_sets(images)
+        ]
 
     def tag_sets(self, images: Sequence[np.ndarray]) -> list[TagSet]:
         """The same kept apart by category, with the ratings."""
