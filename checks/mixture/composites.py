@@ -70,7 +70,9 @@ def make_half(show: Shown, half: int, folder: Path, seed: int, count: int) -> Ha
     def read(image: Image) -> np.ndarray:
         return read_picture(show.root / image.path)
 
-    made = make_composites(images, show.people, read, config, seed, folder, f"half{half}", show.scene_tags)
+    made = make_composites(
+        images, show.people, read, config, seed, folder, f"half{half}", show.scene_tags, cast=show.cast
+    )
     false = cut_samples(made.images, made.people, config).samples
     true = [s for s in cut_samples(images, show.people, config).samples if s.num_people in config.composites.people]
     # As many composites of each number of people as there are crops, so that numbers tell nothing.

@@ -11,7 +11,8 @@ from pathlib import Path
 from checks.framework import Context
 from checks.shows import prepared
 from fullcast.audit.truth import TrueFrame, Truth, match_images
-from fullcast.records import Image, Person, Video
+from fullcast.recognition.castfile import read_cast
+from fullcast.records import Cast, Image, Person, Video
 from fullcast.store.tables import read_records
 from fullcast.store.workspace import Workspace
 
@@ -22,6 +23,7 @@ class Shown:
     images: tuple[Image, ...]
     people: tuple[Person, ...]
     scene_tags: Mapping[str, tuple[str, ...]]
+    cast: Cast
     truth: Mapping[str, TrueFrame]
     """Image id -> what is true of it; frames of episodes only."""
 
@@ -46,5 +48,6 @@ def shown_from(workspace: Path, truth: Path) -> Shown:
         images,
         tuple(read_records(folder / "people.parquet", Person)),
         {image_id: tuple(words) for image_id, words in tags.items()},
+        read_cast(folder / "cast.json"),
         match_images(images, Truth.read(truth), videos),
     )

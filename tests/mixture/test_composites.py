@@ -10,11 +10,11 @@ import pytest
 
 from fullcast.mixture.composites.backdrops import find_backdrops, light_of_shots
 from fullcast.mixture.composites.cutouts import CutOut, cut_out
-from fullcast.mixture.composites.making import make_composites
+from fullcast.mixture.composites.making import look_margin, make_composites
 from fullcast.mixture.composites.scenes import Balance, choose_heads, choose_names, paint
 from fullcast.mixture.config import CompositeConfig, MixtureConfig
 from fullcast.mixture.samples import cut_samples
-from fullcast.records import Image, Person, person_id
+from fullcast.records import Cast, Character, Form, Image, Person, person_id
 from fullcast.store.pictures import read_picture
 
 SKIN, COATS = (235, 200, 170), {"aoi": (40, 60, 160), "hinata": (170, 40, 60), "momo": (60, 130, 60)}
@@ -119,6 +119,17 @@ def test_heads_have_room(count: int) -> None:
         heads = choose_heads(count, 288, 128, np.random.default_rng(seed))
         assert all(h[0] >= 0 and h[2] <= 288 and h[3] - h[1] >= 24 for h in heads), "12 px in a bucket half as wide"
         assert all(a[2] <= b[0] + 2 for a, b in zip(heads, heads[1:], strict=False))
+
+
+def test_looks_must_be_sure_where_there_are_several() -> None:
+    """0.8 to her plain look and 0.6 to the other: sure by 0.2. Somebody with one look has nothing to differ from."""
+    aoi = Character("aoi", "aoi", (Form("", references=np.eye(3)[:1]), Form("hairdown", references=np.eye(3)[1:2])))
+    cast = Cast("show", (aoi, Character("mio", "mio", (Form("", references=np.eye(3)[:1]),))))
+    person = Person("p", "im", (0, 0, 9, 9), 1, character="aoi", embedding=np.array([0.8, 0.6, 0.0]))
+    assert look_margin(person, cast) == pytest.approx(0.2)
+    assert look_margin(replace(person, form="hairdown"), cast) == pytest.approx(-0.2)
+    assert look_margin(replace(person, character="mio"), cast) == np.inf
+    assert look_margin(replace(person, embedding=None), cast) == np.inf
 
 
 def test_records_say_what_was_painted(tmp_path: Path) -> None:

@@ -162,6 +162,11 @@ class CompositeConfig(BaseModel):
     min_margin: float = Field(
         default=0.3, description="A figure is used if its name is this much (cosine) ahead of the second."
     )
+    min_look_margin: float = Field(
+        default=0.05,
+        description="A figure of somebody with several looks is used if it is this much (mean cosine over references) "
+        "nearer to its own look than to the next: names are surer than looks.",
+    )
     min_head_px: float = Field(default=48.0, ge=1, description="Smallest head in the frame that is cut out, in pixels.")
     cuts_per_track: int = Field(default=3, ge=1, description="Cut-outs of one figure of one shot at most.")
     floor: float = Field(

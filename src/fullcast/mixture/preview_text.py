@@ -89,7 +89,7 @@ def _beside(report: PlanReport) -> list[str]:
     own = (f"{near:.0%}", f"{_unseen(report.stages):.0%}")
     rows.append(("this plan", *(f"{ours.get(branch, 0):.1%}" for branch in branches), *own))
     for peers in report.beside:
-        if peers.epoch > 1:
+        if round(peers.epoch) > 1:  # i.i.d. sampling has weights and no list
             listed = (f"{found.listed:.1%}" for found in peers.ranges)
             rows.append((f"{peers.trainer}'s list of {peers.epoch:,.0f}", *listed, "", ""))
         shares = (f"{found.low:.0%} - {found.median:.0%} - {found.high:.0%}" for found in peers.ranges)

@@ -30,11 +30,17 @@ PALETTE = 40
 REACH = 0.9
 """How far, in head heights, arms may reach out of the body's box: a raised hand does."""
 
+NECK = 0.4
+"""Length of a neck, in head heights below the head's box."""
+
 ROUNDS = 3
 """Of colour model and cut; the third changes less than 1 % of the pixels."""
 
 OUTLINE_STEP = 18.0
 """Range of a channel (0 to 255) within three pixels of the outline that counts as an edge of the drawing."""
+
+OPENED = 2
+"""Pixels: threads of background, and what hangs on by them, are thinner than twice this; heads are about 77 high."""
 
 MAX_FOREIGN = 0.04
 """Share of a figure that may have colours of its surroundings."""
@@ -138,14 +144,15 @@ def _cut(rgb: np.ndarray, head: Box, body: Box, others: Sequence[Box]) -> np.nda
         cost = np.where(core, 50.0, np.where(outside, -50.0, np.where(behind, -6.0, cost)))
         mask = _min_cut(cost, weights)
         background = (around & not_theirs & ~mask) | (outside & not_theirs) | behind
-    if _foreign(label, mask, core, background, len(palette)) > MAX_FOREIGN:
+    mask = _without_rim(label, mask, core, background, len(palette))
+    if _foreign_colours(label, mask, core, background, len(palette))[1] > MAX_FOREIGN:
         return None
     found, _ = ndimage.label(mask)
     main = np.bincount(found[core & mask].ravel(), minlength=1)
     if len(main) < 2:
         return None
     mask = found == int(np.argmax(main[1:])) + 1
-    return _without_holes(ndimage.binary_opening(mask, iterations=1) | (mask & core), head)
+    return _without_holes(ndimage.binary_opening(mask, iterations=OPENED) | (mask & core), head)
 
 
 def _behind(label: np.ndarray, around: np.ndarray, outside: np.ndarray, core: np.ndarray, high: float) -> np.ndarray:
@@ -211,13 +218,39 @@ def _log_ratio(label: np.ndarray, figure: np.ndarray, background: np.ndarray, co
     return np.clip(np.log(f / f.sum()) - np.log(b / b.sum()), -3, 3)[label]
 
 
-def _foreign(label: np.ndarray, mask: np.ndarray, core: np.ndarray, background: np.ndarray, count: int) -> float:
-    """Share of the figure in colours that its core has hardly and its surroundings have plenty of."""
+def _without_rim(
+    label: np.ndarray, mask: np.ndarray, core: np.ndarray, background: np.ndarray, count: int
+) -> np.ndarray:
+    """The figure without what of the surroundings hangs on its outline: pieces in foreign colours that reach out of it.
+
+    The cut takes along what lies between an arm and the body, or the strip to the box's edge, where the way around it
+    is longer than the way past it. Pieces enclosed by the figure stay, and count against it.
+    """
+    for _ in range(ROUNDS):
+        foreign, share = _foreign_colours(label, mask, core, background, count)
+        if share == 0:
+            break
+        pieces, number = ndimage.label(mask & foreign[label])
+        outside = ndimage.binary_dilation(~mask, border_value=1)
+        rim = np.zeros(number + 1, bool)
+        rim[np.unique(pieces[outside])] = True
+        rim[0] = False
+        if not rim.any():
+            break
+        mask = mask & ~rim[pieces]
+    return mask
+
+
+def _foreign_colours(
+    label: np.ndarray, mask: np.ndarray, core: np.ndarray, background: np.ndarray, count: int
+) -> tuple[np.ndarray, float]:
+    """((count,) bool: colours that the figure's core has hardly and its surroundings have plenty of; the share of the
+    figure in them)."""
     inside = np.bincount(label[mask], minlength=count)
     sure = np.bincount(label[mask & core], minlength=count)
     behind = np.bincount(label[background & ~mask], minlength=count)
     foreign = (behind > 0.5 * inside) & (sure < 0.03 * inside)
-    return float(inside[foreign].sum() / max(1, inside.sum()))
+    return foreign & (inside > 0), float(inside[foreign].sum() / max(1, inside.sum()))
 
 
 def _edges(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -252,12 +285,13 @@ def _min_cut(cost: np.ndarray, weights: tuple[np.ndarray, np.ndarray]) -> np.nda
 
 
 def _down_to_the_hips(mask: np.ndarray, head: Box) -> np.ndarray:
-    """Cut off where the figure no longer fills its middle: between the legs, behind a fence."""
+    """Cut off where the figure no longer fills its middle: between the legs, behind a fence. A neck is thinner."""
     x, half = (head[0] + head[2]) / 2, 0.3 * (head[2] - head[0])
     strip = mask[:, max(0, round(x - half)) : round(x + half) + 1]
     filled = strip.mean(axis=1) >= 0.8 if strip.size else np.zeros(len(mask), bool)
-    below = np.flatnonzero(~filled[round(head[3]) :])
-    end = round(head[3]) + int(below[0]) if len(below) else len(mask)
+    shoulders = round(head[3] + NECK * (head[3] - head[1]))
+    below = np.flatnonzero(~filled[shoulders:])
+    end = shoulders + int(below[0]) if len(below) else len(mask)
     return mask[:end]
 
 

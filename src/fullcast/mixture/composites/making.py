@@ -28,7 +28,7 @@ from fullcast.mixture.composites.scenes import (
 )
 from fullcast.mixture.config import CompositeConfig, MixtureConfig
 from fullcast.ports import Progress, silent
-from fullcast.records import UNKNOWN, Drop, Image, Person, person_id
+from fullcast.records import UNKNOWN, Cast, Drop, Image, Person, person_id
 from fullcast.store.atomic import write_bytes
 from fullcast.store.pictures import bytes_id, encode_png, resize
 from fullcast.store.seeding import rng
@@ -80,12 +80,14 @@ def make_composites(
     folder: str = "data/composites",
     scene_tags: Mapping[str, Sequence[str]] | None = None,
     progress: Progress = silent,
+    cast: Cast | None = None,
 ) -> Composites:
     """``config.composites.count`` pictures under ``root``/``folder``, and their records.
 
+    cast: whose references tell how sure a figure's look is; without it every look is believed.
     The same frames, people, config and seed give the same composites, byte for byte.
     """
-    stock = gather(images, people, read, config, progress)
+    stock = gather(images, people, read, config, progress, cast)
     balance = Balance.empty()
     buckets = make_buckets(config.area_px, config.bucket_step_px, config.max_aspect)
     made: list[tuple[Image, tuple[Person, ...]]] = []
@@ -105,7 +107,12 @@ def make_composites(
 
 
 def gather(
-    images: Iterable[Image], people: Iterable[Person], read: Read, config: MixtureConfig, progress: Progress = silent
+    images: Iterable[Image],
+    people: Iterable[Person],
+    read: Read,
+    config: MixtureConfig,
+    progress: Progress = silent,
+    cast: Cast | None = None,
 ) -> Stock:
     """Sound cut-outs of figures with a sure name, free backgrounds, and the light of each shot."""
     wanted = config.composites
@@ -130,6 +137,9 @@ def gather(
             heads.append((_shot(frame), person.name, _head_colour(picture, person)))
             figure = (_shot(frame), person.track_id or person.name)
             if taken[figure] >= wanted.cuts_per_track or failed[figure] >= GIVE_UP:
+                continue
+            if cast is not None and look_margin(person, cast) < wanted.min_look_margin:
+                drops.append(Drop(person.id, STAGE, "unsure-look"))
                 continue
             others = [p.xyxy for p in of_image[frame.id] if p.id != person.id]
             cut, reason = _cut(picture, person, others, frame, wanted, 0.4 * side)
@@ -170,6 +180,18 @@ def _cut(
 
 def _is_sure(person: Person, wanted: CompositeConfig) -> bool:
     return person.character not in ("", UNKNOWN) and person.identity_margin >= wanted.min_margin
+
+
+def look_margin(person: Person, cast: Cast) -> float:
+    """By how much (mean cosine over references) a person is nearer to the look that was named than to the character's
+    next one; infinite where there is only one look, or nothing to compare."""
+    known = next((c for c in cast.characters if c.name == person.character), None)
+    if known is None or person.embedding is None:
+        return np.inf
+    own = person.embedding / max(1e-9, float(np.linalg.norm(person.embedding)))
+    near = {f.name: float(np.mean(f.references @ own)) for f in known.forms if f.references is not None}
+    others = [value for name, value in near.items() if name != person.form]
+    return near[person.form] - max(others) if others and person.form in near else np.inf
 
 
 def _shot(image: Image) -> str:
