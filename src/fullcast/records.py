@@ -126,6 +126,8 @@ class Person:
     """Similarity to the nearest character, cosine in [-1, 1]."""
     identity_margin: float = 0.0
     """identity_score minus that of the second character."""
+    marks: tuple[str, ...] = ()
+    """What speaks against telling who it is: small | hidden | cut | headless."""
     tags: tuple[str, ...] = ()
     """Words about this figure alone (hair, expression, clothes), from a tagger on its crop."""
     embedding: np.ndarray | None = field(default=None, compare=False, repr=False)

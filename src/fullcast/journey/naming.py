@@ -97,7 +97,7 @@ def read_references(
         built = build_cast(given, embedder, detector, journey.recipe.show, strict=False, progress=journey.progress)
         write_cast(out / "cast.json", built.cast)
         write_records(out / "drops.parquet", built.drops, Drop)
-        calibration = {"threshold": built.cast.threshold, "accuracy": built.calibration.accuracy}
+        calibration: dict[str, object] = {"threshold": built.cast.threshold, "accuracy": built.calibration.accuracy}
         calibration |= {"method": built.cast.naming.method, "said": method_words(built.cast.naming)}
         write_json(out / "calibration.json", calibration | {"headless": list(built.headless)})
 

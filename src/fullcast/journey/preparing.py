@@ -133,6 +133,7 @@ def read_prepared(journey: Journey) -> Prepared:
     show = workspace.show_dir
     if not (show / "scenes.json").exists():
         raise FullcastError(f"{workspace.root} is not prepared yet; run: fullcast prepare -w {workspace.root}")
+    crops, inside = read_crops(journey)
     scenes: dict[str, Any] = json.loads((show / "scenes.json").read_text(encoding="utf-8"))
     return Prepared(
         tuple(read_records(show / "images.parquet", Image)),
@@ -141,7 +142,8 @@ def read_prepared(journey: Journey) -> Prepared:
         {image_id: tuple(tags) for image_id, tags in scenes["tags"].items()},
         tuple(scenes["settings"]),
         tuple(read_records(show / "drops.parquet", Drop)),
-        *map(tuple, read_crops(journey)),
+        tuple(crops),
+        tuple(inside),
     )
 
 

@@ -88,7 +88,7 @@ class PeopleConfig(BaseModel):
     )
     crops: tuple[Literal["head", "halfbody", "person", "face"], ...] = Field(
         (),
-        description="Crops written as pictures of their own, said to be cropped, with their parent kept: head, halfbody "
+        description="Crops written as pictures of their own, said to be cropped, their parent kept: head, halfbody "
         "(to the waist), person, face (the largest square about a face). Empty: only the mixture's own, which need no "
         "files (mixture.crops).",
     )

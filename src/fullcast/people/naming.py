@@ -11,7 +11,7 @@ import numpy as np
 from fullcast.people.config import PeopleConfig
 from fullcast.people.habits import Habits
 from fullcast.people.tracks import track_people
-from fullcast.people.trust import trusts
+from fullcast.people.trust import trusts, with_marks
 from fullcast.recognition.assign import assign_together
 from fullcast.recognition.identify import Gallery, Identity, identity_of
 from fullcast.recognition.methods import CLASSIFIER, FormClassifier, doubts
@@ -30,7 +30,7 @@ def name_people(people: Iterable[Person], images: Iterable[Image], cast: Cast, c
     unknown.
     """
     images = list(images)
-    people = track_people(people, images, config)
+    people = with_marks(track_people(people, images, config), images, config)
     unknown = [_named(person, Identity(UNKNOWN, "", 0.0, 0.0)) for person in people]
     if not cast.characters:
         return unknown

@@ -10,7 +10,11 @@ from scipy.optimize import linear_sum_assignment
 from fullcast.models.base import Detection, PersonDetector
 from fullcast.records import Box, Person, person_id
 
-PERSON, HEAD = "person", "head"
+PERSON, HEAD, HALF_BODY, FACE = "person", "head", "halfbody", "face"
+"""Labels of the detectors' own metadata; other things that they see (hands) are nobody."""
+
+SAME = 0.7
+"""Share of a half body in a body, or of a face in a head, from which both are one figure's."""
 
 MIN_CONTAINED = 0.5
 """Share of a head's area that must lie in the body's box: boxes jitter, and hair sticks out, by well under half."""
@@ -30,15 +34,36 @@ class JointDetector:
         self.name = "+".join(detector.name for detector in self.detectors)
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
-        """The boxes of all, picture by picture."""
+        """The boxes of all, picture by picture; of what several saw, the surest box."""
         answers = [detector.detect(images) for detector in self.detectors]
-        return [[box for found in boxes for box in found] for boxes in zip(*answers, strict=True)]
+        return [_surest(found) for found in zip(*answers, strict=True)]
+
+
+def _surest(found: Sequence[Sequence[Detection]]) -> list[Detection]:
+    """What each detector saw, less what another saw more surely: equal labels, and the one box mostly in the other.
+
+    A detector's own boxes are left as it gave them: it has suppressed among them already.
+    """
+    ordered = sorted(((box, k) for k, boxes in enumerate(found) for box in boxes), key=lambda pair: -pair[0].confidence)
+    kept: list[tuple[Detection, int]] = []
+    for box, k in ordered:
+        rivals = (other for other, l in kept if l != k and other.label == box.label)
+        if not any(_inside(box.xyxy, o.xyxy) >= SAME or _inside(o.xyxy, box.xyxy) >= SAME for o in rivals):
+            kept.append((box, k))
+    return [box for box, _ in kept]
 
 
 def detect_people(
     images: Sequence[np.ndarray], image_ids: Sequence[str], detector: PersonDetector, *, lone: float = LONE_CONFIDENCE
 ) -> list[list[Person]]:
     """The people of each (H, W, 3) uint8 RGB picture, left to right."""
+    return [people for people, _ in look_for_people(images, image_ids, detector, lone=lone)]
+
+
+def look_for_people(
+    images: Sequence[np.ndarray], image_ids: Sequence[str], detector: PersonDetector, *, lone: float = LONE_CONFIDENCE
+) -> list[tuple[list[Person], list[Detection]]]:
+    """The same, with what was seen in each picture and not believed."""
     return [
         join_heads(found, image_id, detector.name, lone=lone)
         for found, image_id in zip(detector.detect(images), image_ids, strict=True)
@@ -47,26 +72,64 @@ def detect_people(
 
 def join_heads(
     detections: Sequence[Detection], image_id: str, detector: str, *, lone: float = LONE_CONFIDENCE
-) -> list[Person]:
-    """One Person per figure, left to right: each head goes to one body, the best pairs over the whole picture.
+) -> tuple[list[Person], list[Detection]]:
+    """One Person per figure, left to right, and what was not believed: each head goes to one body, the best pairs over
+    the whole picture.
 
     What finds no partner is kept if its confidence is at least `lone`: a body alone (seen from behind, head out of the
     picture) has no head box, a head alone (the rest hidden) stands with the head's box and is marked by LONE_HEAD.
+    Half bodies stand for bodies, and faces for heads, where no detector saw more of the figure.
     """
-    bodies = [d for d in detections if d.label == PERSON]
-    heads = [d for d in detections if d.label == HEAD]
+    bodies = _with_halves(detections)
+    heads = _with_faces(detections)
     pairs = match_heads([b.xyxy for b in bodies], [h.xyxy for h in heads])
-    people = []
+    people, lost = [], []
     for i, body in enumerate(bodies):
         head = heads[pairs[i]] if i in pairs else None
         if head is not None or body.confidence >= lone:
             people.append(_person(image_id, detector, body, head))
+        else:
+            lost.append(body)
     taken = set(pairs.values())
     for j, head in enumerate(heads):
-        if j not in taken and head.confidence >= lone:
+        if j in taken:
+            continue
+        if head.confidence >= lone:
             people.append(_person(image_id, detector + LONE_HEAD, head, head))
+        else:
+            lost.append(head)
     unique = {person.id: person for person in people}
-    return sorted(unique.values(), key=lambda person: person.place_xy)
+    return sorted(unique.values(), key=lambda person: person.place_xy), lost
+
+
+def _with_halves(detections: Sequence[Detection]) -> list[Detection]:
+    """Bodies, and half bodies that lie in none of them."""
+    bodies = [d for d in detections if d.label == PERSON]
+    halves = [d for d in detections if d.label == HALF_BODY]
+    return bodies + [half for half in halves if not any(_inside(half.xyxy, b.xyxy) >= SAME for b in bodies)]
+
+
+def _with_faces(detections: Sequence[Detection]) -> list[Detection]:
+    """Heads, and the heads that follow from faces that lie in none of them."""
+    heads = [d for d in detections if d.label == HEAD]
+    faces = [d for d in detections if d.label == FACE]
+    alone = [face for face in faces if not any(_inside(face.xyxy, head.xyxy) >= SAME for head in heads)]
+    return heads + [Detection(head_of_face(face.xyxy), face.confidence, HEAD) for face in alone]
+
+
+def head_of_face(face: Box) -> Box:
+    """Half as large again about its middle, and a sixth of it higher: hair is above; the seed's crop was 1.5 faces."""
+    x0, y0, x1, y1 = face
+    dx, dy = (x1 - x0) / 4, (y1 - y0) / 4
+    up = (y1 - y0) / 6
+    return x0 - dx, y0 - dy - up, x1 + dx, y1 + dy - up
+
+
+def _inside(box: Box, other: Box) -> float:
+    """Share of the box that lies in the other."""
+    width = max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
+    height = max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
+    return width * height / max(1e-6, (box[2] - box[0]) * (box[3] - box[1]))
 
 
 def _person(image_id: str, detector: str, body: Detection, head: Detection | None) -> Person:
