@@ -163,17 +163,15 @@ def _rows(journey: Journey, sizes: dict[Size, list[int]], steps: int, speeds: li
         begin += len(taken)
         counted = taken[min(len(taken) - 1, max(1, round(WARM_UP * len(taken)))) :]
         speed = statistics.median(counted)
-        operations = work and work.train(
-            width * height,
-            checkpointing=training.gradient_checkpointing,
-            text_encoder=training.text_encoder_learning_rate > 0,
-        )
-        rows.append(
-            Measured(
-                *(width, height, len(counted), speed, min(counted), len(found) / total),
-                operations_per_s=operations and operations * speed,
+        done = None
+        if work is not None:
+            done = speed * work.train(
+                width * height,
+                checkpointing=training.gradient_checkpointing,
+                text_encoder=training.text_encoder_learning_rate > 0,
             )
-        )
+        share = len(found) / total
+        rows.append(Measured(width, height, len(counted), speed, min(counted), share, operations_per_s=done))
     return rows
 
 
