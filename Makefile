@@ -19,7 +19,7 @@ READY := .venv/.ready
 export OMP_WAIT_POLICY ?= PASSIVE
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: demo test lint format types clean help
+.PHONY: demo test lint format types study clean help
 
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,10 @@ format: $(READY) ## write the house's format
 
 check-%: $(READY) ## check-NAME or check-NAME-K: the numbered checks of an issue (SEED= for given shows)
 	$(BIN)/python -m checks $(subst -, ,$*)
+
+SLICE ?= 540
+study: $(READY) ## a slice of the long study of check-trainer-6, SLICE= seconds; run again until it says that it is done
+	$(BIN)/python -m checks.trainer.study $(SLICE)
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Fullcast needs Python 3.11 or newer; this is " \

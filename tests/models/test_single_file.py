@@ -163,7 +163,7 @@ def test_what_is_no_whole_model_is_refused_with_one_sentence(tmp_path):
 
 def test_a_pocket_model_has_a_shape_of_its_own_and_stays_a_folder(tmp_path):
     folder = save_pipeline(build_pocket_pipeline(PocketModelConfig()), tmp_path / "pocket")
-    with pytest.raises(FullcastError, match=r"3 levels of 1 layers .* use --format diffusers"):
+    with pytest.raises(FullcastError, match=r"3 levels of 1 layers .* use: fullcast export checkpoint FOLDER"):
         folder_to_single(folder, tmp_path / "pocket.safetensors")
     assert not (tmp_path / "pocket.safetensors").exists()
 

@@ -362,6 +362,8 @@ def export(
     checkpoint: str = "",
     stage: str = "",
     max_repeats: float | None = None,
+    half: bool = False,
+    training_metadata: bool = False,
     workspace: Where = _HERE,
     settings: Settings = (),
     json: AsJson = False,
@@ -372,10 +374,11 @@ def export(
     ----------
     what
         dataset (Hugging Face imagefolder), webdataset (tar archives), everydream1 or everydream2 (folders with
-        multiply.txt), kohya (folders with repeats, and a dataset TOML), seed (the seed pipeline's hierarchy), or
-        checkpoint (a diffusers folder).
+        multiply.txt), kohya (folders with repeats, and a dataset TOML), seed (the seed pipeline's hierarchy),
+        checkpoint (a diffusers folder), safetensors (the whole model in one file), lora or lora-peft (a LoRA alone, in
+        kohya's layout or in PEFT's).
     out
-        A folder that does not exist yet.
+        A folder that does not exist yet; for safetensors and LoRA a file that ends in .safetensors.
     checkpoint
         As in generate.
     stage
@@ -383,11 +386,62 @@ def export(
     max_repeats
         For kohya and everydream1, whose repeats are whole numbers: the mean of them may grow to this (20 by default).
         More comes nearer to the weights and makes a longer epoch.
+    half
+        Weights in float16.
+    training_metadata
+        Also write the ss_* keys into the file, which say how it was trained: settings, no paths and no captions.
     """
     answer = _journey(workspace, settings, json).export(
-        what, out, checkpoint=checkpoint, max_repeats=max_repeats, stage=stage
+        what,
+        out,
+        checkpoint=checkpoint,
+        max_repeats=max_repeats,
+        stage=stage,
+        half=half,
+        training_metadata=training_metadata,
     )
     _print(answer, json)
+
+
+@app.command(sort_key=10)
+def pack(
+    out: Path,
+    /,
+    *,
+    results: bool = False,
+    with_base: bool = False,
+    workspace: Where = _HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Put the planned training into one file for a rented machine: latents, words and plan, no video and no picture.
+
+    Parameters
+    ----------
+    out
+        A file that ends in .tar.
+    results
+        Instead what the training has made: checkpoints, ledger, metrics, to be brought home.
+    with_base
+        Put the base model in too; else it goes by its hash.
+    """
+    _print(_journey(workspace, settings, json).pack(out, results=results, with_base=with_base), json)
+
+
+@app.command(sort_key=10)
+def unpack(archive: Path, /, *, base: Path | None = None, workspace: Where = _HERE, json: AsJson = False) -> None:
+    """Open what pack wrote: a training into a new workspace, or its results into the workspace at home.
+
+    Parameters
+    ----------
+    archive
+        The file that pack wrote.
+    base
+        The base model, where it is not in the archive; it must have the hash that the plan was packed with.
+    """
+    from fullcast.journey.packing import unpack as run
+
+    _print(run(archive, workspace, base), json)
 
 
 @app.command(name="import", sort_key=10)

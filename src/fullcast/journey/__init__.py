@@ -130,12 +130,29 @@ class Journey:
         return card(self)
 
     def export(
-        self, what: str, out: Path, *, checkpoint: str = "", max_repeats: float | None = None, stage: str = ""
+        self,
+        what: str,
+        out: Path,
+        *,
+        checkpoint: str = "",
+        max_repeats: float | None = None,
+        stage: str = "",
+        half: bool = False,
+        training_metadata: bool = False,
     ) -> Answer:
-        """The dataset or a checkpoint, for other tools."""
+        """The dataset, a checkpoint or a LoRA, for other tools."""
         from fullcast.journey.exporting import export
+        from fullcast.journey.exporting_models import MODELS, export_model
 
+        if what in MODELS:
+            return export_model(self, what, out, checkpoint, half, training_metadata)
         return export(self, what, out, checkpoint, max_repeats, stage)
+
+    def pack(self, out: Path, *, results: bool = False, with_base: bool = False) -> Answer:
+        """The training in one file for another machine, or what it made there."""
+        from fullcast.journey.packing import pack
+
+        return pack(self, out, results, with_base)
 
     def import_dataset(
         self, what: str, folder: Path, *, name: str = "", source: str = "fanart", skip_pickles: bool = False

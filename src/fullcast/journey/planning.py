@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fullcast.journey.answers import Answer, timed
+from fullcast.journey.beside_training import WithHeldOut, beside_training, hold_out
 from fullcast.journey.doors import Doors
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.preparing import Prepared, read_prepared
 from fullcast.journey.speed import images_per_s
-from fullcast.ports import BatchStream, CaptionSource, Preview
+from fullcast.ports import BatchStream, CaptionSource
 from fullcast.recipe import Recipe, write_recipe
-from fullcast.records import Cast, Placement, Sample, Scene
+from fullcast.records import Cast, Sample
 from fullcast.store.atomic import write_json, write_text
 from fullcast.store.errors import FullcastError
 from fullcast.store.partitions import partition_key
@@ -44,6 +45,8 @@ class Planned:
     stages: tuple[StagePlan, ...]
     imagined: bool = False
     """Made from the recipe's inventory: there are no pictures yet."""
+    held_out: tuple[Sample, ...] = ()
+    """Of the shots that are never trained on: their loss is measured."""
 
     @property
     def cut(self) -> Cut:
@@ -141,10 +144,11 @@ def make_plan(journey: Journey, *, may_imagine: bool = False) -> Planned:
 
     imagined = may_imagine and bool(journey.recipe.inventory) and not is_prepared(journey)
     prepared = _imagined(journey.recipe) if imagined else read_prepared(journey)
+    prepared, held = hold_out(prepared, journey.recipe.training.validation_share, journey.recipe.seed)
     stages: list[StagePlan] = []
     first: Recipe | None = None
     for number, (name, recipe) in enumerate(journey.recipe.of_stages()):
-        cut = cut_samples(prepared.images, prepared.people, recipe.mixture, prepared.scene_tags)
+        cut = cut_samples(prepared.pictures, prepared.everybody, recipe.mixture, prepared.scene_tags)
         _check_something_is_left(cut)
         if first is None:
             first = recipe
@@ -152,7 +156,9 @@ def make_plan(journey: Journey, *, may_imagine: bool = False) -> Planned:
             cut = renamed(cut, name)
         mixture = plan_mixture(cut.samples, recipe.mixture, stage_seed(recipe.seed, number), journey.workspace.root)
         stages.append(StagePlan(name, sum(stage.num_steps for stage in stages), cut, mixture))
-    return Planned(prepared, tuple(stages), imagined)
+    mixture_of_first = journey.recipe.of_stages()[0][1].mixture
+    apart = cut_samples(held, prepared.people, mixture_of_first, prepared.scene_tags).samples if held else ()
+    return Planned(prepared, tuple(stages), imagined, apart)
 
 
 def _check_something_is_left(cut: Cut) -> None:
@@ -185,7 +191,11 @@ def staged_captions(journey: Journey, planned: Planned) -> CaptionSource:
         own = recipe.model_copy(update={"captions": recipe.captions.model_copy(update={"grammars": grammars})})
         sources.append(caption_source(journey.with_recipe(own), planned.prepared.cast, stage.mixture.samples))
         of_sample |= {sample.id: number for sample in stage.mixture.samples if sample.id not in of_sample}
-    return sources[0] if len(sources) == 1 else StagedCaptions(tuple(sources), of_sample)
+    trained = sources[0] if len(sources) == 1 else StagedCaptions(tuple(sources), of_sample)
+    if not planned.held_out:
+        return trained
+    apart = caption_source(journey, planned.prepared.cast, planned.held_out)
+    return WithHeldOut(trained, apart, frozenset(sample.id for sample in planned.held_out))
 
 
 def caption_changes(journey: Journey, planned: Planned) -> tuple[str, dict[str, float]]:
@@ -230,7 +240,6 @@ def train(journey: Journey, minutes: float | None = None) -> Answer:
 def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | None) -> tuple[Path, int]:
     from fullcast.mixture.pixels import WorkspacePixels
     from fullcast.mixture.preview_text import as_text
-    from fullcast.training.loop import Beside
     from fullcast.training.loop import train as train_model
     from fullcast.training.stop import stop_on_signals
 
@@ -246,7 +255,7 @@ def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | Non
         done = train_model(
             doors.path("base"),
             planned.stream,
-            WorkspacePixels(workspace.root, planned.samples),
+            WorkspacePixels(workspace.root, (*planned.samples, *planned.held_out)),
             staged_captions(journey, planned),
             training_config(journey.recipe),
             run_dir,
@@ -254,12 +263,7 @@ def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | Non
             stop=asked,
             max_seconds=None if minutes is None else 60 * minutes,
             latents_dir=workspace.data_dir / "latents",
-            beside=Beside(
-                preview=sample_pictures(journey, planned.prepared),
-                files={
-                    name: path for name, path in {**files, RUN_RECIPE: run_dir / RUN_RECIPE}.items() if path.exists()
-                },
-            ),
+            beside=beside_training(journey, planned, run_dir, {**files, RUN_RECIPE: run_dir / RUN_RECIPE}),
         )
     return done.checkpoint, done.step
 
@@ -269,19 +273,6 @@ def _trained(journey: Journey, checkpoint: Path, step: int, num_steps: int) -> A
     rest = "" if step >= num_steps else f"; {num_steps - step} steps are left: run it again to go on"
     data = {"checkpoint": path, "step": step, "num_steps": num_steps, "finished": step >= num_steps}
     return Answer(f"trained {step} of {num_steps} steps: {path}{rest}", data)
-
-
-def sample_pictures(journey: Journey, prepared: Prepared) -> Preview | None:
-    """Three scenes of one, two and three characters, drawn on the way with the same seeds."""
-    from fullcast.generation.preview import ScenePreview
-
-    names = prepared.cast.names
-    words = next(iter(prepared.settings), "")
-    groups = [names[: n + 1] for n in range(min(3, len(names)))]
-    scenes = [
-        Scene(f"{len(group)}-people", words, tuple(Placement(name) for name in group)) for group in groups if group
-    ]
-    return ScenePreview(tuple(scenes), prepared.cast, journey.recipe.generation) if scenes else None
 
 
 def training_config(recipe: Recipe) -> TrainingConfig:

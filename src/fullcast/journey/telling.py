@@ -20,6 +20,7 @@ from fullcast import __version__
 from fullcast.journey.answers import counted, read_times
 from fullcast.journey.dataset_card import AUDIT, facts_of
 from fullcast.journey.doors import POCKET, Doors
+from fullcast.journey.exporting_models import licence_of_made
 from fullcast.journey.preparing import Prepared, read_prepared
 from fullcast.judging.report_data import (
     CastForm,
@@ -98,7 +99,7 @@ def tell(journey: Journey) -> ReportData:
         mixture=_mixture(plan, run_dir) if plan else None,
         training=training,
         commands=_commands(workspace, prepared),
-        licence=journey.recipe.licence,
+        licence=licence_of_made(journey),
         base_model=_base_name(journey),
         cost=_cost(training),
         absent=absent,

@@ -20,6 +20,7 @@ SAME_WEIGHTS = (
     "judge_pictures",
     "sample_prompts",
     "tensorboard",
+    "dollars_per_hour",
     "keep_states",
     "keep_checkpoints",
     "checkpoint_dtype",
@@ -216,6 +217,9 @@ class TrainingConfig(BaseModel):
         default=0, ge=0, description="Steps between judgements of each character's success; 0: none."
     )
     judge_pictures: int = Field(default=4, ge=1, description="Pictures of each character that a judgement draws.")
+    dollars_per_hour: float = Field(
+        default=0.0, ge=0, description="Price of the machine, for the cost so far in the live line; 0: not told."
+    )
     tensorboard: bool = Field(
         default=False, description="Writes the metrics for TensorBoard too; needs the package tensorboard."
     )

@@ -26,6 +26,9 @@ class Ema:
         self.shadow = {name: local(tensor.detach()) for name, tensor in live.items()}
         if decay:
             self.shadow = {name: tensor.to(torch.float32, copy=True) for name, tensor in self.shadow.items()}
+        self._shadows = list(self.shadow.values())
+        self._plain: list[torch.Tensor] | None = None
+        """The live weights themselves, once it is known that they are whole and float32; [] where they are not."""
 
     @torch.no_grad()
     def update(self, live: Named, step: int) -> None:
@@ -33,8 +36,11 @@ class Ema:
         if not self.decay:
             return
         decay = min(self.decay, (1 + step) / (10 + step))
-        now = [local(live[name].detach()).float() for name in self.shadow]
-        torch._foreach_lerp_(list(self.shadow.values()), now, 1 - decay)
+        if self._plain is None:
+            every = [live[name] for name in self.shadow]
+            self._plain = every if all(type(t.data) is torch.Tensor and t.dtype == torch.float32 for t in every) else []
+        now = self._plain or [local(live[name].detach()).float() for name in self.shadow]
+        torch._foreach_lerp_(self._shadows, now, 1 - decay)
 
     @contextmanager
     def shown(self, live: Named) -> Iterator[None]:

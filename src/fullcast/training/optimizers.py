@@ -18,7 +18,7 @@ from fullcast.training.config import TrainingConfig
 
 def make_optimizer(groups: Iterable[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
     """Over parameter groups with "params", "lr" and a name "part"."""
-    given = {"betas": (0.9, config.adam_beta2), "weight_decay": config.weight_decay}
+    given: dict[str, Any] = {"betas": (0.9, config.adam_beta2), "weight_decay": config.weight_decay}
     if config.weights_dtype == "bf16":
         return RoundingAdamW(groups, seed=config.seed, **given)
     if config.optimizer == "adamw8bit":

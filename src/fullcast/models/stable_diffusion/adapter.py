@@ -30,7 +30,7 @@ Averaged = Mapping[str, Mapping[str, torch.Tensor]]
 
 def add_adapter(model: StableDiffusion, rank: int, alpha: float, text_encoder: bool, seed: int) -> None:
     """Freezes the model and puts a LoRA on it that changes nothing yet (up is 0, down drawn from the seed)."""
-    from peft import LoraConfig
+    from peft import LoraConfig, inject_adapter_in_model
 
     components = ("denoiser", *(model.text_components if text_encoder else ()))
     with torch.random.fork_rng(devices=[]):
@@ -38,7 +38,7 @@ def add_adapter(model: StableDiffusion, rank: int, alpha: float, text_encoder: b
         for component in components:
             network: Any = model.module(component)
             layers = UNET_LAYERS if component == "denoiser" else TEXT_LAYERS
-            network.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=layers))
+            inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=layers), network)
             for name, parameter in network.named_parameters():
                 parameter.requires_grad_(".lora_" in name)
     for module in model.unheard():

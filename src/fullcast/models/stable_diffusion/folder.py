@@ -185,6 +185,15 @@ def write_pipeline(
             tensors = with_text_model_prefix(tensors)
         tensors = {key: _for_file(value, dtype) for key, value in tensors.items()}
         save_file(tensors, folder / name / file_name, metadata={"format": "pt"})
+    _forget_where_it_came_from(folder)
+
+
+def _forget_where_it_came_from(folder: Path) -> None:
+    """diffusers writes the folder that a part was loaded from into its config: a path of this machine."""
+    for path in (folder / "model_index.json", *folder.glob("*/*config.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def plain_state_dict(module: Any) -> dict[str, torch.Tensor]:

@@ -152,7 +152,7 @@ def require_known_shape(configs: Configs) -> None:
         raise FullcastError(
             f"a single file can hold SD 1.x, 2.x and SDXL; this model has {levels} levels of {layers} layers in the "
             f"U-Net, {told[3]} levels and {told[2]} channels in the VAE, and no program that reads single files would "
-            "open it; use --format diffusers"
+            "open it; use: fullcast export checkpoint FOLDER"
         )
 
 

@@ -100,9 +100,22 @@ def write_safetensors(
     told = {"format": "pt", **without_paths(metadata or {})}
     with replacing(path) as temporary:
         save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary, metadata=told)
+        _sort_header(temporary)
         if HASH in told:
             _fill_in_hash(temporary)
     return path
+
+
+def _sort_header(path: Path) -> None:
+    """safetensors writes the metadata in another order each time; sorted, the same content gives the same bytes."""
+    with path.open("r+b") as file:
+        length = struct.unpack("<Q", file.read(8))[0]
+        header = json.loads(file.read(length))
+        header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **dict(sorted(header.items()))}
+        data = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(data) <= length:
+            file.seek(8)
+            file.write(data.ljust(length))
 
 
 def _fill_in_hash(path: Path) -> None:

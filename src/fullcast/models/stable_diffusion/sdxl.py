@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import torch
 
@@ -67,6 +67,20 @@ class StableDiffusionXL(StableDiffusion):
             added_cond_kwargs=added,
             return_dict=False,
         )[0]
+
+    def draw(
+        self, prompt: str, negative_prompt: str, size: tuple[int, int], *, seed: int, steps: int, guidance: float
+    ) -> Any:
+        """A picture (PIL) of (width, height) pixels by diffusers' own pipeline: sample pictures of a training."""
+        return self.pipeline(
+            prompt=prompt,
+            negative_prompt=negative_prompt or None,
+            width=size[0],
+            height=size[1],
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            generator=torch.Generator("cpu").manual_seed(seed),
+        ).images[0]
 
     def scheduler(self, name: str) -> NoReturn:
         """Our own sampler cannot draw with it."""

@@ -1,0 +1,226 @@
+"""Line 6: does exact delivery teach better? Exact weights against EveryDream1's order, three seeds each.
+
+A study of hours, done in slices: `make study SLICE=540` works for so many seconds and is run again until it says that
+it is done; `make check-trainer-6` tells what is there. It lies under $FULLCAST_STATE (else in the checks' folder).
+Same show, same samples, same shares, same number of steps, same seeds of noise: the arms differ by the order alone.
+EveryDream1's is the one that its documents tell (`fullcast.mixture.peers`): multiplies cut to whole numbers, bucket
+after bucket, what does not fill a batch dropped, and a prefix of the list where the steps end before it does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from checks.framework import Context, Figure, short, work_dir
+from checks.trainer import CHECK
+from fullcast.journey import Journey
+from fullcast.journey.beside_training import CharacterJudge
+from fullcast.journey.demo import make_pocket_show
+from fullcast.journey.doors import Doors
+from fullcast.journey.planning import Planned, is_prepared, make_plan, staged_captions, training_config
+from fullcast.mixture.beside import multiplies_of
+from fullcast.mixture.peers import ed1_order
+from fullcast.mixture.pixels import WorkspacePixels
+from fullcast.mixture.stream import WeightedStream
+from fullcast.ports import Batch, BatchStream, Visit
+from fullcast.recipe import commented_toml, find_preset, read_recipe
+from fullcast.records import UNKNOWN
+from fullcast.store.atomic import write_json, write_text
+from fullcast.store.workspace import Workspace
+from fullcast.training.checkpoint import latest_resumable, read_state
+from fullcast.training.loop import train
+
+SHOW_SEED = 11
+SEEDS = (0, 1, 2)
+ORDERS = ("exact", "everydream1")
+PICTURES = 24
+"""Of each character, judged for each run: 72 for each arm, so an interval of about a fifth for one character."""
+
+
+@dataclass(frozen=True)
+class Ed1Stream:
+    """`ports.BatchStream` of the plan's samples in EveryDream1's order."""
+
+    plan: WeightedStream
+    order: np.ndarray
+    """(num_steps, batch_size) int64, samples of the plan."""
+    seed: int
+
+    @property
+    def batch_size(self) -> int:
+        return self.plan.batch_size
+
+    @property
+    def num_steps(self) -> int:
+        return self.plan.num_steps
+
+    @cached_property
+    def visits(self) -> np.ndarray:
+        """(num_steps, batch_size) int64: how often each sample had been seen before."""
+        flat, seen = self.order.ravel(), np.zeros(len(self.plan.sample_ids), dtype=np.int64)
+        before = np.empty_like(flat)
+        for place, sample in enumerate(flat.tolist()):
+            before[place] = seen[sample]
+            seen[sample] += 1
+        return before.reshape(self.order.shape)
+
+    def batch(self, step: int) -> Batch:
+        row = self.order[step].tolist()
+        bucket = self.plan.buckets[int(self.plan.bucket_of[row[0]])]
+        visits = tuple(Visit(self.plan.sample_ids[i], int(v)) for i, v in zip(row, self.visits[step], strict=True))
+        return Batch(step, bucket.width, bucket.height, visits)
+
+    def fingerprint(self) -> str:
+        return f"EveryDream1/{self.seed}/{self.plan.fingerprint()}"
+
+
+@dataclass(frozen=True)
+class Arm:
+    order: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.order}-{self.seed}"
+
+
+ARMS = tuple(Arm(order, seed) for seed in SEEDS for order in ORDERS)
+
+
+@dataclass
+class Study:
+    """The show, and what has been trained and judged on it so far."""
+
+    folder: Path
+
+    @classmethod
+    def here(cls) -> Study:
+        given = os.environ.get("FULLCAST_STATE", "")
+        return cls((Path(given) if given else work_dir()) / "trainer-study")
+
+    @cached_property
+    def journey(self) -> Journey:
+        """The prepared show; drawn and prepared when it is first asked for."""
+        root = self.folder / "show"
+        if not (root / "fullcast.toml").exists():
+            make_pocket_show(root, SHOW_SEED)
+            workspace = Workspace.create(root, show="Study")
+            write_text(workspace.recipe_path, commented_toml(read_recipe(find_preset("demo"))))
+        journey = Journey.open(root)
+        if not is_prepared(journey):
+            journey.prepare()
+        return journey
+
+    @cached_property
+    def planned(self) -> Planned:
+        return make_plan(self.journey)
+
+    def result(self, arm: Arm) -> Path:
+        return self.folder / f"{arm.name}.json"
+
+    def results(self, order: str) -> list[dict[str, float]]:
+        """Success by character of the finished runs of an order."""
+        done = [self.result(arm) for arm in ARMS if arm.order == order and self.result(arm).exists()]
+        return [json.loads(path.read_text(encoding="utf-8"))["success"] for path in done]
+
+    def stream(self, arm: Arm) -> BatchStream:
+        plan = self.planned.mixture.stream
+        if arm.order == "exact":
+            return self.planned.stream
+        multiplies = multiplies_of(self.planned.stages[0])
+        order = ed1_order(multiplies, plan.bucket_of, plan.batch_size, plan.num_steps, arm.seed)
+        return Ed1Stream(plan, order, arm.seed)
+
+    def go(self, seconds: float, say: Callable[[str], None]) -> bool:
+        """Works for about so long; True when everything is done."""
+        ends = time.monotonic() + seconds
+        for arm in ARMS:
+            if self.result(arm).exists():
+                continue
+            if time.monotonic() > ends or not self.train(arm, ends - time.monotonic(), say):
+                return False
+            self.judge(arm, say)
+        return True
+
+    def train(self, arm: Arm, seconds: float, say: Callable[[str], None]) -> bool:
+        """A slice of one run; True when it is finished."""
+        journey, planned = self.journey, self.planned
+        quiet = {"seed": arm.seed, "sample_every": 0, "probe_every": 0, "keep_checkpoints": 1, "checkpoint_every": 100}
+        done = train(
+            Doors(journey.workspace, journey.recipe).path("base"),
+            self.stream(arm),
+            WorkspacePixels(journey.workspace.root, planned.samples),
+            staged_captions(journey, planned),
+            training_config(journey.recipe).model_copy(update=quiet),
+            self.folder / arm.name,
+            max_seconds=seconds,
+            latents_dir=self.folder / "latents",
+        )
+        say(f"{arm.name}: step {done.step} of {done.num_steps}")
+        return done.finished
+
+    def judge(self, arm: Arm, say: Callable[[str], None]) -> None:
+        from fullcast.journey.making import open_model
+
+        checkpoint = latest_resumable(self.folder / arm.name)
+        assert checkpoint is not None
+        recipe = self.journey.recipe
+        asked = recipe.model_copy(update={"training": recipe.training.model_copy(update={"judge_pictures": PICTURES})})
+        journey = self.journey.with_recipe(asked)
+        judge = CharacterJudge.of(journey, self.planned.prepared, self.folder / f"{arm.name}-judged")
+        success = judge(open_model(journey, checkpoint).pipeline, self.planned.stream.num_steps)
+        write_json(self.result(arm), {"success": success, "ledger": read_state(checkpoint).ledger})
+        say(f"{arm.name}: {success['']:.3f} of single pictures show who was asked for")
+
+
+@CHECK.line(6, "exact weights against EveryDream1's order: success by character, three seeds each")
+def study(context: Context) -> Iterable[Figure]:
+    """What the slices have found so far. The finding goes into docs/experiments.md whichever way it falls."""
+    here = Study.here()
+    done = sum(here.result(arm).exists() for arm in ARMS)
+    if done < len(ARMS):
+        told = f"{done} of {len(ARMS)} runs are done; `make study SLICE=540` goes on with them"
+        yield short("exact weights against EveryDream1's order", told)
+        return
+    exposure = _exposure(here.planned)
+    rare = sorted(exposure, key=lambda name: (exposure[name], name))[: max(1, len(exposure) // 3)]
+    yield from _compared(here, "all characters", [""])
+    yield from _compared(here, f"the rarest ({', '.join(rare)})", rare)
+    for name in sorted(exposure):
+        yield from _compared(here, name, [name])
+
+
+def _compared(study: Study, what: str, names: list[str]) -> Iterator[Figure]:
+    """Mean success of each order over its seeds, and their difference with its interval over seeds (Student's t)."""
+    means = {order: [float(np.mean([r[n] for n in names])) for r in study.results(order)] for order in ORDERS}
+    for order, found in means.items():
+        yield Figure(f"{what}: {order}", float(np.mean(found)), n=len(found), low=min(found), high=max(found))
+    gain = np.subtract(means["exact"], means["everydream1"])
+    half = 4.303 * float(gain.std(ddof=1)) / math.sqrt(len(gain))  # t of 2 degrees of freedom, 95 %
+    mean = float(gain.mean())
+    yield Figure(f"{what}: exact less EveryDream1", mean, n=len(gain), low=mean - half, high=mean + half)
+
+
+def _exposure(planned: Planned) -> dict[str, float]:
+    """Character to its planned share of visits."""
+    stream, samples = planned.mixture.stream, planned.mixture.samples
+    found: dict[str, float] = {}
+    for sample, count in zip(samples, stream.counts().tolist(), strict=True):
+        for name in {p.character for p in sample.people if p.character not in ("", UNKNOWN)}:
+            found[name] = found.get(name, 0.0) + count
+    return found
+
+
+if __name__ == "__main__":
+    finished = Study.here().go(float(sys.argv[1]), lambda text: print(text, flush=True))
+    print("the study is done: make check-trainer-6" if finished else "there is more to do: run it again")

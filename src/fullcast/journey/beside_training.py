@@ -1,0 +1,283 @@
+"""What a training is given beside its stream: masks and priors, shots held out, a judge, prompts, a live line."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fullcast.journey.doors import Doors
+from fullcast.ports import Batch, CaptionSource, Visit
+from fullcast.records import UNKNOWN, Cast, Image, Placement, Sample, Scene
+from fullcast.store.errors import FullcastError
+from fullcast.store.seeding import rng
+
+if TYPE_CHECKING:
+    from fullcast.generation.config import GenerationConfig
+    from fullcast.journey import Journey
+    from fullcast.journey.planning import Planned
+    from fullcast.journey.preparing import Prepared
+    from fullcast.training.checkpoint import TrainState
+    from fullcast.training.loop import Beside
+
+PRIOR = "regularization"
+
+
+def beside_training(journey: Journey, planned: Planned, run_dir: Path, files: Mapping[str, Path]) -> Beside:
+    """All of it, as the recipe asks."""
+    from fullcast.training.loop import Beside
+
+    prepared, training = planned.prepared, journey.recipe.training
+    return Beside(
+        preview=sample_pictures(journey, prepared),
+        judge=CharacterJudge.of(journey, prepared, run_dir / "judged") if training.judge_every else None,
+        hints=SampleHints.of((*planned.samples, *planned.held_out)),
+        held_out=batches_of(planned.held_out, journey.recipe.mixture.batch_size, planned),
+        files={name: path for name, path in files.items() if path.exists()},
+        tell=LiveLine.of(journey, planned),
+    )
+
+
+# Masks and priors
+
+
+@dataclass(frozen=True)
+class SampleHints:
+    """`ports.Hints` from the samples: people's boxes are the mask, regularization pictures are priors."""
+
+    samples: Mapping[str, Sample]
+
+    @classmethod
+    def of(cls, samples: Iterable[Sample]) -> SampleHints:
+        return cls({sample.id: sample for sample in samples})
+
+    def mask(self, sample_id: str, width: int, height: int) -> np.ndarray | None:
+        """1 inside the boxes of the sample's people, 0 outside; None where nobody is."""
+        sample = self.samples[sample_id]
+        if not sample.people:
+            return None
+        mask = np.zeros((height, width), dtype=np.float32)
+        for person in sample.people:
+            x0, y0, x1, y1 = person.xyxy
+            left, right = (round(x / sample.width * width) for x in (x0, x1))
+            top, bottom = (round(y / sample.height * height) for y in (y0, y1))
+            mask[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = 1
+        return mask
+
+    def is_prior(self, sample_id: str) -> bool:
+        return self.samples[sample_id].source == PRIOR
+
+
+# Shots held out
+
+
+def hold_out(prepared: Prepared, share: float, seed: int) -> tuple[Prepared, tuple[Image, ...]]:
+    """The show without a share of its shots, and the pictures of those; a picture without a shot is one of its own.
+
+    Which shots: by (seed, shot), so that another episode changes nothing for the shots that were there.
+    """
+    if not share:
+        return prepared, ()
+    held = tuple(
+        image
+        for image in prepared.images
+        if image.source != PRIOR and rng(seed, "held out", image.shot_id or image.id).random() < share
+    )
+    out = {image.id for image in held}
+    return replace(prepared, images=tuple(image for image in prepared.images if image.id not in out)), held
+
+
+def batches_of(samples: Sequence[Sample], batch_size: int, planned: Planned) -> tuple[Batch, ...]:
+    """Every sample of the held-out shots by size, at most `batch_size` each; first captions."""
+    from fullcast.mixture.samples import bucket_indices
+
+    if not samples:
+        return ()
+    buckets, places = bucket_indices(samples, planned.mixture.config)
+    by_size: dict[tuple[int, int], list[Visit]] = defaultdict(list)
+    for sample, place in zip(samples, places.tolist(), strict=True):
+        by_size[buckets[place].width, buckets[place].height].append(Visit(sample.id, 0))
+    return tuple(
+        Batch(0, width, height, tuple(visits[i : i + batch_size]))
+        for (width, height), visits in sorted(by_size.items())
+        for i in range(0, len(visits), batch_size)
+    )
+
+
+@dataclass(frozen=True)
+class WithHeldOut:
+    """`ports.CaptionSource` that knows the samples that are held out too."""
+
+    trained: CaptionSource
+    held_out: CaptionSource
+    ids: frozenset[str]
+
+    def caption(self, sample_id: str, visit: int) -> str:
+        return (self.held_out if sample_id in self.ids else self.trained).caption(sample_id, visit)
+
+
+# The judge
+
+
+@dataclass(frozen=True)
+class CharacterJudge:
+    """`ports.StepJudge`: each character alone, the same scenes and seeds every time, seen by the judge's networks."""
+
+    journey: Journey
+    cast: Cast
+    """As the judge's embedder knows it."""
+    words: str
+    out_dir: Path
+
+    @classmethod
+    def of(cls, journey: Journey, prepared: Prepared, out_dir: Path) -> CharacterJudge:
+        from fullcast.journey.naming import judge_cast_path
+        from fullcast.recognition.castfile import read_cast
+
+        cast = read_cast(judge_cast_path(journey.workspace))
+        return cls(journey, cast, next(iter(prepared.settings), ""), out_dir)
+
+    def __call__(self, pipeline: Any, step: int) -> dict[str, float]:
+        """Share of pictures in which exactly the one who was asked for is found."""
+        from fullcast.generation.generate import generate
+        from fullcast.judging.judge import Entry, judge
+        from fullcast.models.stable_diffusion.family import StableDiffusion
+
+        recipe, folder = self.journey.recipe, self.out_dir / f"step-{step:06d}"
+        count = recipe.training.judge_pictures
+        scenes = [
+            Scene(f"{name}-{n}".replace("/", "-"), self.words, (Placement(name),))
+            for name in self.cast.names
+            for n in range(count)
+        ]
+        model, seeds, name = StableDiffusion.of(pipeline), list(range(len(scenes))), f"step-{step:06d}"
+        drawn = generate(
+            model, scenes, self.cast, recipe.generation, folder, seeds=seeds, checkpoint=name, checkpoint_sha256=name
+        )
+        entries = [Entry(p.id, folder / p.path, scene) for p, scene in zip(drawn, scenes, strict=True)]
+        look = Doors(self.journey.workspace, recipe).look(self.cast)
+        right = {v.scene_id: v.success for v in judge(entries, look, self.cast, recipe.judging).verdicts}
+        told: dict[str, float] = {"": round(sum(right.values()) / max(1, len(right)), 4)}
+        for n, character in enumerate(self.cast.names):
+            own = [right.get(scene.id, False) for scene in scenes[n * count : (n + 1) * count]]
+            told[character] = round(sum(own) / count, 4)
+        return told
+
+
+# Sample pictures
+
+
+def sample_pictures(journey: Journey, prepared: Prepared) -> Any:
+    """`ports.Preview`: what `training.sample_prompts` asks for, else three scenes of one, two and three characters."""
+    cast, given = prepared.cast, journey.recipe.training.sample_prompts
+    if given:
+        return PromptFile(journey.workspace.root / given, cast, journey)
+    words = next(iter(prepared.settings), "")
+    groups = [cast.names[: n + 1] for n in range(min(3, len(cast.names)))]
+    scenes = [
+        Scene(f"{len(group)}-people", words, tuple(Placement(name) for name in group)) for group in groups if group
+    ]
+    return Scenes(tuple(scenes), cast, journey.recipe.generation) if scenes else None
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """`ports.Preview`: our own sampler for SD 1.x and 2.x, diffusers' pipeline for SDXL."""
+
+    scenes: tuple[Scene, ...]
+    cast: Cast
+    config: GenerationConfig
+
+    def __call__(self, pipeline: Any, step: int, out_dir: Path) -> None:
+        from fullcast.generation.preview import ScenePreview
+        from fullcast.models.stable_diffusion.family import StableDiffusion
+        from fullcast.models.stable_diffusion.sdxl import StableDiffusionXL
+        from fullcast.recognition.words import prompt_for
+
+        model = StableDiffusion.of(pipeline)
+        if not isinstance(model, StableDiffusionXL):
+            ScenePreview(self.scenes, self.cast, self.config)(pipeline, step, out_dir)
+            return
+        out_dir.mkdir(parents=True, exist_ok=True)
+        for n, scene in enumerate(self.scenes):
+            picture = model.draw(
+                prompt_for(scene, self.cast),
+                scene.negative_prompt,
+                (scene.width, scene.height) if scene.width else model.default_size,
+                seed=self.config.seed + n,
+                steps=self.config.num_inference_steps,
+                guidance=self.config.guidance_scale,
+            )
+            picture.save(out_dir / f"{scene.id}-{self.config.seed + n}.png")
+
+
+@dataclass(frozen=True)
+class PromptFile:
+    """`ports.Preview` over a file that is read anew each time: it may be changed while the training runs."""
+
+    path: Path
+    cast: Cast
+    journey: Journey
+
+    def __call__(self, pipeline: Any, step: int, out_dir: Path) -> None:
+        Scenes(tuple(self.scenes()), self.cast, self.journey.recipe.generation)(pipeline, step, out_dir)
+
+    def scenes(self) -> list[Scene]:
+        """[[scene]] tables of a TOML file, or one prompt a line; lines that begin with # are left out."""
+        from fullcast.journey.making import scenes_in
+
+        if not self.path.is_file():
+            raise FullcastError(f"training.sample_prompts: there is no file {self.path}")
+        if self.path.suffix == ".toml":
+            return scenes_in(self.path, self.cast)
+        lines = [line.strip() for line in self.path.read_text(encoding="utf-8").splitlines()]
+        prompts = [line for line in lines if line and not line.startswith("#")]
+        return [Scene(f"prompt-{n:02d}", prompt) for n, prompt in enumerate(prompts, 1)]
+
+
+# The live line
+
+
+@dataclass(frozen=True)
+class LiveLine:
+    """Cost so far, and how far the shares delivered to the characters are from the plan's."""
+
+    shown: Mapping[str, frozenset[str]]
+    """Sample to the characters in it."""
+    planned: Mapping[str, float]
+    """Character to its share of all visits in the plan."""
+    dollars_per_hour: float
+
+    @classmethod
+    def of(cls, journey: Journey, planned: Planned) -> LiveLine:
+        shown = {
+            sample.id: frozenset(p.character for p in sample.people if p.character not in ("", UNKNOWN))
+            for sample in planned.samples
+        }
+        visits: Counter[str] = Counter()
+        for stage in planned.stages:
+            stream = stage.mixture.stream
+            visits.update(dict(zip(stream.sample_ids, stream.counts().tolist(), strict=True)))
+        return cls(shown, _shares(shown, visits), journey.recipe.training.dollars_per_hour)
+
+    def __call__(self, state: TrainState) -> str:
+        """ "$0.42, delivered aoi 31 % (plan 30 %)": the character furthest from its plan."""
+        told = [f"${state.seconds / 3600 * self.dollars_per_hour:.2f}"] if self.dollars_per_hour else []
+        delivered = _shares(self.shown, state.ledger)
+        if delivered:
+            name = max(self.planned, key=lambda n: (abs(delivered.get(n, 0) - self.planned[n]), n))
+            told.append(f"delivered {name} {delivered.get(name, 0):.1%} (plan {self.planned[name]:.1%})")
+        return ", ".join(told)
+
+
+def _shares(shown: Mapping[str, frozenset[str]], visits: Mapping[str, int]) -> dict[str, float]:
+    """Share of visits that show each character."""
+    total, by_name = sum(visits.values()), Counter[str]()
+    for sample_id, count in visits.items():
+        for name in shown.get(sample_id, ()):
+            by_name[name] += count
+    return {name: count / total for name, count in by_name.items()} if total else {}

@@ -1,0 +1,200 @@
+"""Pack and unpack: a training taken to a rented machine in one file, and its checkpoints brought home in another.
+
+A job holds what `fullcast train` reads and no more: the recipe, the show's tables, the cast, the plan, and the latents
+of every picture in it. It holds no video and no picture; the base goes by its hash, or whole where that is asked for.
+Paths inside are relative to a workspace, so it may be unpacked anywhere.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fullcast import __version__
+from fullcast.journey.answers import Answer
+from fullcast.journey.doors import POCKET, Doors
+from fullcast.journey.planning import Planned, make_plan, planned_fingerprint, run_dir_of, staged_captions
+from fullcast.recipe import read_recipe, to_toml, write_recipe
+from fullcast.store.atomic import replacing
+from fullcast.store.errors import FullcastError
+from fullcast.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fullcast.journey import Journey
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+BASE = "models/base"
+"""Where a base that is no part of Fullcast stands in an unpacked job."""
+JOB, RESULTS = "job", "results"
+
+
+def pack(journey: Journey, out: Path, results: bool, with_base: bool) -> Answer:
+    """The training as a job, or with `results` what it has made so far."""
+    if out.suffix != ".tar":
+        raise FullcastError(f"{out}: give a name that ends in .tar")
+    planned = make_plan(journey)
+    run_dir = run_dir_of(journey, planned)
+    return _pack_results(journey, planned, run_dir, out) if results else _pack_job(journey, planned, out, with_base)
+
+
+def _pack_job(journey: Journey, planned: Planned, out: Path, with_base: bool) -> Answer:
+    from fullcast.models.stable_diffusion.folder import folder_sha256
+
+    workspace, base = journey.workspace, Doors(journey.workspace, journey.recipe).path("base")
+    own = journey.recipe.models.base == POCKET
+    if with_base and not base.is_dir():
+        raise FullcastError(f"--with-base: {base} is a single file; copy it beside the archive and give it to unpack")
+    latents = _latents(journey, planned, base)
+    recipe = journey.recipe.model_copy(
+        update={"models": journey.recipe.models.model_copy(update={"base": POCKET if own else BASE})}
+    )
+    about = {
+        "kind": JOB,
+        "plan": planned.stream.fingerprint(),
+        "steps": planned.stream.num_steps,
+        "base": {"name": POCKET if own else base.name, "sha256": folder_sha256(base), "inside": with_base and not own},
+    }
+    files = [*_files(workspace.show_dir), *_files(workspace.plan_dir), *_files(latents), *_given(journey)]
+    with replacing(out) as temporary, tarfile.open(temporary, "w") as archive:
+        _add(archive, MANIFEST, json.dumps({"format": FORMAT, "fullcast": __version__, **about}, indent=2))
+        _add(archive, "fullcast.toml", to_toml(recipe))
+        _add_files(archive, ((path, workspace.relative(path)) for path in files))
+        if about["base"]["inside"]:  # type: ignore[index]
+            _add_files(archive, ((path, f"{BASE}/{path.relative_to(base).as_posix()}") for path in _files(base)))
+    gigabytes = out.stat().st_size / 1e9
+    lines = [
+        f"{out}: {gigabytes:.2f} GB, {planned.stream.num_steps} steps, {len(planned.samples)} samples, no pictures",
+        f"on the other machine: fullcast unpack {out.name} -w job && fullcast train -w job",
+    ]
+    if not own and not with_base:
+        lines.append(f"the base is not in it: give it there with --base; its sha256 is {about['base']['sha256'][:16]}")  # type: ignore[index]
+    return Answer("\n".join(lines), {"path": str(out), "bytes": out.stat().st_size, **about})
+
+
+def _given(journey: Journey) -> list[Path]:
+    """Files of the workspace's top that a training reads: the marker, the seed's table of weights, prompts."""
+    root, recipe = journey.workspace.root, journey.recipe
+    named = {of.mixture.weights_csv for _, of in recipe.of_stages()} | {recipe.training.sample_prompts}
+    return [root / "workspace.json", *(root / str(name) for name in sorted(filter(None, named)))]
+
+
+def _latents(journey: Journey, planned: Planned, base: Path) -> Path:
+    """The folder of the latents, with every picture of the plan in it."""
+    from fullcast.journey.beside_training import batches_of
+    from fullcast.mixture.pixels import WorkspacePixels
+    from fullcast.models.stable_diffusion.family import StableDiffusion
+    from fullcast.training.latents import LatentStore
+    from fullcast.training.loop import wanted
+
+    doors = Doors(journey.workspace, journey.recipe)
+    doors.use_threads()
+    model = StableDiffusion.load(base)
+    model.pipeline.to(doors.torch_device)
+    store = LatentStore(journey.workspace.data_dir / "latents", model)
+    held = batches_of(planned.held_out, journey.recipe.mixture.batch_size, planned)
+    pixels = WorkspacePixels(journey.workspace.root, (*planned.samples, *planned.held_out))
+    batch_size = journey.recipe.training.latents_batch_size
+    store.fill(wanted(planned.stream, 0, held), pixels, batch_size, journey.progress)
+    staged_captions(journey, planned)  # what it reads must be there now, and not on the other machine
+    return store.folder
+
+
+def _pack_results(journey: Journey, planned: Planned, run_dir: Path, out: Path) -> Answer:
+    from fullcast.training.checkpoint import latest_resumable, read_state
+
+    newest = latest_resumable(run_dir)
+    if newest is None:
+        raise FullcastError(f"nothing was trained in {journey.workspace.root} yet; there are no results to pack")
+    state = read_state(newest)
+    about = {"kind": RESULTS, "plan": planned.stream.fingerprint(), "run": run_dir.name, "step": state.step}
+    with replacing(out) as temporary, tarfile.open(temporary, "w") as archive:
+        _add(archive, MANIFEST, json.dumps({"format": FORMAT, "fullcast": __version__, **about}, indent=2))
+        _add_files(archive, ((path, journey.workspace.relative(path)) for path in _files(run_dir)))
+    visits = sum(state.ledger.values())
+    text = f"{out}: {out.stat().st_size / 1e9:.2f} GB, {state.step} steps, {visits} visits in the ledger"
+    return Answer(f"{text}\nat home: fullcast unpack {out.name} -w WORKSPACE", {"path": str(out), **about})
+
+
+def unpack(archive: Path, folder: Path, base: Path | None) -> Answer:
+    """A job into a new workspace, results into the workspace that they were packed for."""
+    about = read_manifest(archive)
+    if about["kind"] == RESULTS:
+        return _bring_home(archive, Workspace.open(folder), about)
+    if folder.exists() and any(folder.iterdir()):
+        raise FullcastError(f"{folder} is not empty; a job is unpacked into a new folder: give another with -w")
+    _extract(archive, folder)
+    workspace = Workspace.open(folder)
+    given = about["base"]
+    if base is not None:
+        _use_base(workspace, base, given["sha256"])
+    elif given["name"] != POCKET and not given["inside"]:
+        raise FullcastError(
+            f"{folder} is unpacked, but its base {given['name']!r} is not in the archive: put it at {folder}/{BASE}, "
+            f"or set models.base in its fullcast.toml (sha256 {given['sha256']})"
+        )
+    text = f"{folder}: a training of {about['steps']} steps; run: fullcast train -w {folder}"
+    return Answer(text, {"workspace": str(folder), **about})
+
+
+def _use_base(workspace: Workspace, base: Path, sha256: str) -> None:
+    from fullcast.models.stable_diffusion.folder import folder_sha256
+
+    if (found := folder_sha256(base)) != sha256:
+        raise FullcastError(f"--base {base}: its sha256 is {found[:16]}, the plan was packed with {sha256[:16]}")
+    recipe = read_recipe(workspace.recipe_path)
+    models = recipe.models.model_copy(update={"base": str(base.resolve())})
+    write_recipe(workspace.recipe_path, recipe.model_copy(update={"models": models}))
+
+
+def _bring_home(archive: Path, workspace: Workspace, about: dict[str, Any]) -> Answer:
+    _extract(archive, workspace.root)
+    (workspace.root / MANIFEST).unlink(missing_ok=True)
+    text = f"{about['step']} steps brought home: {workspace.relative(workspace.runs_dir / about['run'])}"
+    if about["plan"] != planned_fingerprint(workspace):
+        text += "\nthe plan has changed here since: a new training would begin a new run"
+    return Answer(text, {"workspace": str(workspace.root), **about})
+
+
+def read_manifest(archive: Path) -> dict[str, Any]:
+    """What an archive is. FullcastError when it is none of ours, or of a later version."""
+    try:
+        with tarfile.open(archive) as file:
+            member = file.extractfile(MANIFEST)
+            about = json.loads(member.read() if member else b"")
+    except (OSError, KeyError, ValueError, tarfile.TarError) as error:
+        raise FullcastError(f"{archive} is no archive of fullcast pack ({error})") from None
+    if about.get("format") != FORMAT or about.get("kind") not in (JOB, RESULTS):
+        raise FullcastError(f"{archive} has the format {about.get('format')}; this Fullcast knows {FORMAT}: update it")
+    return about
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    """Nothing outside the folder: absolute paths, parents and links are refused by the filter."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(archive) as file:
+            file.extractall(folder, filter="data")
+    except (OSError, tarfile.TarError) as error:
+        raise FullcastError(f"{archive} could not be unpacked: {error}") from None
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Every file below, in a fixed order; half-written ones left out."""
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and ".partial-" not in path.as_posix())
+
+
+def _add(archive: tarfile.TarFile, name: str, text: str) -> None:
+    data = text.encode()
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    archive.addfile(info, io.BytesIO(data))
+
+
+def _add_files(archive: tarfile.TarFile, files: Iterable[tuple[Path, str]]) -> None:
+    for path, name in files:
+        archive.add(path, name, recursive=False)

@@ -1,0 +1,122 @@
+"""A training in one file: unpacked anywhere it gives the bits that it would have given at home, and they come home."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fullcast.captions.core import TraitCount
+from fullcast.captions.count import CountCheck
+from fullcast.journey import Journey, new_workspace
+from fullcast.journey.packing import unpack
+from fullcast.journey.planning import latest_checkpoint
+from fullcast.models.stable_diffusion.build import build_pocket_pipeline
+from fullcast.models.stable_diffusion.folder import save_pipeline
+from fullcast.recognition.castfile import write_cast
+from fullcast.records import Cast, Character, Drop, Image, Person
+from fullcast.store.atomic import write_json
+from fullcast.store.errors import FullcastError
+from fullcast.store.pictures import write_png
+from fullcast.store.tables import write_records
+from fullcast.training.checkpoint import read_state
+from fullcast.training.metrics import read_metrics
+from tests.training.test_train import TINY, hashes
+
+RECIPE = """
+device = "cpu"
+[models]
+base = "base"
+[mixture]
+num_steps = 4
+batch_size = 2
+area_px = 1536
+bucket_step_px = 16
+[training]
+warmup_steps = 2
+checkpoint_every = 2
+log_every = 1
+probe_every = 0
+sample_every = 0
+validation_share = 0.5
+validate_every = 4
+masked_loss = true
+prior_preservation = true
+dollars_per_hour = 3.6
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A show of twelve pictures that counts as prepared."""
+    root = tmp_path_factory.mktemp("packing") / "home"
+    new_workspace(root, "show")
+    (root / "fullcast.toml").write_text(RECIPE)
+    save_pipeline(build_pocket_pipeline(TINY), root / "base")
+    show = root / "data" / "show"
+    images, people = [], []
+    for n in range(12):
+        path = root / "data" / "frames" / f"{n}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_png(path, np.random.default_rng(n).integers(0, 256, (64, 96, 3), dtype=np.uint8))
+        source = "regularization" if n > 9 else "screenshots"
+        image_id = f"{n:020x}"
+        images.append(Image(image_id, f"data/frames/{n}.png", 96, 64, source, shot_id=f"shot-{n // 2}"))
+        who = ("aoi", "mio", "unknown")[2 if n > 9 else n % 2]
+        person = Person(f"{image_id}/20-8-60-60", image_id, (20, 8, 60, 60), 0.9, (30, 8, 50, 28), 0.9, character=who)
+        people.append(person)
+    write_records(show / "images.parquet", images, Image)
+    write_records(show / "people.parquet", people, Person, {"embedder": "none"})
+    write_records(show / "drops.parquet", [], Drop)
+    write_records(show / "counts.parquet", [], CountCheck)
+    write_records(show / "traits.parquet", [], TraitCount)
+    write_json(show / "captions.json", {})
+    write_json(show / "scenes.json", {"tags": {}, "settings": ["park"]})
+    write_cast(show / "cast.json", Cast("show", (Character("aoi", "aoi"), Character("mio", "mio"))))
+    return root
+
+
+def test_a_job_trains_elsewhere_to_the_same_bits_and_comes_home(home: Path, tmp_path: Path) -> None:
+    packed = Journey.open(home).pack(tmp_path / "job.tar", with_base=True)
+    assert packed.data["steps"] == 4
+    with tarfile.open(tmp_path / "job.tar") as archive:
+        names = archive.getnames()
+    assert not [name for name in names if name.endswith((".png", ".mp4"))] and "data/show/cast.json" in names
+    job = tmp_path / "elsewhere" / "job"
+    unpack(tmp_path / "job.tar", job, None)
+    assert Journey.open(job).train().data["finished"]
+    assert Journey.open(home).train().data["finished"]
+    from fullcast.store.workspace import Workspace
+
+    there, here = (latest_checkpoint(Workspace.open(root)) for root in (job, home))
+    assert hashes(there) == hashes(here)
+    lines = read_metrics(there.parents[1] / "metrics.jsonl")
+    assert {"val_loss", "val_loss_train"} <= next(line for line in lines if "val_loss" in line).keys()
+
+    Journey.open(job).pack(tmp_path / "results.tar", results=True)
+    shutil.rmtree(home / "data" / "runs")
+    answer = unpack(tmp_path / "results.tar", home, None)
+    assert "4 steps brought home" in answer.text and "changed" not in answer.text
+    back = latest_checkpoint(Workspace.open(home))
+    assert hashes(back) == hashes(there) and read_state(back).ledger == read_state(there).ledger
+    assert Journey.open(home).train().data["finished"], "there is nothing left to train"
+
+
+def test_a_base_goes_by_its_hash(home: Path, tmp_path: Path) -> None:
+    Journey.open(home).pack(tmp_path / "job.tar")
+    with pytest.raises(FullcastError, match="its base 'base' is not in the archive"):
+        unpack(tmp_path / "job.tar", tmp_path / "a", None)
+    other = save_pipeline(build_pocket_pipeline(TINY, seed=5), tmp_path / "other")
+    with pytest.raises(FullcastError, match="the plan was packed with"):
+        unpack(tmp_path / "job.tar", tmp_path / "b", other)
+    unpack(tmp_path / "job.tar", tmp_path / "c", home / "base")
+    assert Journey.open(tmp_path / "c").recipe.models.base == str(home / "base")
+
+
+def test_what_is_no_archive_of_ours_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_bytes(b"no archive")
+    with pytest.raises(FullcastError, match="no archive of fullcast pack"):
+        unpack(tmp_path / "x.tar", tmp_path / "y", None)

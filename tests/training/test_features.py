@@ -1,0 +1,289 @@
+"""Parts of a batch, bad batches, LoRA, bfloat16, priors, masks, words: each does what its setting says."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fullcast.models.stable_diffusion.adapter import KOHYA_FILE, PEFT_FILE
+from fullcast.models.stable_diffusion.family import StableDiffusion
+from fullcast.models.stable_diffusion.folder import load_pipeline, save_pipeline
+from fullcast.ports import Batch, Visit
+from fullcast.store.errors import FullcastError
+from fullcast.training.checkpoint import checkpoints, kept
+from fullcast.training.config import ALWAYS_TOLD, ONE_FOR_ALL, TrainingConfig
+from fullcast.training.loop import Beside, train
+from fullcast.training.metrics import read_metrics
+from fullcast.training.optimizers import RoundingAdamW, rounded_bf16
+from fullcast.training.saver import Saver
+from fullcast.training.watching import best_step, flat
+from fullcast.training.words import TextCache, varied
+from tests.models.tiny_families import tiny_pipeline
+from tests.training.test_train import CONFIG, Captions, Pixels, Stream, base, hashes  # noqa: F401
+
+QUIET = CONFIG.model_copy(update={"probe_every": 0, "sample_every": 0, "checkpoint_every": 2, "log_every": 1})
+
+
+def with_settings(**settings: object) -> TrainingConfig:
+    return TrainingConfig.model_validate({**QUIET.model_dump(), **settings})
+
+
+def live(run_dir: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(checkpoints(run_dir)[-1] / "state" / "live.safetensors")
+
+
+def resumed_is_uninterrupted(base: Path, config: TrainingConfig, tmp_path: Path, steps: int = 4) -> Path:  # noqa: F811
+    stream = Stream(num_steps=steps)
+    whole = train(base, stream, Pixels(), Captions(), config, tmp_path / "whole")
+    calls = iter(range(100))
+    train(base, stream, Pixels(), Captions(), config, tmp_path / "cut", stop=lambda: next(calls) == steps // 2)
+    last = train(base, stream, Pixels(), Captions(), config, tmp_path / "cut")
+    assert hashes(last.checkpoint) == hashes(whole.checkpoint)
+    return whole.checkpoint
+
+
+def test_a_batch_in_parts_is_the_step_of_the_whole_batch(base, tmp_path):  # noqa: F811
+    stream = Stream(num_steps=2)
+    for parts in (1, 3):  # 4 pictures in parts of 1, 2 and 1
+        config = with_settings(gradient_accumulation=parts)
+        train(base, stream, Pixels(), Captions(), config, tmp_path / str(parts))
+    one, three = live(tmp_path / "1"), live(tmp_path / "3")
+    # Adam divides by the gradient's size, so single weights whose gradient is rounding move by rounding's sign.
+    difference = torch.cat([(one[k] - three[k]).abs().flatten() for k in one])
+    assert float(difference.mean()) < 1e-3 * CONFIG.learning_rate
+    losses = [[m["loss"] for m in read_metrics(tmp_path / p / "metrics.jsonl") if "loss" in m] for p in "13"]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+class OneBad(Stream):
+    def batch(self, step: int) -> Batch:
+        batch = super().batch(step)
+        weight = float("nan") if step == 2 else 1.0
+        visits = tuple(Visit(v.sample_id, v.visit, weight) for v in batch.visits)
+        return Batch(step, batch.width, batch.height, visits)
+
+
+def test_a_bad_batch_changes_nothing_and_is_written_down(base, tmp_path):  # noqa: F811
+    train(base, OneBad(num_steps=3), Pixels(), Captions(), QUIET, tmp_path / "bad")
+    train(base, OneBad(num_steps=2), Pixels(), Captions(), QUIET, tmp_path / "before")
+    bad, before = live(tmp_path / "bad"), live(tmp_path / "before")
+    assert all(torch.equal(bad[k], before[k]) for k in bad)
+    [line] = read_metrics(tmp_path / "bad" / "set-aside.jsonl")
+    assert (
+        line["batch"] == 2
+        and len(line["visits"]) == 4
+        and line["visits"][0]["sample"] in ("red", "blue", "green", "white")
+    )
+    told = {m["step"]: m for m in read_metrics(tmp_path / "bad" / "metrics.jsonl")}
+    assert told[3]["set_aside"] == 1 and "loss" not in told[3] and "loss" in told[2]
+
+
+def test_a_lora_is_resumed_to_the_bit_and_merged(base, tmp_path):  # noqa: F811
+    config = with_settings(lora_rank=2, lora_alpha=3.0)
+    checkpoint = resumed_is_uninterrupted(base, config, tmp_path)
+    assert {KOHYA_FILE, PEFT_FILE, "unet", "model_index.json"} <= {p.name for p in checkpoint.iterdir()}
+    before, after = load_pipeline(base), load_pipeline(checkpoint)
+    a, b = before.unet.state_dict(), after.unet.state_dict()
+    changed = {name for name in a if not torch.equal(a[name], b[name])}
+    assert changed and all(".attentions." in name and name.endswith("weight") for name in changed)
+    alone = with_settings(lora_rank=2, lora_merged=False, text_encoder_learning_rate=0.0)
+    done = train(base, Stream(num_steps=1), Pixels(), Captions(), alone, tmp_path / "alone")
+    assert not (done.checkpoint / "unet").exists() and (done.checkpoint / KOHYA_FILE).exists()
+
+
+def test_bfloat16_weights_are_resumed_to_the_bit(base, tmp_path):  # noqa: F811
+    resumed_is_uninterrupted(base, with_settings(weights_dtype="bf16"), tmp_path)
+    assert {t.dtype for t in live(tmp_path / "whole").values()} == {torch.bfloat16}
+
+
+def test_rounding_is_right_in_the_mean_and_small_changes_are_not_lost():
+    exact = torch.full((20_000,), 1.0 + 1 / 1024)  # an eighth of bfloat16's step of 1/128
+    bits = torch.randint(0, 1 << 16, exact.shape, dtype=torch.int32, generator=torch.Generator().manual_seed(0))
+    rounded = rounded_bf16(exact, bits).float()
+    assert set(rounded.tolist()) == {1.0, 1.0 + 1 / 128}
+    assert float(rounded.mean()) == pytest.approx(1 + 1 / 1024, abs=1e-4)
+    weights = torch.nn.Parameter(torch.ones(5000, dtype=torch.bfloat16))
+    optimizer = RoundingAdamW([weights], lr=1e-4, weight_decay=0.0)
+    for step in range(20):  # each step moves by 1e-4, 1/39 of the step below 1
+        optimizer.at_step = step
+        weights.grad = torch.ones_like(weights)
+        optimizer.step()
+    assert float(weights.detach().float().mean()) == pytest.approx(1 - 20e-4, abs=2e-4)
+    kept_weights = weights.detach().clone()
+    optimizer.found_inf = torch.tensor(1.0)
+    weights.grad = torch.full_like(weights, float("nan"))
+    optimizer.step()
+    assert torch.equal(weights, kept_weights)
+
+
+class Hinted:
+    """Everything is a prior; people stand on the left."""
+
+    def mask(self, sample_id, width, height):
+        mask = np.zeros((height, width), dtype=np.float32)
+        mask[:, : width // 2] = 1
+        return mask if sample_id != "red" else None
+
+    def is_prior(self, sample_id):
+        return True
+
+
+@pytest.mark.parametrize("lora_rank", [0, 2])
+def test_priors_pull_to_the_base_itself(base, tmp_path, lora_rank):  # noqa: F811
+    config = with_settings(prior_preservation=True, lora_rank=lora_rank)
+    train(base, Stream(num_steps=2), Pixels(), Captions(), config, tmp_path, beside=Beside(hints=Hinted()))
+    first = next(m for m in read_metrics(tmp_path / "metrics.jsonl") if "loss" in m)
+    assert first["loss"] < 1e-8 and first["grad_norm"] < 1e-3, "the base is where it should be"
+
+
+def test_masks_reach_the_loss_and_other_losses_run(base, tmp_path):  # noqa: F811
+    losses = {}
+    beside = Beside(hints=Hinted())
+    for name, settings in {
+        "plain": {},
+        "masked": {"masked_loss": True, "mask_outside": 0.0},
+        "huber": {"loss": "huber", "noise_offset": 0.1, "min_snr_gamma": 5.0},
+    }.items():
+        config = with_settings(**settings)
+        train(base, Stream(num_steps=1), Pixels(), Captions(), config, tmp_path / name, beside=beside)
+        losses[name] = read_metrics(tmp_path / name / "metrics.jsonl")[0]["loss"]
+    assert len(set(losses.values())) == 3 and all(np.isfinite(list(losses.values())))
+
+
+def test_sdxl_trains_both_text_encoders_and_stays_plain(tmp_path):
+    folder = save_pipeline(tiny_pipeline("sdxl"), tmp_path / "xl")
+
+    class Small(Stream):
+        def batch(self, step):
+            return Batch(step, 64, 64, super().batch(step).visits[:2])
+
+    config = with_settings(zero_terminal_snr=True, prediction_type="v_prediction", learning_rate=1e-3)
+    done = train(folder, Small(2, 2), Pixels(), Captions(), config, tmp_path / "run")
+    names = live(tmp_path / "run")
+    assert any(n.startswith("text_encoder_2.") for n in names) and any(n.startswith("denoiser.") for n in names)
+    again = load_pipeline(done.checkpoint)
+    assert again.scheduler.config.rescale_betas_zero_snr and again.scheduler.config.prediction_type == "v_prediction"
+    before = load_pipeline(folder).text_encoder_2.state_dict()
+    assert any(not torch.equal(before[k], v) for k, v in again.text_encoder_2.state_dict().items())
+
+
+def test_sdxl_hears_and_predicts_as_diffusers_does(tmp_path):
+    model = StableDiffusion.of(tiny_pipeline("sdxl"))
+    pipeline = model.pipeline
+    with torch.no_grad():
+        ours = model.encode_prompts(["two people", "a wall"])
+        theirs, _, pooled, _ = pipeline.encode_prompt(["two people", "a wall"], do_classifier_free_guidance=False)
+        assert torch.allclose(ours.embeds, theirs, atol=1e-6) and torch.allclose(ours.pooled, pooled, atol=1e-6)
+        x = torch.randn(2, 4, 8, 8)
+        factor = model.size_multiple
+        sizes = torch.tensor([[8.0 * factor, 8 * factor, 0, 0, 8 * factor, 8 * factor]] * 2)
+        added = {"text_embeds": pooled, "time_ids": sizes}
+        expected = pipeline.unet(x, 500, encoder_hidden_states=theirs, added_cond_kwargs=added)[0]
+        assert torch.allclose(model.predict(x, torch.tensor([500, 500]), ours), expected, atol=1e-5)
+
+
+def test_clip_skip_is_that_of_diffusers_and_is_carried_along(tmp_path):
+    model = StableDiffusion.of(tiny_pipeline("sd1"))
+    plain = model.encode_prompts(["two people"])
+    model.use_clip_skip(2)
+    with torch.no_grad():
+        ours = model.encode_prompts(["two people"])
+        shorter = copy.deepcopy(model.pipeline.text_encoder)  # hearing the last layer but one is having one layer less
+        del getattr(shorter, "text_model", shorter).encoder.layers[-1]
+        theirs = shorter(model.token_ids(["two people"]))[0]
+    assert torch.allclose(ours, theirs, atol=1e-6) and not torch.allclose(ours, plain, atol=1e-3)
+    folder = save_pipeline(model.pipeline, tmp_path / "model")
+    assert StableDiffusion.load(folder).clip_skip == 2
+    model.for_training(torch.device("cpu"), text_encoder=True)
+    last = [name for name, _ in model.parameters("text_encoder") if ".layers.11." in name]
+    assert last == [], "nobody hears the last layer"
+    with pytest.raises(FullcastError, match="has 12 layers"):
+        model.use_clip_skip(13)
+
+
+def test_tags_are_left_out_and_shuffled_by_item_alone():
+    config = with_settings(tag_dropout_rate=0.5, shuffle_tags=True, keep_tags=2)
+    caption = "2 people, aoi, " + ", ".join(f"tag{i}" for i in range(40))
+    one, again, other = (varied(caption, item, config) for item in ("3/a/0", "3/a/0", "4/a/1"))
+    assert one == again != other and one.startswith("2 people, aoi, ")
+    assert 10 < len(one.split(", ")) < 32 and set(one.split(", ")) <= set(caption.split(", "))
+    assert varied(caption, "x", QUIET) == caption
+
+
+def test_cached_words_do_not_depend_on_their_neighbours(base):  # noqa: F811
+    model = StableDiffusion.load(base)
+    cache = TextCache(model, capacity=2)
+    first = cache.words(["a red wall", "", "a blue wall"])
+    assert torch.equal(cache.words(["a blue wall", "a red wall"]), first[[2, 0]]) and len(cache._said) == 2
+    with torch.no_grad():
+        assert torch.allclose(first, model.encode_prompts(["a red wall", "", "a blue wall"]), atol=1e-5)
+
+
+def test_a_cached_frozen_text_encoder_trains_and_is_another_run(base, tmp_path):  # noqa: F811
+    config = with_settings(cache_text=True, text_encoder_learning_rate=0.0)
+    assert train(base, Stream(num_steps=1), Pixels(), Captions(), config, tmp_path).finished
+    assert "cache_text" in config.about_weights() and "cache_text" not in QUIET.about_weights()
+
+
+def test_the_fingerprint_of_the_first_settings_stays_what_it_was():
+    """Runs begun before the later settings came are gone on with: golden, from the first version's code."""
+    import hashlib
+    import json
+
+    told = json.dumps(TrainingConfig().about_weights(), sort_keys=True)
+    assert hashlib.sha256(told.encode()).hexdigest()[:16] == "b7aa9475072ccceca"[:16]
+    assert set(TrainingConfig().about_weights()) == ALWAYS_TOLD
+    assert {"lora_rank", "clip_skip", "optimizer", "checkpoint_every"} <= ONE_FOR_ALL
+
+
+def test_checkpoints_are_kept_by_rule_and_the_best_is_the_later_of_equals():
+    assert kept([5, 10, 15, 20], 2, 5) == {5, 15, 20} and kept([5, 10], None, None) == {5, 10}
+    lines = [
+        {"step": 5, "success": {"": 0.5, "aoi": 1.0}},
+        {"step": 9, "loss": 1.0},
+        {"step": 10, "success": {"": 0.5}},
+    ]
+    assert best_step(lines) == 10 and best_step(lines[1:2]) is None
+    assert flat(lines[0]) == [("step", 5.0), ("success/all", 0.5), ("success/aoi", 1.0)]
+
+
+def test_the_judge_is_asked_and_its_best_checkpoint_stays(base, tmp_path):  # noqa: F811
+    success = {2: 0.2, 4: 0.9, 6: 0.4, 8: 0.1}
+    config = with_settings(judge_every=2, keep_best=True, keep_checkpoints=1, keep_states=1)
+    seen: list[tuple[str, int]] = []
+
+    class Watching:
+        def logged(self, step, values):
+            seen.append(("logged", step))
+
+        def saved(self, step, checkpoint):
+            assert (checkpoint / "model_index.json").exists()
+            seen.append(("saved", step))
+
+        def ended(self, step):
+            seen.append(("ended", step))
+
+    beside = Beside(judge=lambda pipeline, step: {"": success[step], "aoi": 1.0}, watchers=(Watching(),))
+    train(base, Stream(num_steps=8), Pixels(), Captions(), config, tmp_path, beside=beside)
+    assert [p.name for p in checkpoints(tmp_path)] == ["step-000004", "step-000008"]
+    assert seen[-1] == ("ended", 8) and ("saved", 4) in seen and ("logged", 1) in seen
+
+
+def test_a_save_that_fails_is_told_and_the_last_one_must_not(tmp_path):
+    saver = Saver(background=True)
+
+    def failing() -> Path:
+        raise OSError(28, "No space left on device")
+
+    saver.save(failing)
+    saver.wait()
+    assert saver.failures() == ["[Errno 28] No space left on device"] and saver.failures() == []
+    saver.save(failing)
+    with pytest.raises(FullcastError, match="make room and run it again"):
+        saver.close()
