@@ -80,6 +80,14 @@ def test_a_shot_never_loses_everything_to_a_later_one() -> None:
     assert found.repeats == ("v:0001",)
 
 
+def test_a_shot_with_subtitles_gives_way_to_a_clean_one_however_late() -> None:
+    plain = picture(1)
+    texted = write_lines(plain, [("Who goes there?", 325)], 20, outline=2)
+    images = [record("a", texted, "v:0000"), record("b", plain, "v:0001")]
+    prints = [make_fingerprint("a", texted, True), make_fingerprint("b", plain)]
+    assert find_duplicates(images, prints, IngestConfig()).dropped == {"a": "b"}
+
+
 def test_other_pictures_and_pictures_dropped_before_stay() -> None:
     assert run({"a": picture(1), "b": picture(2)}).dropped == {}
     x = picture(1)

@@ -21,7 +21,7 @@ from fullcast.ingest.planes import to_size
 from fullcast.records import Image
 from fullcast.store.seeding import rng
 
-VERSION = 2
+VERSION = 3
 
 _GRID = (16, 32)
 _DIMENSIONS = 48
@@ -54,7 +54,8 @@ def find_duplicates(
     images: Sequence[Image], fingerprints: Sequence[Fingerprint], config: IngestConfig
 ) -> DuplicatesResult:
     """Which images repeat another one. `images` come in the order of the show: of equals the earlier is kept, unless
-    a later one is free of subtitles, larger, or sharper by a tenth; but no shot loses everything to a later one.
+    a later one is free of subtitles, larger, or sharper by a tenth; but no shot loses everything to a later one that
+    is only larger or sharper.
 
     Images of one shot are not compared: sampling did, at twice the resolution. Images already dropped take no part.
     """
@@ -76,7 +77,7 @@ def find_duplicates(
             neighbours[a].append(b)
             neighbours[b].append(a)
     keeper = _choose(images, faces, neighbours)
-    _rescue(images, keeper)
+    _rescue(images, faces, keeper)
     dropped = {images[i].id: images[k].id for i, k in sorted(keeper.items())}
     return DuplicatesResult(dropped, _emptied(images, keeper), same_files, num_compared)
 
@@ -108,8 +109,9 @@ def _same_size(a: Image, b: Image) -> bool:
     return (a.width, a.height) == (b.width, b.height)
 
 
-def _rescue(images: Sequence[Image], keeper: dict[int, int]) -> None:
-    """A shot that lost everything, and to later shots too, takes those pictures back."""
+def _rescue(images: Sequence[Image], faces: Sequence[Fingerprint], keeper: dict[int, int]) -> None:
+    """A shot that lost everything, and to later shots too, takes those pictures back; not those with subtitles for
+    which a clean one stands: a letter that is trained on comes back in pictures."""
     members: dict[str, list[int]] = defaultdict(list)
     for i, image in enumerate(images):
         if image.shot_id:
@@ -119,7 +121,7 @@ def _rescue(images: Sequence[Image], keeper: dict[int, int]) -> None:
             continue
         for i in shot:
             winner = keeper.get(i)
-            if winner is None or winner < i or winner in shot:
+            if winner is None or winner < i or winner in shot or faces[i].has_text > faces[winner].has_text:
                 continue
             for j in [j for j, k in keeper.items() if k == winner]:
                 keeper[j] = i

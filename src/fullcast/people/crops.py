@@ -106,7 +106,7 @@ def _clipped(box: Box | None, image: Image) -> Box | None:
 def write_crops(
     cuts: Sequence[Cut], images: Mapping[str, Image], root: Path, out: Path, final: str
 ) -> tuple[list[Image], list[Cut], list[Drop]]:
-    """Writes each crop as a PNG into `out`. Its record, with a path below `final`; where each lies; what could not be read.
+    """Writes each crop as a PNG into `out`: its record, with a path below `final`; its place; what could not be read.
 
     Pictures are read once each; two crops of equal bytes are one.
     """
