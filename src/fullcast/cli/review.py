@@ -23,7 +23,7 @@ review = App(
 Where = Annotated[Path, Parameter(name=["--workspace", "-w"], help="The workspace; the present folder by default.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON, for machines.")]
 Items = Annotated[
-    tuple[str, ...],
+    str,
     Parameter(
         help="Numbers of the last list, ids of figures or their beginnings, track:ID, cluster:NAME or picture:ID."
     ),
