@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,6 +58,32 @@ def test_hdr_is_refused_in_words(tmp_path: Path, transfer: int, name: str) -> No
     with pytest.raises(UnreadableFile, match=name) as caught:
         VideoReader(path, CONFIG)
     assert caught.value.reason == "hdr"
+
+
+@pytest.mark.parametrize(("quarter_turns", "red"), [(1, "top"), (2, "right"), (3, "bottom")])
+def test_what_a_telephone_filmed_upright_stands_upright(tmp_path: Path, quarter_turns: int, red: str) -> None:
+    """Red at the left, and a matrix in the file that turns it clockwise by quarters."""
+    path = tmp_path / "turned.mp4"
+    half_red = np.zeros((96, 160, 3), np.uint8)
+    half_red[:, :80] = (220, 30, 30)
+    write(path, [half_red] * 5)
+    turn(path, quarter_turns)
+    frames = [f.picture.to_ndarray(format="rgb24") for f in VideoReader(path, IngestConfig()).frames()]
+    shape = (160, 96) if quarter_turns % 2 else (96, 160)
+    assert len(frames) == 5 and frames[0].shape[:2] == shape
+    h, w = shape
+    parts = {"top": (h // 4, w // 2), "bottom": (3 * h // 4, w // 2), "right": (h // 2, 3 * w // 4)}
+    assert frames[0][parts[red]][0] > 150
+
+
+def turn(path: Path, quarter_turns: int) -> None:
+    """Writes a rotation into the track's header (ISO 14496-12, tkhd: nine numbers of 16.16 and 2.30 bits)."""
+    a, b = {1: (0, 1), 2: (-1, 0), 3: (0, -1)}[quarter_turns]
+    matrix = struct.pack(">9i", a << 16, b << 16, 0, -b << 16, a << 16, 0, 0, 0, 1 << 30)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40
+    data[at : at + 36] = matrix
+    path.write_bytes(data)
 
 
 def test_interlaced_pictures_lose_their_combs(tmp_path: Path) -> None:
