@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from fullcast.pocket.looks import (
     Look,
     jitter,
     random_look,
+    split_hair_words,
 )
 from fullcast.store.seeding import rng as keyed
 
@@ -56,9 +58,21 @@ def differing(a: Look, b: Look) -> int:
     return sum(x != y for x, y in zip(a.traits, b.traits, strict=True))
 
 
+class NoTwin(Exception):
+    """The split of looks leaves no twin of one that was drawn: the cast is drawn again."""
+
+
 def make_cast(seed: int, style: str) -> ShowCast:
     """The cast of a show: the same seed gives the same people, another seed others."""
-    rng = keyed(seed, "cast", style)
+    for attempt in count():
+        try:
+            return _cast(keyed(seed, "cast", f"{style}/{attempt}" if attempt else style), style)
+        except NoTwin:
+            continue
+    raise AssertionError("unreachable")
+
+
+def _cast(rng: np.random.Generator, style: str) -> ShowCast:
     names = [str(n) for n in rng.choice(NAMES, NUM_CHARACTERS, replace=False)]
     colors = [str(c) for c in rng.choice(list(HAIR_COLORS), NUM_COLORS, replace=False)]
     looks: list[Look] = []
@@ -72,7 +86,7 @@ def make_cast(seed: int, style: str) -> ShowCast:
         twins.append((names[original], names[len(looks) - 1]))
     forms: dict[int, Look] = {}
     for index in (2, 3):
-        forms[index] = _twin(rng, looks[index], "hair", [*looks, *forms.values()], gap=2)
+        forms[index] = _second_form(rng, looks[index], [*looks, *forms.values()])
     frequencies = (1.0, 0.9, 0.8, 0.7, 0.55, 0.3, 0.5, 0.35)
     members = tuple(
         Member(
@@ -91,25 +105,36 @@ def _with_color(rng: np.random.Generator, look: Look, word: str) -> Look:
     return replace(look, hair_color_word=word, hair_color=jitter(rng, HAIR_COLORS[word]))
 
 
+def _second_form(rng: np.random.Generator, look: Look, taken: list[Look]) -> Look:
+    """The same person with other hair: no word for it stays where the split leaves such a look, so that it is another
+    style to the eye, as tied hair and hair down are. Long straight hair beside long wavy hair was one to nobody."""
+    words = set(split_hair_words(HAIR[look.style][look.hair]))
+    for _ in range(200):
+        form = _twin(rng, look, "hair", taken, gap=2)
+        if not words & set(split_hair_words(HAIR[form.style][form.hair])):
+            break
+    return form
+
+
 def _twin(rng: np.random.Generator, look: Look, trait: str, taken: list[Look], gap: int = 1) -> Look:
     """The look with one trait changed; unlike all others in at least `gap` traits."""
     others = [t for t in taken if t is not look]
-    for _ in range(10_000):
+    for tried in range(3_000):
         if trait == "accessory":
             twin = replace(look, accessory=str(rng.choice(ACCESSORIES)))
         else:
             twin = replace(look, hair=str(rng.choice(list(HAIR[look.style]))))
         if differing(twin, look) == 1 and twin.for_shows and all(differing(twin, o) >= gap for o in others):
             return twin
-        if trait == "accessory" and _ > 200:
+        if trait == "accessory" and tried > 200:
             trait = "hair"
-    raise AssertionError("a look has more twins than a cast has members")
+    raise NoTwin
 
 
-def _extras(rng: np.random.Generator, cast: list[Look], count: int = 14) -> tuple[Look, ...]:
+def _extras(rng: np.random.Generator, cast: list[Look], number: int = 14) -> tuple[Look, ...]:
     """People who are nobody: each shares all but two traits with somebody of the cast, and is nobody's twin."""
     extras: list[Look] = []
-    while len(extras) < count:
+    while len(extras) < number:
         base = cast[int(rng.integers(len(cast)))]
         word = str(rng.choice(list(HAIR_COLORS)))
         changes = {
