@@ -65,8 +65,8 @@ class ModelsConfig(BaseModel):
     )
     aesthetic: str = Field(
         "none",
-        description="Rates pictures: none, or a folder of anime_aesthetic (model.onnx, meta.json, samples.npz). What is "
-        "asked of them says ingest.filters.min_quality.",
+        description="Rates pictures: none, or a folder of anime_aesthetic (model.onnx, meta.json, samples.npz). What "
+        "is asked of them says ingest.filters.min_quality.",
     )
     shots: Literal["auto", "builtin", "transnetv2"] = Field(
         "auto",
@@ -129,8 +129,8 @@ class Recipe(BaseModel):
     )
     executor: Literal["auto", "here", "processes", "ray"] = Field(
         "auto",
-        description="Where videos, folders, people and words are worked on: here, in processes, or on a Ray cluster that "
-        "sees this folder at the same path. auto: decoding in processes, networks here. The results are the same.",
+        description="Where videos, folders, people and words are worked on: here, in processes, or on a Ray cluster "
+        "that sees this folder at the same path. auto: decoding in processes, networks here. The results are the same.",
     )
     ray_address: str = Field(
         "", description='Of the Ray cluster ("auto", "ray://host:10001"); empty: one of this machine\'s own.'

@@ -39,8 +39,8 @@ def test_a_pool_of_processes_leaves_what_this_process_would(tmp_path: Path) -> N
 
 
 def test_ray_with_two_workers_leaves_what_this_process_would(tmp_path: Path) -> None:
-    """Without Ray a sentence says how to get it; with it (its extra is not in `dev`) bytes are the same and errors are as
-    they were raised. `make check-preparation-6` runs this in an environment that has Ray."""
+    """Without Ray a sentence says how to get it; with it (its extra is not in `dev`) bytes are the same and errors are
+    as they were raised. `make check-preparation-6` runs this in an environment that has Ray."""
     if find_spec("ray") is None:
         with pytest.raises(FullcastError, match=r"fullcast\[ray\]"), open_executor("ray", 2):
             pass
