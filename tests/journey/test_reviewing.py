@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fullcast.captions.count import CountCheck
-from fullcast.journey import Journey, new_workspace, reviewing
+from fullcast.journey import Journey, doubting, new_workspace, reviewing
 from fullcast.journey.attributes import attributes, warnings
 from fullcast.journey.preparing import Prepared
 from fullcast.recognition.castfile import write_cast
@@ -73,7 +73,7 @@ COUNTS = [CountCheck(IMAGES[0].id, 1, 2, 2, 0.8, ("2girls",)), CountCheck(IMAGES
 
 
 def test_the_doubtful_come_first_each_with_its_reason() -> None:
-    items = reviewing.rank(READY, COUNTS, ())
+    items = doubting.rank(READY, COUNTS, ())
     by_ref = {item.ref: item for item in items}
     assert [item.number for item in items] == list(range(1, len(items) + 1))
     assert [item.doubt for item in items] == sorted((item.doubt for item in items), reverse=True)
@@ -88,7 +88,7 @@ def test_the_doubtful_come_first_each_with_its_reason() -> None:
 
 def test_what_was_looked_at_is_no_question_any_more() -> None:
     gone = {PEOPLE[1].id, PEOPLE[4].id, PEOPLE[5].id, IMAGES[0].id, IMAGES[6].id}
-    refs = {item.ref for item in reviewing.rank(READY, COUNTS, gone)}
+    refs = {item.ref for item in doubting.rank(READY, COUNTS, gone)}
     assert PEOPLE[1].id not in refs and "track:t" not in refs and not any(ref.startswith("picture:") for ref in refs)
 
 
@@ -123,7 +123,7 @@ def test_by_number_by_id_and_by_track(journey: Journey) -> None:
     assert (cluster.scope, len(cluster.targets)) == ("cluster", 2)
     assert "taken back" in reviewing.undo(journey).text
     assert [d.id for d in read_log(journey.workspace.review_log).active] == [track.id, kept.id, dropped.id, cluster.id]
-    refs = {item.ref for item in reviewing.queue(journey)}
+    refs = {item.ref for item in doubting.queue(journey)}
     assert "track:t" not in refs and PEOPLE[1].id not in refs
     assert reviewing.show_log(journey).text.count("- ") == 1
 

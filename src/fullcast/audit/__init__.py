@@ -144,7 +144,7 @@ def review_yield(journey: Journey, kept: Kept) -> list[Measure]:
 
     In brackets in ``more``: the share of people that this part of the list holds, which is what no order would find.
     """
-    from fullcast.journey.reviewing import queue
+    from fullcast.journey.doubting import queue
 
     wrong = {pair.found.id for pair in kept.pairs if not is_right(pair)}
     known = {pair.found.id for pair in kept.pairs}

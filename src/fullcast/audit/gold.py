@@ -19,8 +19,8 @@ from typing import Any
 from fullcast.audit.estimate import Cluster, allocate, stratified_share
 from fullcast.audit.measures import Measure, Pair, match_people
 from fullcast.audit.truth import TruePerson, Truth, in_image, match_images
+from fullcast.journey.doubting import doubt_of
 from fullcast.journey.preparing import Prepared
-from fullcast.journey.reviewing import doubt_of
 from fullcast.records import UNKNOWN, Box, Image, Person
 from fullcast.store.atomic import write_json, write_text
 from fullcast.store.errors import FullcastError

@@ -28,7 +28,7 @@ from fullcast.store.pictures import PICTURE_SUFFIXES, read_picture
 from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
-    from fullcast.journey.reviewing import Item
+    from fullcast.journey.doubting import Item
 
 CROPS = 3
 """Pictures of one track: the most doubtful ones."""
