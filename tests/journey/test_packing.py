@@ -105,6 +105,33 @@ def test_a_job_trains_elsewhere_to_the_same_bits_and_comes_home(home: Path, tmp_
     assert Journey.open(home).train().data["finished"], "there is nothing left to train"
 
 
+def test_a_whole_model_and_a_lora_are_exported_with_their_licence(home: Path, tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    card = home / "base" / "README.md"
+    card.write_text("---\nlicense: other\nlicense_name: show-licence\n---\n# base\n")
+    settings = {"training.lora_rank": "2", "training.checkpoint_every": "4"}
+    journey = Journey.open(home, settings)
+    assert journey.train().data["finished"]
+    with pytest.raises(FullcastError, match="levels of 1 layers"):  # no UI's file has this small model's shape
+        journey.export("safetensors", tmp_path / "model.safetensors")
+    journey.export("lora", tmp_path / "cast.safetensors", half=True, training_metadata=True)
+    with safe_open(tmp_path / "cast.safetensors", "pt") as file:
+        told, names = file.metadata(), list(file.keys())
+    assert told["modelspec.license"] == "show-licence" and told["modelspec.trigger_phrase"] == "aoi, mio"
+    assert told["ss_network_dim"] == "2" and str(tmp_path) not in str(told)
+    assert all(name.startswith(("lora_unet_", "lora_te_")) for name in names)
+
+
+def test_the_live_line_says_cost_and_the_furthest_share() -> None:
+    from fullcast.journey.beside_training import LiveLine
+    from fullcast.training.checkpoint import TrainState
+
+    line = LiveLine({"a": frozenset({"aoi"}), "b": frozenset({"mio"})}, {"aoi": 0.5, "mio": 0.5}, 3.6)
+    state = TrainState("", step=4, seconds=1000.0, ledger={"a": 3, "b": 1})
+    assert line(state) == "$1.00, delivered mio 25.0% (plan 50.0%)"
+
+
 def test_a_base_goes_by_its_hash(home: Path, tmp_path: Path) -> None:
     Journey.open(home).pack(tmp_path / "job.tar")
     with pytest.raises(FullcastError, match="its base 'base' is not in the archive"):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fullcast.mixture.stages import StagePlan
     from fullcast.training.config import Change, TrainingConfig
 
+PROVENANCE = "provenance.json"
 RUN_RECIPE = "fullcast.toml"
 """The resolved recipe, as it lies in a run and beside every checkpoint."""
 
@@ -250,7 +251,12 @@ def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | Non
         report = tell_plan(journey, planned)
         _write_plan(workspace, planned, report, report.to_dict(), as_text(report))
     write_recipe(run_dir / RUN_RECIPE, journey.recipe)
-    files = {"cast.json": workspace.show_dir / "cast.json", "cast-judge.json": judge_cast_path(workspace)}
+    write_json(run_dir / PROVENANCE, provenance(journey, planned))
+    files = {
+        PROVENANCE: run_dir / PROVENANCE,
+        "cast.json": workspace.show_dir / "cast.json",
+        "cast-judge.json": judge_cast_path(workspace),
+    }
     with stop_on_signals() as asked:
         done = train_model(
             doors.path("base"),
@@ -266,6 +272,22 @@ def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | Non
             beside=beside_training(journey, planned, run_dir, {**files, RUN_RECIPE: run_dir / RUN_RECIPE}),
         )
     return done.checkpoint, done.step
+
+
+def provenance(journey: Journey, planned: Planned) -> dict[str, Any]:
+    """What a checkpoint comes from, by hashes and names, as it lies beside every one: no path."""
+    from fullcast import __version__
+    from fullcast.journey.exporting_models import licence_of_made
+    from fullcast.models.stable_diffusion.folder import folder_sha256
+
+    base = Doors(journey.workspace, journey.recipe).path("base")
+    return {
+        "plan": planned.stream.fingerprint(),
+        "steps": planned.stream.num_steps,
+        "base": {"name": base.name, "sha256": folder_sha256(base)},
+        "licence": licence_of_made(journey),
+        "fullcast": __version__,
+    }
 
 
 def _trained(journey: Journey, checkpoint: Path, step: int, num_steps: int) -> Answer:
