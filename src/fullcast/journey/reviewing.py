@@ -290,5 +290,4 @@ def _next(journey: Journey) -> str:
     return f"It takes effect with: fullcast prepare -w {journey.workspace.root}"
 
 
-__all__ = ["Item", "Log", "add", "apply_file", "decide", "look", "queue", "show_homeless"]
-           "show_log", "undo"]  # fmt: skip
+__all__ = ["Item", "Log", "add", "apply_file", "decide", "look", "queue", "show_homeless", "show_log", "undo"]
