@@ -61,8 +61,8 @@ def speed(context: Context) -> Iterable[Figure]:
     yield from _memory(context, pocket, folder)  # first: memory that this process has freed would be used again
     for batch_size, goal in ((1, 1.10), (4, 1.03), (8, 1.03)):
         context.say(f"pairs at batch {batch_size}")
-        yield from _pairs(pocket, folder / f"batch-{batch_size}", batch_size, Goal("<=", goal))
-    yield from _pairs(pocket, folder / "live", 8, None, live_text=True)
+        yield from pairs_at(pocket, folder / f"batch-{batch_size}", batch_size, Goal("<=", goal))
+    yield from pairs_at(pocket, folder / "live", 8, None, live_text=True)
     context.say("latents")
     yield _latents(pocket, folder)
     context.say("host time")
@@ -107,24 +107,34 @@ class Bare:
         self.optimizer.zero_grad()
 
 
-def _pairs(model: Path, folder: Path, batch_size: int, goal: Goal | None, live_text: bool = False) -> Iterator[Figure]:
+def clock(device: str) -> float:
+    """Seconds of processor time; on a GPU of wall time, once everything that was asked of it is done."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def pairs_at(
+    model: Path, folder: Path, batch_size: int, goal: Goal | None, live_text: bool = False, device: str = "cpu"
+) -> Iterator[Figure]:
     """After each of our steps one bare step of the same shape, timed apart. The bare one hears ready words, so ours has
     them from its cache; with `live_text` the frozen encoder runs in every step of ours."""
     steps = len(BUCKETS) * (PAIRS + 1)
-    config = QUIET.model_copy(update={"cache_text": not live_text})
+    config = QUIET.model_copy(update={"cache_text": not live_text, "device": device})
     training = open_training(model, folder, Stream(batch_size, steps, BUCKETS), config)
     bare = Bare.of(training.run.model)
     ratios: dict[tuple[int, int], list[float]] = {size: [] for size in BUCKETS}
-    ours = [time.process_time()]
+    ours = [clock(device)]
 
     def beside() -> bool:
-        taken = time.process_time() - ours[0]
+        taken = clock(device) - ours[0]
         size = BUCKETS[(training.run.state.step - 1) % len(BUCKETS)]
         ready = _ready(training.run.model, size, batch_size)
-        began = time.process_time()
+        began = clock(device)
         bare.step(*ready)
-        ratios[size].append(taken / (time.process_time() - began))
-        ours[0] = time.process_time()
+        ratios[size].append(taken / (clock(device) - began))
+        ours[0] = clock(device)
         return False
 
     training.go(beside)
@@ -143,7 +153,8 @@ def _ready(model: StableDiffusion, size: tuple[int, int], batch_size: int) -> tu
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(batch_size, *model.latent_shape(*size), generator=draw)
     words = torch.randn(batch_size, 77, model.pipeline.text_encoder.config.hidden_size, generator=draw)
-    return x, torch.randint(0, 1000, (batch_size,), generator=draw), words
+    t = torch.randint(0, 1000, (batch_size,), generator=draw)
+    return tuple(tensor.to(model.device) for tensor in (x, t, words))
 
 
 # Memory

@@ -55,13 +55,14 @@ class Prepared:
         if len(edges) == 2:
             return [self]
         cuts = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        own: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         return [Prepared(**{k: v if v is None else v[cut] for k, v in own.items()}) for cut in cuts]
 
     def pinned(self) -> Prepared:
         """In memory from which a GPU takes it without waiting."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v.pin_memory() for k, v in own.items() if isinstance(v, torch.Tensor)})
+        pinned: dict[str, Any] = {k: v.pin_memory() for k, v in own.items() if isinstance(v, torch.Tensor)}
+        return replace(self, **pinned)
 
 
 def prepare(

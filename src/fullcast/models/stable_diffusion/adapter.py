@@ -38,7 +38,9 @@ def add_adapter(model: StableDiffusion, rank: int, alpha: float, text_encoder: b
         for component in components:
             network: Any = model.module(component)
             layers = UNET_LAYERS if component == "denoiser" else TEXT_LAYERS
-            inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=layers), network)
+            # PEFT's annotation wants a whole alpha; it only ever divides it by the rank.
+            config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=layers)  # type: ignore[arg-type]
+            inject_adapter_in_model(config, network)
             for name, parameter in network.named_parameters():
                 parameter.requires_grad_(".lora_" in name)
     for module in model.unheard():

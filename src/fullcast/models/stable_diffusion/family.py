@@ -274,7 +274,7 @@ def token_ids(tokenizer: Any, prompts: Sequence[str]) -> torch.Tensor:
 
 def _layers(encoder: torch.nn.Module) -> torch.nn.ModuleList:
     """Of CLIP's text encoder; transformers 5.6 and later have no `text_model` level in it."""
-    return getattr(encoder, "text_model", encoder).encoder.layers  # type: ignore[return-value]
+    return getattr(encoder, "text_model", encoder).encoder.layers  # type: ignore[return-value, union-attr]
 
 
 def latents_of(moments: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
