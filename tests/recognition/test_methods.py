@@ -52,6 +52,33 @@ def test_of_equals_the_nearest_and_single_references_cannot_be_compared() -> Non
     assert alone.method == NEAREST and np.isnan(alone.classifier) and "too few" in method_words(alone)
 
 
+def test_a_lead_that_chance_explains_is_no_lead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are wrong about as often, of other views: the classifier is taken; not when it is wrong far more often."""
+    gallery = Gallery.of(cast(np.random.default_rng(1), twins=False))
+    draws = np.random.default_rng(4)
+
+    def wrong_of(share: float):
+        def log_shares(self: FormClassifier, vectors: np.ndarray) -> np.ndarray:
+            scores = vectors @ self.weights.T
+            scores[draws.random(len(scores)) < share] *= -1
+            return scores
+
+        return log_shares
+
+    real = Gallery.form_scores
+
+    def noisy(self: Gallery, vectors: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
+        scores = real(self, vectors, hidden)
+        scores[draws.random(len(scores)) < 0.2] *= -1
+        return scores
+
+    monkeypatch.setattr(Gallery, "form_scores", noisy)
+    monkeypatch.setattr(FormClassifier, "log_shares", wrong_of(0.2))
+    assert choose_method(gallery, 20.0).method == CLASSIFIER
+    monkeypatch.setattr(FormClassifier, "log_shares", wrong_of(0.6))
+    assert choose_method(gallery, 20.0).method == NEAREST
+
+
 def test_shares_are_probabilities_and_two_forms_are_enough() -> None:
     gallery = Gallery.of(cast(np.random.default_rng(2), twins=False))
     model = FormClassifier.of(gallery, gallery.owners < 2)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fullcast.journey.doors import Doors
     from fullcast.people.config import PeopleConfig
 
-CAST_VERSION = 2
+CAST_VERSION = 3
 """Raised when the same references would give another cast."""
 
 
