@@ -86,7 +86,7 @@ def spec(journey: Journey, chosen: Checkpoint, family: str, prediction_type: str
 def facts(journey: Journey) -> dict[str, Any]:
     """Of the training, by kohya's names without ss_: no folder, no caption."""
     training, mixture = journey.recipe.training, journey.recipe.mixture
-    told = {
+    told: dict[str, Any] = {
         "seed": journey.recipe.seed,
         "learning_rate": training.learning_rate,
         "unet_lr": training.learning_rate,

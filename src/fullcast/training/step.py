@@ -56,7 +56,8 @@ class Prepared:
             return [self]
         cuts = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
         own: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return [Prepared(**{k: v if v is None else v[cut] for k, v in own.items()}) for cut in cuts]
+        parts: list[dict[str, Any]] = [{k: v if v is None else v[cut] for k, v in own.items()} for cut in cuts]
+        return [Prepared(**part) for part in parts]
 
     def pinned(self) -> Prepared:
         """In memory from which a GPU takes it without waiting."""
