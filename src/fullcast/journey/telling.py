@@ -333,7 +333,7 @@ def _commands(workspace: Workspace, prepared: Prepared | None) -> tuple[Command,
 
 def judge_sentence(journey: Journey, look: str) -> str:
     """Which networks judged, and how far they are apart from those that labelled."""
-    looked = re.sub(r"\w+:([^@\s]+)@(\w+)", r"\1 (\2)", look).replace(") ", ") and ")
+    looked = " and ".join(f"{name} ({sha})" for name, sha in re.findall(r"\w+:([^@\s]+)@(\w+)", look)) or look
     return f"Judged by {looked}. {Doors(journey.workspace, journey.recipe).judge_is_apart}"
 
 
