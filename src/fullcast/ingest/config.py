@@ -28,7 +28,7 @@ class FilterConfig(BaseModel):
         True, description="Drop pictures without colours of their own (grey, sepia, one ink) as monochrome."
     )
     min_detail: float = Field(
-        0.6,
+        0.68,
         ge=0,
         le=1,
         description="Finest detail (1 to 2 px) over that of twice the size; below it a picture is dropped as blurred: "
