@@ -129,8 +129,8 @@ def detail(picture: np.ndarray) -> float:
     """
     luma = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
     half = _halved(luma)
-    # The strongest few: flat ground and gradients say nothing about sharpness. Lines lie twice as dense at half the size,
-    # so that the same lines are a share twice as large.
+    # The strongest few: flat ground and gradients say nothing about sharpness. At half the size lines lie twice as
+    # dense, so that the same lines are a share twice as large.
     fine, coarse = _strong(_lost(luma), 0.005), _strong(_lost(half), 0.01)
     return float(min(1.0, fine / max(coarse, 1.0)))
 
