@@ -46,7 +46,14 @@ def with_two(model: Path, run_dir: Path, parallel: str, until: int) -> None:
     words = ["-m", "checks.trainer.together", str(model), str(run_dir), parallel, str(until)]
     done = subprocess.run([*launcher, *words], env=environment, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(done.stderr[-1500:])
+        raise RuntimeError(_told(done.stderr))
+
+
+def _told(stderr: str) -> str:
+    """The last error of a process, without the launcher's own lines about it."""
+    lines = stderr.splitlines()
+    errors = [line for line in lines if "Error" in line and "ChildFailedError" not in line and "elastic" not in line]
+    return errors[-1] if errors else stderr[-500:]
 
 
 @CHECK.line(4, "two processes over gloo: the ledger and the curve of one; from one to two and back; FSDP2 the same")
