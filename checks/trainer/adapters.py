@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -44,25 +43,9 @@ def adapters(context: Context) -> Iterable[Figure]:
     shape = re.compile(r"^lora_(unet|te)_[a-z0-9_]+\.(lora_down\.weight|lora_up\.weight|alpha)$")
     yield Figure("names that are not kohya's", sum(not shape.match(n) for n in names), Goal("=", 0), n=len(names))
     names_of_packages = ", ".join(f"{name} {version(name)}" for name in ("diffusers", "transformers", "peft"))
-    yield Figure(
-        "packages that loaded it", 3, note=f"{names_of_packages}; transformers' gate on PEFT's version left out"
-    )
+    yield Figure("packages that loaded it", 3, note=names_of_packages)
     yield passed("modelspec says LoRA", told.get("modelspec.architecture", "").endswith("/lora"))
     yield from _page()
-
-
-@contextmanager
-def without_the_gate() -> Iterator[None]:
-    """transformers 5.24 asks for PEFT 0.22 before it loads a text encoder's LoRA, and 0.21 is the newest published:
-    inside the block it does not ask. Nothing else of diffusers or transformers is touched."""
-    from transformers.integrations import peft as gate
-
-    own = gate.check_peft_version
-    gate.check_peft_version = lambda **given: None
-    try:
-        yield
-    finally:
-        gate.check_peft_version = own
 
 
 @torch.no_grad()
@@ -75,8 +58,7 @@ def picture(model: Path, lora: Path | None = None) -> torch.Tensor:
     )
     pipeline.set_progress_bar_config(disable=True)
     if lora is not None:
-        with without_the_gate():
-            pipeline.load_lora_weights(lora.parent, weight_name=lora.name)
+        pipeline.load_lora_weights(lora.parent, weight_name=lora.name)
     draw = torch.Generator().manual_seed(1)
     asked = {"num_inference_steps": 4, "guidance_scale": 1.0, "height": 32, "width": 48, "output_type": "latent"}
     return pipeline("a red wall", generator=draw, **asked).images

@@ -157,7 +157,7 @@ def _material(workspace: Workspace, prepared: Prepared) -> Material:
     known = [i for i in kept if any(p.character not in ("", UNKNOWN) for p in by_image.get(i.id, ()))]
     sources = Counter(image.source for image in kept)
     seconds = sum(video.duration_s for video in videos)
-    facts = (
+    facts: tuple[Fact, ...] = (
         Fact("Episodes", f"{len(videos)} ({seconds / 60:.0f} min {seconds % 60:.0f} s)"),
         Fact("Shots", f"{len({image.shot_id for image in frames if image.shot_id}):,}"),
         Fact("Pictures kept", ", ".join(f"{count:,} {source}" for source, count in sources.items())),
