@@ -48,6 +48,19 @@ def test_names_forms_and_strangers_are_told_apart(show: tuple[Cast, np.ndarray, 
     assert np.mean([a.character == UNKNOWN and a.form == "" for a in strangers]) > 0.97
 
 
+def test_twins_raise_the_threshold_of_labels_and_not_the_judges(
+    show: tuple[Cast, np.ndarray, np.random.Generator],
+) -> None:
+    cast, points, rng = show
+    twin = Character("twin", "twin", (Form("", references=around(around(points[1], 1, 0.5, rng)[0], 10, 0.6, rng)),))
+    with_twin = Gallery.of(Cast("show", (*cast.characters, twin), "e"))
+    plain = calibrate(Gallery.of(cast), prior=0.5)
+    labels, judge = (calibrate(with_twin, prior=0.5, twins_count=count) for count in (True, False))
+    assert labels.threshold > judge.threshold + 0.03
+    assert judge.threshold == pytest.approx(plain.threshold, abs=0.05)
+    assert calibrate(Gallery.of(cast), prior=0.5, twins_count=False).threshold == plain.threshold
+
+
 def test_scores_margins_and_order(show: tuple[Cast, np.ndarray, np.random.Generator]) -> None:
     cast, points, _ = show
     (answer,) = identify(points[3:4], Gallery.of(cast), 0.3)

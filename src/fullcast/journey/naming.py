@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fullcast.journey.doors import Doors
     from fullcast.people.config import PeopleConfig
 
-CAST_VERSION = 3
+CAST_VERSION = 4
 """Raised when the same references would give another cast."""
 
 
@@ -94,7 +94,15 @@ def read_references(
     key = partition_key(inputs, journey.recipe.show, [detector.name, embedder.name], CAST_VERSION)
 
     def make(out: Path) -> None:
-        built = build_cast(given, embedder, detector, journey.recipe.show, strict=False, progress=journey.progress)
+        built = build_cast(
+            given,
+            embedder,
+            detector,
+            journey.recipe.show,
+            strict=False,
+            twins_count=role == "label",
+            progress=journey.progress,
+        )
         write_cast(out / "cast.json", built.cast)
         write_records(out / "drops.parquet", built.drops, Drop)
         calibration: dict[str, object] = {"threshold": built.cast.threshold, "accuracy": built.calibration.accuracy}

@@ -76,9 +76,10 @@ def build_cast(
     show_name: str,
     *,
     strict: bool = True,
+    twins_count: bool = True,
     progress: Progress = silent,
 ) -> BuiltCast:
-    """The cast of a folder, its references embedded, its threshold calibrated on them.
+    """The cast of a folder, its references embedded, its threshold calibrated on them; `twins_count`: see `calibrate`.
 
     Raises FullcastError when the folder is missing or empty, a key of cast.toml is unknown, two characters share a
     name, or (if `strict`; else it is a drop) a folder holds no picture that can be read.
@@ -98,7 +99,7 @@ def build_cast(
     gallery = Gallery.of(cast)
     views = list(np.moveaxis(gallery.views, 1, 0)) if gallery.views is not None else []
     others = embedder.embed(strangers) if strangers else None
-    calibration = calibrate(gallery, embedder.threshold, views, others)
+    calibration = calibrate(gallery, embedder.threshold, views, others, twins_count)
     naming = choose_method(gallery, calibration.slope)
     cast = replace(cast, threshold=calibration.threshold, naming=naming)
     return BuiltCast(cast, calibration, tuple(drops), tuple(headless))
