@@ -30,7 +30,7 @@ from recipes.pocket import vae
 from recipes.pocket.bank import Bank
 from recipes.pocket.chain import LATENT_CHANNELS
 from recipes.pocket.pictures import TrainingPicture, random_picture, rows_by_style
-from recipes.pocket.state import state_dir
+from recipes.pocket.state import SHIPPED_BASE, state_dir
 
 BATCH = 16
 UNET_CHANNELS = (64, 128, 160)
@@ -166,8 +166,12 @@ class Captions:
         return sentence(phrases, scene)
 
 
-def start(folder: Path) -> None:
-    """The untrained model with the VAE in it, whose encoder is final from the first minute on."""
+def start(folder: Path, from_shipped: bool) -> None:
+    """The model that ships, or an untrained one with the VAE in it, whose encoder is final from the first minute on."""
+    if from_shipped:
+        with replacing_dir(folder) as temporary:
+            StableDiffusion.load(SHIPPED_BASE).write(temporary)
+        return
     pipeline = build_pocket_pipeline(config(), seed=41)
     pipeline.vae.load_state_dict(vae.with_final_encoder().state_dict())
     with replacing_dir(folder) as temporary:
@@ -191,11 +195,12 @@ class Printed:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=None)
+    parser.add_argument("--from-shipped", action="store_true", help="begin at the weights that ship, not at chance")
     args = parser.parse_args()
     torch.set_num_threads(1)
     folder = state_dir("base")
     if not (folder / "start" / "model_index.json").exists():
-        start(folder / "start")
+        start(folder / "start", args.from_shipped)
     settings = TrainingConfig(
         seed=43,
         learning_rate=1e-3,
