@@ -48,10 +48,10 @@ class Which:
 
 WHICH = {
     "labeller": Which(
-        ResEmbedder, 0, 2400, 1.5e-3, "pocket-embedder.onnx", ((320, 192), (512, 288), (512, 288), (160, 96))
+        ResEmbedder, 0, 700, 1.5e-3, "pocket-embedder.onnx", ((320, 192), (512, 288), (512, 288), (160, 96))
     ),
     "judge": Which(
-        MixEmbedder, 1, 2400, 1.5e-3, "pocket-judge-embedder.onnx", (*DRAWN, *DRAWN, (144, 64), (160, 96), (320, 192))
+        MixEmbedder, 1, 1300, 1.5e-3, "pocket-judge-embedder.onnx", (*DRAWN, *DRAWN, (144, 64), (160, 96), (320, 192))
     ),
 }
 
