@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fullcast.journey.answers import Answer, timed
 from fullcast.journey.beside_training import WithHeldOut, beside_training, hold_out
+from fullcast.journey.composing import with_composites
 from fullcast.journey.doors import Doors
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.preparing import Prepared, read_prepared
@@ -146,6 +147,7 @@ def make_plan(journey: Journey, *, may_imagine: bool = False) -> Planned:
     imagined = may_imagine and bool(journey.recipe.inventory) and not is_prepared(journey)
     prepared = _imagined(journey.recipe) if imagined else read_prepared(journey)
     prepared, held = hold_out(prepared, journey.recipe.training.validation_share, journey.recipe.seed)
+    prepared = prepared if imagined else with_composites(journey, prepared)
     stages: list[StagePlan] = []
     first: Recipe | None = None
     for number, (name, recipe) in enumerate(journey.recipe.of_stages()):

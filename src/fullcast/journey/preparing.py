@@ -46,17 +46,20 @@ class Prepared:
     crops: tuple[Image, ...] = ()
     """Pictures cut from the others, where the recipe asks for some; no originals."""
     crop_people: tuple[Person, ...] = ()
+    composites: tuple[Image, ...] = ()
+    """Scenes of cut-out figures, where the recipe asks for some."""
+    composite_people: tuple[Person, ...] = ()
 
     @property
     def pictures(self) -> tuple[Image, ...]:
-        """Images and crops of those that are there: what samples are made of."""
+        """Images, crops of those that are there, and composites: what samples are made of."""
         there = {image.id for image in self.images}
-        return (*self.images, *(crop for crop in self.crops if crop.parent in there))
+        return (*self.images, *(crop for crop in self.crops if crop.parent in there), *self.composites)
 
     @property
     def everybody(self) -> tuple[Person, ...]:
         """The people of all of them."""
-        return (*self.people, *self.crop_people)
+        return (*self.people, *self.crop_people, *self.composite_people)
 
 
 def prepare(journey: Journey) -> Answer:

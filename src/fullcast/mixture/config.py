@@ -151,7 +151,12 @@ class CompositeConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    count: int = Field(default=200, ge=0, description="Composites that are made.")
+    count: int = Field(
+        default=0,
+        ge=0,
+        description="Composites that are made; 0: none. They are a source of their own: the tree of shares says how "
+        "often they come (share = { composite = 0.5, ... }).",
+    )
     people: tuple[int, ...] = Field(default=(2, 3, 4, 5), description="Numbers of people, each as often as the others.")
     min_outline: float = Field(
         default=0.95,

@@ -152,6 +152,10 @@ class Workspace:
         return self.data_dir / "crops"
 
     @property
+    def composites_dir(self) -> Path:
+        return self.data_dir / "composites"
+
+    @property
     def tags_dir(self) -> Path:
         return self.data_dir / "tags"
 

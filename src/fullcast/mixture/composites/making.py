@@ -34,6 +34,8 @@ from fullcast.store.pictures import bytes_id, encode_png, resize
 from fullcast.store.seeding import rng
 
 STAGE = "composites"
+VERSION = 1
+"""Raised when the same frames, people, settings and seed give other composites."""
 MAX_COVERED = 0.03
 """Share of a figure's box that another box may cover for it to be cut out."""
 GIVE_UP = 4

@@ -1,0 +1,100 @@
+"""Composites as a source of their own: made once for one recipe from the show's frames, before samples are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fullcast.journey.mapping import make_all
+from fullcast.ports import Progress, silent
+from fullcast.records import Cast, Drop, Image, Person
+from fullcast.store.executors import Task
+from fullcast.store.partitions import partition_key
+from fullcast.store.tables import read_records, write_records
+
+if TYPE_CHECKING:
+    from fullcast.journey import Journey
+    from fullcast.journey.preparing import Prepared
+    from fullcast.mixture.config import MixtureConfig
+
+SOURCE = "screenshots"
+"""What composites are cut from."""
+PICTURES, IMAGES, PEOPLE, DROPS = "pictures", "images.parquet", "people.parquet", "drops.parquet"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What composites are made of; picklable."""
+
+    images: tuple[Image, ...]
+    people: tuple[Person, ...]
+    cast: Cast
+    config: MixtureConfig
+    seed: int
+
+
+def with_composites(journey: Journey, prepared: Prepared) -> Prepared:
+    """The prepared show and `mixture.composites.count` composites of its frames; as it is where none are asked for.
+
+    Made anew only when frames, people, cast or settings are others than before. Frames that are not in `prepared`
+    (shots held out) lend neither figure nor background.
+    """
+    recipe = journey.recipe
+    if not recipe.mixture.composites.count:
+        return prepared
+    frames = tuple(i for i in prepared.images if i.source == SOURCE and not i.dropped)
+    ids = {image.id for image in frames}
+    people = tuple(person for person in prepared.people if person.image_id in ids)
+    material = Material(frames, people, prepared.cast, recipe.mixture, recipe.seed)
+    workspace = journey.workspace
+    folder = workspace.composites_dir
+    task = Task(folder, _key(material), _make, (material, workspace.root, workspace.relative(folder)))
+    make_all(journey, [task], "composites", device=True)
+    images = read_records(folder / IMAGES, Image)
+    return replace(
+        prepared,
+        composites=tuple(images),
+        composite_people=tuple(read_records(folder / PEOPLE, Person)),
+        scene_tags={**prepared.scene_tags, **_scene_tags(images, prepared.scene_tags)},
+        drops=(*prepared.drops, *read_records(folder / DROPS, Drop)),
+    )
+
+
+def _scene_tags(images: Sequence[Image], of_frames: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """A composite has its background's words."""
+    return {image.id: of_frames.get(image.parent, image.tags) for image in images}
+
+
+def _key(material: Material) -> str:
+    from fullcast.mixture.composites.making import VERSION
+
+    mixture = material.config
+    about = {
+        "composites": mixture.composites.model_dump(mode="json"),
+        "buckets": [mixture.area_px, mixture.bucket_step_px, mixture.max_aspect],
+        "seed": material.seed,
+        "cast": [f"{c.name} {f.name}" for c in material.cast.characters for f in c.forms],
+    }
+    frames = [f"{image.id} {image.shot_id}" for image in material.images]
+    people = [f"{p.id} {p.name} {p.identity_margin:.5f} {p.xyxy} {p.head_xyxy}" for p in material.people]
+    return partition_key([*frames, *people], about, version=VERSION)
+
+
+def _make(out: Path, material: Material, root: Path, final: str, progress: Progress = silent) -> None:
+    from fullcast.mixture.composites.making import make_composites
+    from fullcast.store.pictures import read_picture
+
+    def read(image: Image) -> object:
+        return read_picture(root / image.path)
+
+    made = make_composites(
+        *(material.images, material.people, read, material.config, material.seed, out, PICTURES),
+        progress=progress,
+        cast=material.cast,
+    )
+    images = [replace(image, path=f"{final}/{image.path}") for image in made.images]
+    write_records(out / IMAGES, images, Image)
+    write_records(out / PEOPLE, made.people, Person)
+    write_records(out / DROPS, made.drops, Drop)
