@@ -59,7 +59,8 @@ def _pack_job(journey: Journey, planned: Planned, out: Path, with_base: bool) ->
         "steps": planned.stream.num_steps,
         "base": {"name": POCKET if own else base.name, "sha256": folder_sha256(base), "inside": with_base and not own},
     }
-    files = [*_files(workspace.show_dir), *_files(workspace.plan_dir), *_files(latents), *_given(journey)]
+    records = [path for path in _files(workspace.composites_dir) if path.suffix != ".png"]
+    files = [*_files(workspace.show_dir), *records, *_files(workspace.plan_dir), *_files(latents), *_given(journey)]
     with replacing(out) as temporary, tarfile.open(temporary, "w") as archive:
         _add(archive, MANIFEST, json.dumps({"format": FORMAT, "fullcast": __version__, **about}, indent=2))
         _add(archive, "fullcast.toml", to_toml(recipe))

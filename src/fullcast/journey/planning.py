@@ -16,6 +16,7 @@ from fullcast.journey.composing import with_composites
 from fullcast.journey.doors import Doors
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.preparing import Prepared, read_prepared
+from fullcast.journey.several import in_several_processes, train_in_several
 from fullcast.journey.speed import images_per_s
 from fullcast.ports import BatchStream, CaptionSource
 from fullcast.recipe import Recipe, write_recipe
@@ -236,17 +237,23 @@ def train(journey: Journey, minutes: float | None = None) -> Answer:
     if newest is not None and read_state(newest).step >= num_steps:
         return _trained(journey, newest, num_steps, num_steps)
     with timed(journey.workspace, "train"):
-        checkpoint, step = _run(journey, planned, run_dir, minutes)
-    return _trained(journey, checkpoint, step, num_steps)
+        if in_several_processes(journey):
+            train_in_several(journey, minutes)
+        else:
+            train_here(journey, planned, minutes)
+    newest = latest_resumable(run_dir)
+    assert newest is not None  # both end with a checkpoint, or raise
+    return _trained(journey, newest, read_state(newest).step, num_steps)
 
 
-def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | None) -> tuple[Path, int]:
+def train_here(journey: Journey, planned: Planned, minutes: float | None) -> None:
+    """The training itself, or this process's part of it, with all that lies beside it in its folder."""
     from fullcast.mixture.pixels import WorkspacePixels
     from fullcast.mixture.preview_text import as_text
     from fullcast.training.loop import train as train_model
     from fullcast.training.stop import stop_on_signals
 
-    workspace = journey.workspace
+    workspace, run_dir = journey.workspace, run_dir_of(journey, planned)
     doors = Doors(workspace, journey.recipe)
     doors.use_threads()
     if planned_fingerprint(workspace) != planned.stream.fingerprint():
@@ -260,7 +267,7 @@ def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | Non
         "cast-judge.json": judge_cast_path(workspace),
     }
     with stop_on_signals() as asked:
-        done = train_model(
+        train_model(
             doors.path("base"),
             planned.stream,
             WorkspacePixels(workspace.root, (*planned.samples, *planned.held_out)),
@@ -273,7 +280,6 @@ def _run(journey: Journey, planned: Planned, run_dir: Path, minutes: float | Non
             latents_dir=workspace.data_dir / "latents",
             beside=beside_training(journey, planned, run_dir, {**files, RUN_RECIPE: run_dir / RUN_RECIPE}),
         )
-    return done.checkpoint, done.step
 
 
 def provenance(journey: Journey, planned: Planned) -> dict[str, Any]:

@@ -14,6 +14,7 @@ SAME_WEIGHTS = (
     "background_saves",
     "lora_merged",
     "prefetch",
+    "processes",
     "validation_share",
     "validate_every",
     "judge_every",
@@ -174,6 +175,12 @@ class TrainingConfig(BaseModel):
     )
     parallel: Literal["ddp", "fsdp2"] = Field(
         default="ddp", description="Under torchrun: each process holds the model (ddp), or a part of it (fsdp2)."
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that share every batch on this machine, started by torchrun: one for each GPU, or for "
+        "each core where there is none. The weights differ in the last digits only.",
     )
     prefetch: int = Field(
         default=1, ge=0, description="Batches that are got ready ahead, each in a thread; the weights are the same."

@@ -1,0 +1,122 @@
+"""A training in several processes on one machine, started from here: torchrun starts them, the first one reports.
+
+    fullcast train --training.processes 2
+
+On two cores, or two GPUs, a step takes about half the time; a batch stays one batch (`training.ranks`). The first
+process writes its progress to standard output, a JSON object a line, and it is shown here as if nothing lay between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from fullcast.ports import Progress
+from fullcast.recipe import read_recipe, write_recipe
+from fullcast.store.errors import FullcastError
+from fullcast.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fullcast.journey import Journey
+TOLD_LINES = 40
+"""Of what a failed process wrote to standard error, the last lines are searched for its reason."""
+
+
+def in_several_processes(journey: Journey) -> bool:
+    """Whether this call has to start them: the recipe asks for several and torchrun has not started us already."""
+    return journey.recipe.training.processes > 1 and "WORLD_SIZE" not in os.environ
+
+
+def train_in_several(journey: Journey, minutes: float | None) -> None:
+    """Trains until the end, or for so many minutes. Raises FullcastError with the process's own words if one fails."""
+    recipe, root = journey.recipe, journey.workspace.root
+    told = journey.workspace.data_dir / "several-processes.toml"
+    write_recipe(told, recipe)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(recipe.training.processes)]
+    words = [*launcher, "-m", __name__, str(root), str(told), "" if minutes is None else f"{minutes:g}"]
+    environment = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", **os.environ}  # torchrun's own, said by us
+    errors = journey.workspace.data_dir / "several-processes.log"
+    with errors.open("w+", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, *words], stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+        )
+        with _signals_passed_on(process):
+            assert process.stdout is not None
+            _show(process.stdout, journey.progress)
+            code = process.wait()
+        if code:
+            raise FullcastError(f"training in {recipe.training.processes} processes failed: {_reason(log)}")
+    errors.unlink()
+
+
+@contextlib.contextmanager
+def _signals_passed_on(process: subprocess.Popen[str]) -> Iterator[None]:
+    """SIGTERM here is SIGTERM there, which stops after the step in work; Ctrl-C reaches the processes by itself."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
+    signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _show(lines: TextIO, progress: Progress) -> None:
+    for line in lines:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue  # a library's own print
+        if isinstance(said, list) and said and said[0] in ("start", "advance", "done"):
+            getattr(progress, said[0])(*said[1:])
+
+
+def _reason(log: TextIO) -> str:
+    """The last error that a process of ours told, without the launcher's report of it."""
+    log.flush()
+    log.seek(0)
+    lines = [line.strip() for line in log.read().splitlines() if line.strip()][-TOLD_LINES * 10 :]
+    own = [line for line in lines if "Error" in line and "ChildFailedError" not in line and "elastic" not in line]
+    last = own[-1] if own else lines[-1] if lines else "it said nothing"
+    return last.split("FullcastError: ")[-1]
+
+
+class Lines:
+    """Progress as JSON lines on standard output, from the first process alone."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+
+    def start(self, title: str, total: int) -> None:
+        self._say("start", title, total)
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self._say("advance", count, note)
+
+    def done(self) -> None:
+        self._say("done")
+
+    def _say(self, *words: Any) -> None:
+        if os.environ.get("RANK") == "0":
+            print(json.dumps(words, ensure_ascii=False), file=self.out, flush=True)
+
+
+def main(root: str, recipe: str, minutes: str) -> None:
+    """One of the processes."""
+    from fullcast.journey import Journey
+    from fullcast.journey.planning import make_plan, train_here
+
+    journey = Journey(Workspace.open(Path(root)), read_recipe(Path(recipe)), Lines(sys.stdout))
+    train_here(journey, make_plan(journey), float(minutes) if minutes else None)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,55 @@
+"""A training in two processes that `fullcast train` starts itself: one ledger, one progress, one clear word if it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fullcast.journey import Journey
+from fullcast.journey.planning import latest_checkpoint
+from fullcast.store.errors import FullcastError
+from fullcast.training.checkpoint import read_state
+from fullcast.training.metrics import read_metrics
+from tests.journey.test_packing import home  # noqa: F401  (a fixture: a show of twelve pictures)
+
+
+class Told:
+    """Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.titles: list[str] = []
+        self.steps = 0
+
+    def start(self, title: str, total: int) -> None:
+        self.titles.append(title)
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self.steps += count if self.titles[-1] == "train" else 0
+
+    def done(self) -> None: ...
+
+
+def test_two_processes_deliver_and_learn_what_one_does(home: Path, tmp_path: Path) -> None:  # noqa: F811
+    alone = Journey.open(home).train()
+    one = latest_checkpoint(Journey.open(home).workspace)
+    curve = {line["step"]: line["loss"] for line in read_metrics(one.parents[1] / "metrics.jsonl") if "loss" in line}
+    one_state = read_state(one)
+    (one.parents[1]).rename(tmp_path / "run-of-one")
+
+    told = Told()
+    journey = Journey.open(home, {"training.processes": "2"}, progress=told)
+    both = journey.train()
+    assert both.data == alone.data and both.data["finished"]
+    two = latest_checkpoint(journey.workspace)
+    assert read_state(two).ledger == one_state.ledger
+    lines = read_metrics(two.parents[1] / "metrics.jsonl")
+    assert {line["step"]: line["loss"] for line in lines if "loss" in line} == pytest.approx(curve, abs=1e-4)
+    assert "train" in told.titles and told.steps == 4, "the first process's progress is shown, once"
+    assert not (journey.workspace.data_dir / "several-processes.log").exists()
+
+
+def test_a_failure_there_is_one_sentence_here(home: Path) -> None:  # noqa: F811
+    journey = Journey.open(home, {"training.processes": "2", "mixture.batch_size": "3", "mixture.num_steps": "2"})
+    with pytest.raises(FullcastError, match="batch of 3 cannot be shared by 2 processes"):
+        journey.train()
