@@ -1,4 +1,4 @@
-"""A training in two processes that `fullcast train` starts itself: one ledger, one progress, one clear word if it fails."""
+"""A training in two processes that `fullcast train` starts: one ledger, one progress, a clear word where it fails."""
 
 from __future__ import annotations
 
