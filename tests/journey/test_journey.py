@@ -185,7 +185,7 @@ def test_grid_of_everybody_by_seed(trained: Path) -> None:
 def test_judge_and_card_tell_the_whole_story(trained: Path) -> None:
     journey = open_journey(trained)
     answer = journey.judge()
-    assert set(answer.data) == {"main", "placed", "base"}
+    assert set(answer.data) == {"main", "placed", "base", "page"}
     assert [count["num_pictures"] for count in answer.data["main"]["by_count"]] == [2, 2]
     verdicts = next((trained / "data" / "judging").glob("*-prompts/verdicts.parquet"))
     stamp = verdicts.stat().st_mtime_ns

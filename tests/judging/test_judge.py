@@ -10,9 +10,10 @@ import pytest
 
 from fullcast.judging.config import JudgingConfig
 from fullcast.judging.judge import Entry, entries_in, judge
-from fullcast.records import Cast, Character, Found, Placement, Scene, Verdict
+from fullcast.judging.rows import read_rows
+from fullcast.records import Cast, Character, Found, Placement, Scene
 from fullcast.store.pictures import write_png
-from fullcast.store.tables import read_metadata, read_records
+from fullcast.store.tables import read_metadata
 
 COLORS = {"aoi": (0, 0, 255), "hinata": (255, 128, 0), "mio": (0, 160, 0)}
 CAST = Cast("test", tuple(Character(name, name) for name in COLORS))
@@ -67,7 +68,7 @@ def test_verdicts_survive_their_table(tmp_path: Path):
     draw(tmp_path / "one.png", {0: "aoi", 3: "mio"})
     judged = judge([Entry("p", tmp_path / "one.png", SCENES[0])], ColorLook(), CAST)
     judged.write(tmp_path / "verdicts.parquet")
-    assert read_records(tmp_path / "verdicts.parquet", Verdict) == list(judged.verdicts)
+    assert read_rows(tmp_path / "verdicts.parquet") == list(judged.rows)
     assert read_metadata(tmp_path / "verdicts.parquet")["look"] == "colours"
     assert judged.verdicts[0].intruders == ("mio",) and judged.verdicts[0].width == 100
 

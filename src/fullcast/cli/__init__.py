@@ -19,6 +19,7 @@ from fullcast import __version__
 from fullcast.cli.bars import Bars
 from fullcast.cli.bench import bench
 from fullcast.cli.cast import cast as cast_app
+from fullcast.cli.judge import card, judge
 from fullcast.cli.regularize import regularize
 from fullcast.cli.review import review
 from fullcast.cli.words import missing_extra, pairs, spell_settings
@@ -54,6 +55,8 @@ app.command(review)
 app.command(cast_app)
 app.command(regularize, sort_key=2)
 app.command(bench)
+app.command(judge, sort_key=8)
+app.command(card, sort_key=9)
 
 Where = Annotated[Path, Parameter(name=["--workspace", "-w"], help="The workspace; the present folder by default.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON, for machines.")]
@@ -315,42 +318,6 @@ def grid(
         x, y, prompt=prompt, cast=cast, seed=seed, checkpoint=checkpoint, out=out
     )
     _print(answer, json)
-
-
-@app.command(sort_key=8)
-def judge(
-    *,
-    checkpoint: str = "",
-    pictures: Path | None = None,
-    scenes: Path | None = None,
-    base: bool = True,
-    workspace: Where = _HERE,
-    settings: Settings = (),
-    json: AsJson = False,
-) -> None:
-    """Measure how often whole scenes of one to five characters come out right, with intervals.
-
-    Parameters
-    ----------
-    checkpoint
-        As in generate.
-    pictures
-        Judge this folder of pictures from anywhere instead; their names begin with their scene's id.
-    scenes
-        The scene file; scenes for this cast are made by default.
-    base
-        Judge the model before training beside it.
-    """
-    _print(
-        _journey(workspace, settings, json).judge(checkpoint=checkpoint, pictures=pictures, scenes=scenes, base=base),
-        json,
-    )
-
-
-@app.command(sort_key=9)
-def card(*, workspace: Where = _HERE, settings: Settings = (), json: AsJson = False) -> None:
-    """Write the report page (report.html) and the model card as a person would publish it (card/README.md)."""
-    _print(_journey(workspace, settings, json).card(), json)
 
 
 @app.command(sort_key=10)

@@ -116,12 +116,19 @@ class Journey:
         return grid(self, x, y, prompt, cast, seed, checkpoint, out)
 
     def judge(
-        self, *, checkpoint: str = "", pictures: Path | None = None, scenes: Path | None = None, base: bool = True
+        self,
+        *targets: str,
+        checkpoint: str = "",
+        pictures: Path | None = None,
+        scenes: Path | None = None,
+        base: bool = True,
+        known_right: bool = False,
+        out: Path | None = None,
     ) -> Answer:
-        """How often whole scenes come out right, by number of people."""
-        from fullcast.journey.proving import judge
+        """How often whole scenes come out right, by number of people; `targets` are compared with the first of them."""
+        from fullcast.journey.proving import Order, judge
 
-        return judge(self, checkpoint, pictures, scenes, base)
+        return judge(self, Order(targets, checkpoint, pictures, scenes, base, known_right, out))
 
     def card(self) -> Answer:
         """report.html and card/README.md."""

@@ -160,7 +160,9 @@ class CharacterJudge:
         )
         entries = [Entry(p.id, folder / p.path, scene) for p, scene in zip(drawn, scenes, strict=True)]
         look = Doors(self.journey.workspace, recipe).look(self.cast)
-        right = {v.scene_id: v.success for v in judge(entries, look, self.cast, recipe.judging).verdicts}
+        judged = judge(entries, look, self.cast, recipe.judging, series=name, checkpoint=name, step=step)
+        judged.write(folder / "verdicts.parquet")
+        right = {v.scene_id: v.success for v in judged.verdicts}
         told: dict[str, float] = {"": round(sum(right.values()) / max(1, len(right)), 4)}
         for n, character in enumerate(self.cast.names):
             own = [right.get(scene.id, False) for scene in scenes[n * count : (n + 1) * count]]

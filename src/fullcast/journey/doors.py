@@ -162,9 +162,16 @@ class Doors:
 
         return CastLook(self.judge_detector, self.judge_embedder, cast)
 
+    def scorer(self, cast: Cast) -> CastLook:
+        """Who picks the best of several pictures and says what is to be repaired: the networks that labelled, over a
+        cast that the labelling embedder has seen. Never the judge's."""
+        from fullcast.recognition.look import CastLook
+
+        return CastLook(self.detector, self.embedder, cast)
+
     @property
     def judge_is_apart(self) -> str:
-        """One sentence for report and card: how far labelling and judging are kept apart."""
+        """For report and card: how far labelling, picking (best-of-k, repair) and judging are kept apart."""
         same = [
             name
             for name, one, other in (
@@ -173,9 +180,10 @@ class Doors:
             )
             if one & other
         ]
+        picked = "Best-of-k and repair look with the networks that labelled, never with the judge's."
         if not same:
-            return "The networks that judge are not those that labelled."
-        return f"The {' and the '.join(same)} that judges is the one that labelled: its errors are in both."
+            return f"The networks that judge are not those that labelled. {picked}"
+        return f"The {' and the '.join(same)} that judges is the one that labelled: its errors are in both. {picked}"
 
     @cached_property
     def text_detector(self) -> TextDetector | None:

@@ -54,7 +54,9 @@ def mend(journey: Journey, folder: Path, checkpoint: Checkpoint, judge_cast: Cas
 
 def _failed(folder: Path) -> list[Picture]:
     """Right number of people, one of them missing: in the order in which they were judged."""
-    verdicts = {verdict.picture_id: verdict for verdict in read_records(folder / "verdicts.parquet", Verdict)}
+    from fullcast.judging.rows import read_rows
+
+    verdicts = {row.verdict.picture_id: row.verdict for row in read_rows(folder / "verdicts.parquet")}
     pictures = [p for p in read_records(folder / "pictures.parquet", Picture) if p.id in verdicts]
     wrong = [p for p in pictures if len(verdicts[p.id].missing) == 1 and not _miscounted(verdicts[p.id])]
     return wrong[:MOST]
@@ -67,12 +69,11 @@ def _miscounted(verdict: Verdict) -> bool:
 def _mend(journey: Journey, picture: Picture, folder: Path, checkpoint: Checkpoint, judge_cast: Cast) -> Mended | None:
     from fullcast.generation.repair import repair
     from fullcast.judging.verdict import judge_picture
-    from fullcast.recognition.look import CastLook
     from fullcast.store.pictures import read_picture
 
     workspace = journey.workspace
     doors = Doors(workspace, journey.recipe)
-    look = CastLook(doors.detector, doors.embedder, checkpoint.cast)
+    look = doors.scorer(checkpoint.cast)
     out = folder / "mended" / Path(picture.path).name
     done = repair(
         open_model(journey, checkpoint.folder),

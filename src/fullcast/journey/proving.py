@@ -1,214 +1,197 @@
-"""Judge and card: the same scenes asked of several models in several ways, judged, and told."""
+"""Judge and card: the same scenes asked of several models in several ways, judged, compared, and told."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from fullcast.journey.answers import Answer, drop_lines, timed
+from fullcast.journey.asking import (
+    PICTURES,
+    VERDICTS,
+    Asked,
+    draw_and_judge,
+    judge_cast,
+    judge_folder,
+    scenes_for,
+    score,
+    way_of,
+    ways_of,
+)
 from fullcast.journey.doors import Doors
-from fullcast.journey.making import BASE, Checkpoint, find_checkpoint, generation_config, open_model, scenes_in
+from fullcast.journey.judged import keep_errors, write_judged
 from fullcast.journey.mending import MENDED, Mended, mend
-from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.telling import judge_sentence, tell
-from fullcast.records import Cast, Picture, Scene, Verdict
+from fullcast.records import Cast, Drop, Picture, Scene
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError
-from fullcast.store.partitions import cached, partition_key
-from fullcast.store.tables import read_records, write_records
+from fullcast.store.tables import read_metadata, read_records
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
+    from fullcast.judging.judgement import Judgement
+    from fullcast.judging.measures import Measures
     from fullcast.judging.report_data import Repair, ReportData, Shown
-    from fullcast.judging.summary import Summary
-
-Kind = Literal["main", "placed", "base"]
-
-NAMES: dict[Kind, str] = {"main": "Prompts only", "placed": "With places given", "base": "Before training"}
-
-SETTINGS = ("park", "street")
-"""Where scenes play when nothing is known of the show's places."""
-
-JUDGE_VERSION = 2
+    from fullcast.judging.rows import Row
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One model asked in one way; its results lie in a folder of their own."""
+class Order:
+    """What the judge is asked for."""
 
-    kind: Kind
-    checkpoint: Checkpoint
-    folder: Path
+    targets: tuple[str, ...] = ()
+    """Checkpoints (``base``, a folder) and folders of pictures, compared with the first; (): the workspace's model."""
+    checkpoint: str = ""
+    """Without targets: which model, as in generate."""
+    pictures: Path | None = None
+    """Without targets: this folder instead of a model's pictures."""
+    scenes: Path | None = None
+    """None: held-out scenes for this cast."""
+    base: bool = True
+    """Without targets: whether the model before training is judged beside it."""
+    known_right: bool = False
+    """Whether ``pictures`` are known to be right: the judge's own errors are measured on them and kept."""
+    out: Path | None = None
+    """Folder of page and tables; None: data/judging/page."""
 
-    @property
-    def name(self) -> str:
-        return NAMES[self.kind]
 
-    def row(self) -> dict[str, str]:
-        """What the card needs to find it again."""
-        return {"kind": self.kind, "name": self.name, "folder": self.folder.name, "checkpoint": self.checkpoint.name}
-
-
-def judge(journey: Journey, checkpoint: str, pictures: Path | None, scenes: Path | None, base: bool) -> Answer:
-    """The checkpoint with prompts only and with places, the base beside it; or a folder of pictures from anywhere."""
-    cast = _judge_cast(journey)
-    if pictures is not None:
-        return _judge_folder(journey, pictures, scenes, cast)
-    asked_scenes = _scenes(journey, scenes, cast)
-    ways = list(_ways(journey, checkpoint, base))
+def judge(journey: Journey, order: Order) -> Answer:
+    """The checkpoint with prompts only and with places, the base beside it; a folder of pictures; or several."""
+    cast = judge_cast(journey)
+    if order.targets:
+        return _judge_targets(journey, order, cast)
+    if order.pictures is not None:
+        return _judge_pictures(journey, order, order.pictures, cast)
+    scenes = scenes_for(journey, order.scenes, cast)
+    ways = list(ways_of(journey, order.checkpoint, order.base))
     with timed(journey.workspace, "judge"):
-        for way in ways:
-            _draw_and_judge(journey, way, asked_scenes, cast)
+        rows = [draw_and_judge(journey, way, scenes, cast) for way in ways]
         mend(journey, ways[0].folder, ways[0].checkpoint, cast)
+        scored = _scored(journey, ways, scenes)
+        made, folder = write_judged(journey, cast, [r for group in rows for r in group], order.out, scored)
     write_json(journey.workspace.judging_dir / "latest.json", {"series": [way.row() for way in ways]})
-    return _told(journey, ways, cast)
-
-
-def _ways(journey: Journey, checkpoint: str, base: bool) -> Iterator[Asked]:
-    from fullcast.models.stable_diffusion.folder import folder_sha256
-
-    models: list[tuple[str, tuple[Kind, ...]]] = [(checkpoint, ("main", "placed"))]
-    if base and checkpoint != BASE:
-        models.append((BASE, ("base",)))
-    for given, kinds in models:
-        chosen = find_checkpoint(journey, given)
-        sha = folder_sha256(chosen.folder)[:10]
-        for kind in kinds:
-            yield Asked(
-                kind, chosen, journey.workspace.judging_dir / f"{sha}-{'places' if kind == 'placed' else 'prompts'}"
-            )
-
-
-def _judge_cast(journey: Journey) -> Cast:
-    from fullcast.recognition.castfile import read_cast
-
-    return read_cast(judge_cast_path(journey.workspace))
-
-
-def _scenes(journey: Journey, given: Path | None, cast: Cast) -> list[Scene]:
-    """The scenes of a file, or held-out ones for this cast: as many of each number of people as the settings say."""
-    from fullcast.journey.preparing import read_prepared
-    from fullcast.judging.benchmark import make_scenes
-
-    if given is not None:
-        return scenes_in(given, cast)
-    config = journey.recipe.judging
-    places = read_prepared(journey).settings or SETTINGS
-    most = min(config.max_people, len(cast.characters))
-    return make_scenes(cast, config.pictures_per_count, journey.recipe.seed, places, most)
-
-
-def _draw_and_judge(journey: Journey, way: Asked, scenes: Sequence[Scene], cast: Cast) -> None:
-    """Pictures of all scenes, then their verdicts; what is there already from the same model and scenes stays."""
-    config, generation = journey.recipe.judging, journey.recipe.generation
-    asked = list(scenes) if way.kind == "placed" else [scene.without_places() for scene in scenes]
-    doors = Doors(journey.workspace, journey.recipe)
-    about = {"judging": config.model_dump(mode="json"), "generation": generation.model_dump(mode="json")}
-    networks = [doors.judge_detector.name, doors.judge_embedder.name]
-    inputs = [way.folder.name, str(journey.recipe.seed), *(repr(scene) for scene in scenes)]
-    key = partition_key(inputs, about, networks, JUDGE_VERSION)
-
-    def make(path: Path) -> None:
-        drawn = _draw(journey, way, asked)
-        write_records(way.folder / "pictures.parquet", drawn, Picture)
-        _judge_pictures(journey, drawn, scenes, cast, path)
-
-    cached(way.folder / "verdicts.parquet", key, make)
-
-
-def _draw(journey: Journey, way: Asked, scenes: list[Scene]) -> list[Picture]:
-    """Paths relative to the workspace; each scene's seed is the same for every model."""
-    from fullcast.generation.generate import generate
-    from fullcast.judging.benchmark import seed_of
-
-    model = open_model(journey, way.checkpoint.folder)
-    folder = way.folder / "pictures"
-    seeds = [seed_of(scene, journey.recipe.seed) for scene in scenes]
-    pictures = generate(
-        model,
-        scenes,
-        _cast_of(journey, way),
-        generation_config(journey),
-        folder,
-        seeds=seeds,
-        checkpoint=way.checkpoint.name,
-        progress=journey.progress,
-        painters=Doors(journey.workspace, journey.recipe).painters(way.checkpoint.folder),
-    )
-    return [replace(p, path=journey.workspace.relative(folder / p.path)) for p in pictures]
-
-
-def _cast_of(journey: Journey, way: Asked) -> Cast:
-    """The words of the prompts: the trained model's own; the base is asked in the same ones."""
-    return find_checkpoint(journey, BASE).cast if way.kind == "base" else way.checkpoint.cast
-
-
-def _judge_pictures(
-    journey: Journey, pictures: Sequence[Picture], scenes: Sequence[Scene], cast: Cast, path: Path
-) -> None:
-    """Verdicts on the scenes with their places, so that places are measured whether or not they were asked for."""
-    from fullcast.judging.judge import Entry
-    from fullcast.judging.judge import judge as look_at
-
-    by_id = {scene.id: scene for scene in scenes}
-    entries = [Entry(p.id, journey.workspace.absolute(p.path), by_id[p.scene.id]) for p in pictures]
-    look = Doors(journey.workspace, journey.recipe).look(cast)
-    look_at(entries, look, cast, journey.recipe.judging, journey.progress).write(path)
-
-
-def _told(journey: Journey, ways: Sequence[Asked], cast: Cast) -> Answer:
-    """A table: success by number of people with 95 % intervals, for every way of asking."""
     lines: list[str] = []
     data: dict[str, Any] = {}
     for way in ways:
-        summary, _, _ = _summary(journey, way.folder, cast)
-        lines.append(f"{way.name} ({way.checkpoint.name})")
-        for count in summary.by_count:
-            people = "person" if count.num_people == 1 else "people"
-            placed = f"; in place {count.success_placed.value:.2f}" if way.kind == "placed" else ""
-            lines.append(
-                f"  {count.num_people} {people}: {count.success.value:.2f} "
-                f"({count.success.low:.2f} to {count.success.high:.2f}, {count.num_pictures} pictures){placed}"
-            )
-        data[way.kind] = {"checkpoint": way.checkpoint.name, **summary.to_json()}
-    doors = Doors(journey.workspace, journey.recipe)
-    lines.append(judge_sentence(journey, f"{doors.judge_detector.name} and {doors.judge_embedder.name}"))
-    return Answer("\n".join(lines), data)
+        measures = made.measures[way.name]
+        lines += [f"{way.name} ({way.checkpoint.name})", *_success_lines(measures, placed=way.kind == "placed")]
+        data[way.kind] = {"checkpoint": way.checkpoint.name, **measures.summary.to_json()}
+    lines += [made.judge, str(folder / "judge.html")]
+    return Answer("\n".join(lines), {**data, "page": str(folder / "judge.html")})
 
 
-def _summary(journey: Journey, folder: Path, cast: Cast) -> tuple[Summary, list[Verdict], list[Scene]]:
-    from fullcast.judging.summary import summarize
+def _judge_pictures(journey: Journey, order: Order, folder: Path, cast: Cast) -> Answer:
+    """Pictures from any tool."""
+    from fullcast.judging.error import measure_error
 
-    verdicts = read_records(folder / "verdicts.parquet", Verdict)
-    pictures = read_records(folder / "pictures.parquet", Picture)
-    scenes = [picture.scene for picture in pictures]
-    return summarize(verdicts, scenes, cast, journey.recipe.judging), verdicts, scenes
-
-
-def _judge_folder(journey: Journey, folder: Path, scenes: Path | None, cast: Cast) -> Answer:
-    """Pictures from any tool; verdicts beside them in data/judging."""
-    from fullcast.judging.judge import entries_in
-    from fullcast.judging.judge import judge as look_at
-    from fullcast.judging.summary import summarize
-
-    if scenes is None:
+    if order.scenes is None:
         raise FullcastError("give the scenes that the pictures were asked for: --scenes FILE")
-    asked = _scenes(journey, scenes, cast)
-    entries, drops = entries_in(folder, asked)
-    look = Doors(journey.workspace, journey.recipe).look(cast)
-    judged = look_at(entries, look, cast, journey.recipe.judging, journey.progress)
-    out = journey.workspace.judging_dir / f"folder-{folder.name}" / "verdicts.parquet"
-    judged.write(out)
-    summary = summarize(judged.verdicts, asked, cast, journey.recipe.judging)
-    lines = [
-        f"{count.num_people} people: {count.success.value:.2f} ({count.success.low:.2f} to {count.success.high:.2f})"
-        for count in summary.by_count
-    ]
-    lines += drop_lines([*drops, *judged.drops])
-    return Answer("\n".join(lines), {"verdicts": str(out), **summary.to_json()})
+    judged, drops = judge_folder(journey, folder, scenes_for(journey, order.scenes, cast), cast, folder.name)
+    if not judged.rows:
+        raise FullcastError(
+            f"no picture in {folder} can be read; {len(drops)} were tried, the first: {drops[0].detail}"
+        )
+    lines: list[str] = []
+    if order.known_right:
+        doors = Doors(journey.workspace, journey.recipe)
+        errors = measure_error(judged.rows, cast, journey.recipe.judging)
+        keep_errors(journey, doors, cast, errors)
+        lines.append("the judge's own errors, kept for this cast:")
+        lines += [
+            f"  {n} people: calls right {e.sensitivity:.3f} of {e.num_right} right ones, calls wrong "
+            f"{e.specificity:.3f} of {e.num_wrong} wrong ones"
+            for n, e in errors.items()
+        ]
+    made, out = write_judged(journey, cast, judged.rows, order.out)
+    [measures] = made.measures.values()
+    lines = [*_success_lines(measures), *lines, *drop_lines(drops), str(out / "judge.html")]
+    verdicts = journey.workspace.judging_dir / f"folder-{folder.resolve().name}" / VERDICTS
+    found = {"verdicts": str(verdicts), "page": str(out / "judge.html"), "looked_at": judged.num_looked}
+    return Answer("\n".join(lines), {**found, **measures.summary.to_json()})
+
+
+def _judge_targets(journey: Journey, order: Order, cast: Cast) -> Answer:
+    """Each on the same scenes and the same noise, prompts only; the others against the first."""
+    from fullcast.judging.judgement import figures
+
+    scenes = scenes_for(journey, order.scenes, cast)
+    names = _series_names(order.targets)
+    rows: list[Row] = []
+    scored: list[Row] = []
+    drops: list[Drop] = []
+    with timed(journey.workspace, "judge"):
+        for given, name in zip(order.targets, names, strict=True):
+            folder = _picture_folder(journey, given)
+            if folder is not None:
+                if order.scenes is None:
+                    raise FullcastError(f"{given} is a folder of pictures: give the scenes they show, --scenes FILE")
+                judged, left = judge_folder(journey, folder, scenes, cast, name)
+                rows += judged.rows
+                drops += left
+                continue
+            way = way_of(journey, given, "main")
+            rows += [replace(row, series=name) for row in draw_and_judge(journey, way, scenes, cast)]
+            scored += [replace(row, series=name) for row in _scored(journey, [way], scenes)]
+        made, out = write_judged(journey, cast, rows, order.out, scored)
+    lines = [line for name in made.measures for line in (name, *_success_lines(made.measures[name]))]
+    lines += [*_comparison_lines(made), *drop_lines(drops), made.judge, str(out / "judge.html")]
+    return Answer("\n".join(lines), {"page": str(out / "judge.html"), **figures(made)})
+
+
+def _scored(journey: Journey, ways: Sequence[Asked], scenes: Sequence[Scene]) -> list[Row]:
+    """For S_N@k; [] with one picture a scene."""
+    if journey.recipe.judging.pictures_per_scene < 2:
+        return []
+    return [row for way in ways for row in score(journey, way, scenes)]
+
+
+def _picture_folder(journey: Journey, given: str) -> Path | None:
+    """The folder if it holds pictures and no model."""
+    for folder in (journey.workspace.root / given, Path(given).expanduser()):
+        if given and folder.is_dir() and not (folder / "model_index.json").exists():
+            return folder
+    return None
+
+
+def _series_names(targets: Sequence[str]) -> list[str]:
+    """The last part of each path, or as much of it as tells them apart."""
+    if len(set(targets)) < len(targets):
+        raise FullcastError("the same thing is given twice; compare different checkpoints or folders")
+    parts = [Path(target).parts or (target,) for target in targets]
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(p[-depth:]) for p in parts]
+        if len(set(names)) == len(names):
+            return names
+    return list(targets)
+
+
+def _success_lines(measures: Measures, placed: bool = False) -> list[str]:
+    """S_N with its interval, a line for each number of people."""
+    lines = []
+    for count in measures.summary.by_count:
+        people = "person" if count.num_people == 1 else "people"
+        told = f"; in place {count.success_placed.value:.2f}" if placed else ""
+        if count.num_people in measures.corrected:
+            told += f"; corrected for the judge's errors {measures.corrected[count.num_people].value:.2f}"
+        lines.append(
+            f"  {count.num_people} {people}: {count.success.value:.2f} "
+            f"({count.success.low:.2f} to {count.success.high:.2f}, {count.num_pictures} pictures){told}"
+        )
+    return lines
+
+
+def _comparison_lines(made: Judgement) -> list[str]:
+    from fullcast.judging.measure_tables import comparison_table
+
+    lines = []
+    for comparison in made.comparisons:
+        table = comparison_table(comparison)
+        lines.append(f"{table.title}:")
+        lines += [f"  {row[0]} people: {row[3]}, p {row[4]}: {row[5]}" for row in table.rows]
+    return lines
 
 
 def card(journey: Journey) -> Answer:
@@ -231,30 +214,36 @@ def card(journey: Journey) -> Answer:
 def _with_judging(journey: Journey, data: ReportData) -> ReportData:
     """Galleries, curves, tables and failures of what was judged last."""
     from fullcast.judging.exhibits import count_table, failure_groups, galleries, identity_table, series
+    from fullcast.judging.measure_tables import measure_tables
+    from fullcast.judging.measures import measure
+    from fullcast.judging.rows import read_rows, scenes_of, verdicts_of
 
     latest = journey.workspace.judging_dir / "latest.json"
     if not latest.exists():
         missing = "Nothing was judged yet: fullcast judge."
         return replace(data, absent={**data.absent, **dict.fromkeys(("success", "galleries", "failures"), missing)})
-    cast = _judge_cast(journey)
-    curves = []
+    cast = judge_cast(journey)
+    curves, measures = [], {}
     added: dict[str, Any] = {}
     for row in json.loads(latest.read_text(encoding="utf-8"))["series"]:
         folder = journey.workspace.judging_dir / row["folder"]
-        summary, verdicts, scenes = _summary(journey, folder, cast)
-        curves.append(series(row["name"], summary, row["kind"]))
+        rows = read_rows(folder / VERDICTS)
+        measures[row["name"]] = measure(rows, cast, journey.recipe.judging)
+        curves.append(series(row["name"], measures[row["name"]].summary, row["kind"]))
         if row["kind"] == "main":
-            paths = {p.id: p.path for p in read_records(folder / "pictures.parquet", Picture)}
+            summary = measures[row["name"]].summary
+            paths = {p.id: p.path for p in read_records(folder / PICTURES, Picture)}
+            verdicts, scenes = verdicts_of(rows), scenes_of(rows)
             added = {
                 "galleries": galleries(verdicts, scenes, paths),
                 "failures": failure_groups(verdicts, scenes, paths),
                 "count_confusion": count_table(summary),
                 "identity_confusion": identity_table(summary),
-                "judge": judge_sentence(journey, _look_of(folder)),
+                "judge": judge_sentence(journey, read_metadata(folder / VERDICTS).get("look", "")),
                 "repairs": _repairs(folder),
                 "grids": _grids(journey),
             }
-    return replace(data, success=tuple(curves), **added)
+    return replace(data, success=tuple(curves), measures=tuple(measure_tables(measures)), **added)
 
 
 def _repairs(folder: Path) -> tuple[Repair, ...]:
@@ -279,9 +268,3 @@ def _grids(journey: Journey) -> tuple[Shown, ...]:
     return tuple(
         Shown(journey.workspace.relative(path), path.stem.rsplit("-", 1)[0].replace("-", " by ")) for path in files
     )
-
-
-def _look_of(folder: Path) -> str:
-    from fullcast.store.tables import read_metadata
-
-    return read_metadata(folder / "verdicts.parquet").get("look", "")

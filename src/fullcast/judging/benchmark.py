@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from fullcast.judging.counterfactual import SWAPPED
 from fullcast.records import GRID, Cast, Character, Form, Placement, Scene
 from fullcast.store.atomic import write_text
 from fullcast.store.errors import FullcastError, UnreadableFile
@@ -59,8 +60,9 @@ def make_scenes(cast: Cast, n_per_count: int, seed: int, settings: Sequence[str]
 
 
 def seed_of(scene: Scene, benchmark_seed: int, index: int = 0) -> int:
-    """32 bits for a scene's ``index``-th picture, the same for every model, so that all start from one noise."""
-    return key(benchmark_seed, "benchmark-picture", f"{scene.id}/{index}") % 2**32
+    """32 bits for a scene's ``index``-th picture, the same for every model and for the scene with two people's places
+    changed (`counterfactual`), so that all start from one noise."""
+    return key(benchmark_seed, "benchmark-picture", f"{scene.id.removesuffix(SWAPPED)}/{index}") % 2**32
 
 
 def template_cast(num_characters: int = 8, num_forms: int = 2) -> Cast:

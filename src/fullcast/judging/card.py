@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from fullcast.judging.measure_tables import as_markdown
 from fullcast.judging.report_data import CastMember, Fact, Point, ReportData, Series, Shown
 from fullcast.judging.sheets import contact_sheet
 from fullcast.store.atomic import replacing_dir, write_text
@@ -183,7 +184,13 @@ def _results(data: ReportData) -> str:
         "somebody who was asked for, in the form that was asked for, nobody is there twice and nobody unasked. In "
         "brackets: 95 % intervals."
     )
-    return "\n\n".join(part for part in ("## Results", "\n".join(rows), rule, data.judge) if part)
+    tables = as_markdown([*data.comparisons, *data.measures])
+    return "\n\n".join(part for part in ("## Results", "\n".join(rows), rule, data.judge, tables) if part)
+
+
+def results_markdown(data: ReportData) -> str:
+    """The results alone, for a card of one's own."""
+    return _results(data) + "\n"
 
 
 def _scenes(data: ReportData, sheets: Sheets) -> str:

@@ -28,6 +28,15 @@ class JudgingConfig(BaseModel):
     place_tolerance: int = Field(default=1, ge=0, le=4)
     """Columns of the 5x5 grid by which a head may miss its place. 1: heads next to each other at five people are one
     column apart, so the order from left to right, which must be exact, carries the rest."""
+    pictures_per_scene: int = Field(default=1, ge=1, le=64)
+    """Pictures of each scene, each from a noise of its own. More than one tells S_N@k (the best of k, picked by the
+    networks that labelled) and how different a scene's pictures are; each costs as much as the first."""
+    swapped_scenes: bool = False
+    """Whether each scene with places is asked for a second time from the same noise, first and last person having
+    changed places: only a model that listens passes both."""
+    true_pictures: int = Field(default=400, ge=0)
+    """The show's own pictures, evenly over all of it, that made ones are compared with (KID, MMD, copies); 0: none. 400
+    take a minute with CCIP on two cores, seconds with the pocket embedder."""
     bootstrap_repeats: int = Field(default=2000, ge=100)
     """Resamplings of the prompts for intervals over nested seeds."""
     seed: int = 0

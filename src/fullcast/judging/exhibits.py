@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from fullcast.judging.report_data import Badge, FailureGroup, Gallery, Label, Point, Series, Shown
+from fullcast.judging.best_of import faults
+from fullcast.judging.report_data import Badge, Curve, FailureGroup, Gallery, Label, Point, Series, SeriesKind, Shown
+from fullcast.judging.rows import Row
 from fullcast.judging.summary import Summary
 from fullcast.judging.verdict import FAILURES, failures
 from fullcast.records import UNKNOWN, Found, Placement, Scene, Verdict
@@ -56,10 +58,41 @@ def failure_groups(
     return tuple(sorted(groups, key=lambda group: -group.count))
 
 
+def best_and_worst(
+    rows: Sequence[Row], paths: Mapping[str, str], most: int = 6
+) -> tuple[tuple[Shown, ...], tuple[Shown, ...]]:
+    """Right pictures in which the least sure figure is surest, taking turns over the numbers of people, most first; and
+    the pictures with most faults."""
+    there = [row for row in rows if row.verdict.picture_id in paths]
+    right = [row for row in there if row.verdict.success]
+    numbers = sorted({row.num_people for row in right}, reverse=True)
+    ranked = [sorted((r for r in right if r.num_people == n), key=lambda r: faults(r.verdict)) for n in numbers]
+    best = [row[i] for i in range(most) for row in ranked if i < len(row)][:most]
+    worst = sorted((r for r in there if not r.verdict.success), key=lambda r: faults(r.verdict), reverse=True)[:most]
+
+    def exhibit(row: Row) -> Shown:
+        return shown(paths[row.verdict.picture_id], row.verdict, row.scene)
+
+    return tuple(map(exhibit, best)), tuple(map(exhibit, worst))
+
+
+def progress(summaries: Mapping[int, Summary]) -> tuple[Curve, ...]:
+    """S_N over training steps, a curve for each number of people; ``summaries``: step -> what was judged there."""
+    steps = sorted(summaries)
+    by_step = {step: {c.num_people: c.success.value for c in summaries[step].by_count} for step in steps}
+    numbers = sorted({n for row in by_step.values() for n in row})
+    curves = []
+    for n in numbers:
+        known = [step for step in steps if n in by_step[step]]
+        title = "1 person" if n == 1 else f"{n} people"
+        curves.append(Curve(title, tuple(known), tuple(by_step[step][n] for step in known)))
+    return tuple(curves)
+
+
 def series(
     name: str,
     summary: Summary,
-    kind: Literal["main", "placed", "base", "ceiling"] = "main",
+    kind: SeriesKind = "main",
     *,
     placed: bool = False,
 ) -> Series:

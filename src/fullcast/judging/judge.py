@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from fullcast.judging.cache import Sight, Sights, question_key
 from fullcast.judging.config import JudgingConfig
+from fullcast.judging.hair import hair_color
+from fullcast.judging.rows import Row, row_of, write_rows
 from fullcast.judging.verdict import check_scene, judge_picture
 from fullcast.ports import Look, Progress, silent
 from fullcast.records import Cast, Drop, Picture, Scene, Verdict
 from fullcast.store.errors import FullcastError, UnreadableFile
-from fullcast.store.pictures import PICTURE_SUFFIXES, read_picture
-from fullcast.store.tables import write_records
+from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
 
 STAGE = "judge"
+SAVED_BATCHES = 16
+"""After as many batches what was seen is put on disk: a kill costs no more than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +31,29 @@ class Entry:
     picture_id: str
     path: Path
     scene: Scene
+    seed: int = -1
+    """Of its noise; -1: not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    verdicts: tuple[Verdict, ...]
+    rows: tuple[Row, ...]
     drops: tuple[Drop, ...]
     """Pictures that could not be judged, each with its reason."""
     look: str
     """The networks that judged."""
+    num_looked: int = 0
+    """Pictures that networks had to look at; the others were known."""
+    names: tuple[str, ...] = ()
+    """The cast's, in the order of every figure's scores."""
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        return tuple(row.verdict for row in self.rows)
 
     def write(self, path: Path) -> None:
-        """Verdicts as Parquet, one row a picture: every figure can be computed again from it."""
-        write_records(path, self.verdicts, Verdict, {"look": self.look})
+        """One row a picture as Parquet: every figure can be computed again from it."""
+        write_rows(path, self.rows, {"look": self.look, "names": json.dumps(self.names, ensure_ascii=False)})
 
 
 def judge(
@@ -47,34 +62,92 @@ def judge(
     cast: Cast,
     config: JudgingConfig | None = None,
     progress: Progress = silent,
+    sights: Sights | None = None,
+    **facts: object,
 ) -> Judged:
-    """Verdicts in the order of ``entries``. A damaged picture becomes a Drop; a scene with a name outside the cast
-    raises ValueError before any picture is looked at."""
+    """Rows in the order of ``entries``. A damaged picture becomes a Drop; a scene with a name outside the cast
+    raises ValueError before any picture is looked at.
+
+    ``sights``: what was seen before; nothing in it is looked at again. ``facts``: fields that all rows share, such as
+    ``series``.
+    """
     config = config or JudgingConfig()
     for scene in {entry.scene.id: entry.scene for entry in entries}.values():
         check_scene(scene, cast)
-    verdicts: list[Verdict] = []
+    known = sights if sights is not None else Sights(None, question_key(look.name, cast))
+    rows: list[Row] = []
     drops: list[Drop] = []
+    looked = 0
     progress.start("judging pictures", len(entries))
     for start in range(0, len(entries), config.batch_size):
         batch = entries[start : start + config.batch_size]
-        readable = list(_read(batch, drops))
-        found = look.look([image for _, image in readable])
-        for (entry, image), figures in zip(readable, found, strict=True):
-            height, width = image.shape[:2]
-            verdicts.append(
-                judge_picture(
-                    figures, entry.scene, cast, width=width, height=height, picture_id=entry.picture_id, config=config
-                )
-            )
+        named = list(_named(batch, drops))
+        looked += _look_at(named, look, known, drops)
+        for entry, sha in named:
+            if (sight := known.get(sha)) is not None:
+                rows.append(_row(entry, sight, cast, config, facts))
         progress.advance(len(batch))
+        if start // config.batch_size % SAVED_BATCHES == SAVED_BATCHES - 1:
+            known.save()
+    known.save()
     progress.done()
-    return Judged(tuple(verdicts), tuple(drops), look.name)
+    return Judged(tuple(rows), tuple(drops), look.name, looked, cast.names)
+
+
+def _named(batch: Sequence[Entry], drops: list[Drop]) -> Iterator[tuple[Entry, str]]:
+    """Each picture with the hash of its file."""
+    for entry in batch:
+        try:
+            yield entry, file_id(entry.path)
+        except OSError as error:
+            drops.append(Drop(entry.picture_id, STAGE, "unreadable", str(error)))
+
+
+def _look_at(named: Sequence[tuple[Entry, str]], look: Look, known: Sights, drops: list[Drop]) -> int:
+    """Has the networks look at what they have not seen; how many pictures that were."""
+    fresh: dict[str, np.ndarray] = {}
+    for entry, sha in named:
+        if known.get(sha) is None and sha not in fresh:
+            try:
+                fresh[sha] = read_picture(entry.path)
+            except UnreadableFile as error:
+                drops.append(Drop(entry.picture_id, STAGE, error.reason, error.detail))
+    if fresh:
+        seen = look.look(list(fresh.values()))
+        known.add(
+            [
+                Sight(
+                    sha,
+                    image.shape[1],
+                    image.shape[0],
+                    tuple(found),
+                    tuple(hair_color(image, figure.head_xyxy) for figure in found),
+                )
+                for (sha, image), found in zip(fresh.items(), seen, strict=True)
+            ]
+        )
+    return len(fresh)
+
+
+def _row(entry: Entry, sight: Sight, cast: Cast, config: JudgingConfig, facts: dict[str, object]) -> Row:
+    verdict = judge_picture(
+        sight.found,
+        entry.scene,
+        cast,
+        width=sight.width,
+        height=sight.height,
+        picture_id=entry.picture_id,
+        config=config,
+    )
+    # The verdict keeps the figures that count, in its own order: their hair goes with their boxes.
+    hair = dict(zip((figure.xyxy for figure in sight.found), sight.hair, strict=True))
+    about = {"path": str(entry.path), "sha256": sight.sha256, "seed": entry.seed, **facts}
+    return row_of(entry.scene, verdict, hair=tuple(hair.get(f.xyxy, ()) for f in verdict.found), **about)
 
 
 def entries_of(pictures: Sequence[Picture], root: Path, places: bool = True) -> list[Entry]:
     """Entries for pictures that Fullcast made; ``root``: the folder that their paths are relative to."""
-    return [Entry(p.id, root / p.path, p.scene if places else p.scene.without_places()) for p in pictures]
+    return [Entry(p.id, root / p.path, p.scene if places else p.scene.without_places(), p.seed) for p in pictures]
 
 
 def entries_in(folder: Path, scenes: Sequence[Scene]) -> tuple[list[Entry], list[Drop]]:
@@ -100,14 +173,6 @@ def entries_in(folder: Path, scenes: Sequence[Scene]) -> tuple[list[Entry], list
             f"no picture in {folder} belongs to a scene; begin names with a scene's id, such as {known}"
         )
     return entries, drops
-
-
-def _read(batch: Sequence[Entry], drops: list[Drop]) -> Iterator[tuple[Entry, np.ndarray]]:
-    for entry in batch:
-        try:
-            yield entry, read_picture(entry.path)
-        except UnreadableFile as error:
-            drops.append(Drop(entry.picture_id, STAGE, error.reason, error.detail))
 
 
 def _scene_of(stem: str, by_id: dict[str, Scene]) -> Scene | None:

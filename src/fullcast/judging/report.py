@@ -11,6 +11,17 @@ from fullcast.judging.page.pictures import Pictures
 from fullcast.judging.report_data import ReportData
 from fullcast.store.atomic import write_text
 
+JUDGEMENT = (
+    ("success", "Success"),
+    ("comparisons", "Which is better"),
+    ("progress", "Over training"),
+    ("measures", "Measured"),
+    ("failures", "Failures"),
+    ("extremes", "Best and worst"),
+    ("gallery", "Pictures"),
+    ("again", "Again"),
+)
+
 CONTENTS = (
     ("cast", "Cast"),
     ("material", "Episodes"),
@@ -40,6 +51,7 @@ def write_report(data: ReportData, path: Path, root: Path) -> Path:
             sections.training(data, pictures),
             sections.gallery(data, pictures),
             sections.success(data),
+            sections.measures(data) if data.measures else None,
             sections.failures(data, pictures),
             sections.repairs(data, pictures) if data.repairs or "repairs" in data.absent else None,
             sections.again(data),
@@ -47,6 +59,31 @@ def write_report(data: ReportData, path: Path, root: Path) -> Path:
         sections.footer(data, pictures),
     )
     write_text(path, _document(f"{data.show}: Fullcast report", render(body)))
+    return path
+
+
+def write_judgement(data: ReportData, path: Path, root: Path) -> Path:
+    """The judge's part alone, with what `report.html` has no room for: comparisons, everything that was measured, best
+    and worst. As `write_report` otherwise."""
+    pictures = Pictures(root)
+    sections_ = {
+        "success": sections.success(data),
+        "comparisons": sections.comparisons(data) if data.comparisons else None,
+        "progress": sections.progress(data) if data.progress else None,
+        "measures": sections.measures(data) if data.measures else None,
+        "failures": sections.failures(data, pictures),
+        "extremes": sections.best_and_worst(data, pictures) if data.best or data.worst else None,
+        "gallery": sections.gallery(data, pictures),
+        "again": sections.again(data) if data.commands else None,
+    }
+    there = [(anchor, name) for anchor, name in JUDGEMENT if sections_[anchor] is not None]
+    body = (
+        sections.header(data, pictures, "Judgement"),
+        tag("nav", [tag("a", name, href=f"#{anchor}") for anchor, name in there]),
+        tag("main", [sections_[anchor] for anchor, _ in there]),
+        sections.footer(data, pictures),
+    )
+    write_text(path, _document(f"{data.show}: judgement", render(body)))
     return path
 
 

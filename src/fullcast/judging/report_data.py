@@ -14,6 +14,10 @@ from fullcast.records import Box
 
 Tone = Literal["good", "bad", "unknown", "plain"]
 
+SeriesKind = Literal["main", "placed", "base", "ceiling", "second", "third", "fourth"]
+"""main: the model, prompts only. placed: with places given. base: before training. ceiling: true pictures. The others:
+what is compared with the first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -144,8 +148,7 @@ class Series:
 
     name: str
     points: tuple[Point, ...]
-    kind: Literal["main", "placed", "base", "ceiling"] = "main"
-    """main: the model, prompts only. placed: with places given. base: before training. ceiling: true pictures."""
+    kind: SeriesKind = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,18 @@ class Repair:
 
     before: Shown
     after: Shown
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures as text, the same on the page and in the card."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    """Each as long as ``head``; the first column names the row."""
+    note: str = ""
+    """What the figures mean, and what they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +216,16 @@ class ReportData:
     judge: str = ""
     """A sentence: which networks judged, and how they are kept apart from those that labelled."""
     failures: tuple[FailureGroup, ...] = ()
+    comparisons: tuple[Table, ...] = ()
+    """Each series against the first, on the same scenes and the same noise."""
+    measures: tuple[Table, ...] = ()
+    """What is counted beside S_N: bleeding, places, head sizes, fidelity, memorisation, the judge's own errors."""
+    progress: tuple[Curve, ...] = ()
+    """S_N over the checkpoints of one training, one curve for each number of people."""
+    best: tuple[Shown, ...] = ()
+    """Right pictures in which the judge was surest, most people first."""
+    worst: tuple[Shown, ...] = ()
+    """Pictures with most faults."""
     commands: tuple[Command, ...] = ()
     licence: str = ""
     base_model: str = ""

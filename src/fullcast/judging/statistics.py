@@ -62,23 +62,63 @@ def cluster_bootstrap(
     return float(low), float(high)
 
 
-def clustered_share(
-    outcomes: Sequence[bool], clusters: Sequence[Hashable], repeats: int = 2000, seed: int = 0
-) -> Estimate:
-    """A share over pictures whose seeds are nested in prompts.
+def clustered_share(outcomes: Sequence[bool], clusters: Sequence[Hashable]) -> Estimate:
+    """A share over pictures whose seeds are nested in prompts, with the Wilson interval of its effective size.
 
-    One picture per prompt: Wilson. Several: cluster bootstrap; where all or none succeeded a bootstrap has no width,
-    so Wilson speaks with the number of prompts in place of that of pictures.
+    The variance between prompts says how many independent pictures the ones at hand are worth (Kish 1965, design
+    effect), and Student's t with as many degrees of freedom as there are prompts less one takes the normal's place
+    (Korn and Graubard 1998). Covers 0.94 to 0.97 from 16 prompts on where a bootstrap covers 0.89 to 0.95
+    (`make check-judge-2`). One picture a prompt: plain Wilson. All or none succeeded: Wilson over prompts.
     """
     n, successes = len(outcomes), int(np.sum(outcomes))
-    num_clusters = len(set(clusters))
+    sums, counts = _by_cluster([float(o) for o in outcomes], clusters)
+    num_clusters = len(sums)
     if num_clusters == n:
         return share(successes, n)
-    if successes in (0, n):
-        low, high = wilson(num_clusters * successes / n, num_clusters)
-    else:
-        low, high = cluster_bootstrap([float(o) for o in outcomes], clusters, repeats, seed)
-    return Estimate(successes / n, low, high, n)
+    p = successes / n
+    if successes in (0, n) or num_clusters == 1:
+        low, high = wilson(num_clusters * p, num_clusters)
+        return Estimate(p, low, high, n)
+    from scipy.stats import t
+
+    residuals = sums - p * counts
+    variance = num_clusters / (num_clusters - 1) * float(residuals @ residuals) / n**2
+    worth = min(float(n), p * (1 - p) / variance) if variance > 0 else float(n)
+    low, high = wilson(p * worth, worth, float(t.ppf(0.975, num_clusters - 1)))
+    return Estimate(p, low, high, n)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values in the given order: the smallest times their number, and so on down, never falling (Holm
+    1979). One below 0.05 holds with a chance of 0.05 that any of them is wrong. nan stays nan and does not count."""
+    known = sorted((p, i) for i, p in enumerate(p_values) if p == p)
+    adjusted, highest = [float("nan")] * len(p_values), 0.0
+    for rank, (p, i) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - rank)))
+        adjusted[i] = highest
+    return adjusted
+
+
+def mcnemar(better: int, worse: int) -> float:
+    """Exact two-sided p-value of pairs that differ: ``better`` only right in one, ``worse`` only in the other
+    (McNemar 1947; binomial). Without a difference 1."""
+    from math import comb
+
+    n = better + worse
+    tail = sum(comb(n, k) for k in range(min(better, worse) + 1)) / 2**n
+    return min(1.0, 2 * tail)
+
+
+def pictures_needed(p: float, q: float, power: float = 0.8, alpha: float = 0.05) -> int:
+    """Pictures in each of two arms that tell shares ``p`` and ``q`` apart with this power, unpaired, two-sided
+    (Fleiss, Levin and Paik 2003, section 4.2, without continuity correction)."""
+    from math import ceil, sqrt
+    from statistics import NormalDist
+
+    z_a, z_b = NormalDist().inv_cdf(1 - alpha / 2), NormalDist().inv_cdf(power)
+    mean = (p + q) / 2
+    top = z_a * sqrt(2 * mean * (1 - mean)) + z_b * sqrt(p * (1 - p) + q * (1 - q))
+    return ceil((top / (p - q)) ** 2)
 
 
 def permutation_baseline(

@@ -104,7 +104,7 @@ def _count(n: int, judged: Sequence[tuple[Verdict, Scene]], config: JudgingConfi
     clusters = [verdict.scene_id for verdict in verdicts]
 
     def over_prompts(outcomes: list[bool]) -> Estimate:
-        return clustered_share(outcomes, clusters, config.bootstrap_repeats, config.seed)
+        return clustered_share(outcomes, clusters)
 
     success = over_prompts([v.success for v in verdicts])
     errors = [v.num_found - n for v in verdicts]

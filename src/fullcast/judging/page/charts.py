@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from fullcast.judging.page.html import Content, Html, percent, tag
-from fullcast.judging.report_data import Curve, Series
+from fullcast.judging.report_data import Curve, Point, Series
 
 HEIGHT = 300
 WIDE, NARROW = 960, 520
@@ -34,7 +34,7 @@ def success_chart(series: Sequence[Series]) -> Html:
         shift = 9 * (index - (len(series) - 1) / 2)
         points = [(at[p.num_people] + shift, p) for p in one.points if math.isfinite(p.value)]
         line = " ".join(f"{x:.1f},{_y(p.value, 0, 1):.1f}" for x, p in points)
-        marks: list[Content] = [tag("polyline", points=line)]
+        marks: list[Content] = [_band(points), tag("polyline", points=line)]
         for x, p in points:
             told = f"{one.name}, {p.num_people} people: {percent(p.value)} of {p.num_pictures} pictures "
             told += f"(95 % interval {percent(p.low)} to {percent(p.high)})"
@@ -46,7 +46,16 @@ def success_chart(series: Sequence[Series]) -> Html:
     return _svg(parts, "Whole-scene success by number of people", WIDE)
 
 
-def line_chart(curves: Sequence[Curve], name: str) -> Html:
+def _band(points: Sequence[tuple[float, Point]]) -> Html | None:
+    """The 95 % intervals as an area behind the line."""
+    if len(points) < 2:
+        return None
+    upper = [f"{x:.1f},{_y(p.high, 0, 1):.1f}" for x, p in points]
+    lower = [f"{x:.1f},{_y(p.low, 0, 1):.1f}" for x, p in reversed(points)]
+    return tag("polygon", points=" ".join([*upper, *lower]), class_="band")
+
+
+def line_chart(curves: Sequence[Curve], name: str, width: int = NARROW) -> Html:
     """Curves over training steps on one scale that holds them all, from 0 where that wastes little."""
     drawn = [_smooth(curve) for curve in curves if curve.steps]
     if not drawn:
@@ -59,16 +68,16 @@ def line_chart(curves: Sequence[Curve], name: str) -> Html:
     last = max(1, *(curve.steps[-1] for curve in drawn))
 
     def x(step: float) -> float:
-        return LEFT + (NARROW - LEFT - RIGHT) * step / last
+        return LEFT + (width - LEFT - RIGHT) * step / last
 
-    parts: list[Content] = [_y_grid(y_ticks, low, high, lambda v: f"{v:g}", NARROW)]
+    parts: list[Content] = [_y_grid(y_ticks, low, high, lambda v: f"{v:g}", width)]
     parts += [_text(x(t), HEIGHT - 18, f"{t:,.0f}", "middle") for t in nice_ticks(0, last) if t <= last]
-    parts.append(_text((NARROW + LEFT - RIGHT) / 2, HEIGHT - 2, "training step", "middle", "axis"))
+    parts.append(_text((width + LEFT - RIGHT) / 2, HEIGHT - 2, "training step", "middle", "axis"))
     for index, curve in enumerate(drawn):
         pairs = zip(curve.steps, curve.values, strict=True)
         line = " ".join(f"{x(s):.1f},{_y(v, low, high):.1f}" for s, v in pairs if math.isfinite(v))
         parts.append(tag("g", tag("polyline", points=line), class_=f"series c{index}"))
-    return _svg(parts, name, NARROW)
+    return _svg(parts, name, width)
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:

@@ -28,7 +28,7 @@ def tag(name: str, /, *children: Content, **attributes: object) -> Html:
     """``tag("a", "text", href="#x", class_="y")``; an attribute that is None is left out, ``_`` becomes ``-``."""
     pairs = ((k.rstrip("_").replace("_", "-"), v) for k, v in attributes.items() if v is not None)
     head = name + "".join(f' {key}="{escape(str(value), quote=True)}"' for key, value in pairs)
-    if name in ("img", "input", "meta", "rect", "line", "circle", "path", "polyline"):
+    if name in ("img", "input", "meta", "rect", "line", "circle", "path", "polyline", "polygon"):
         return Html(f"<{head}/>")
     return Html(f"<{head}>{render(children)}</{name}>")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fullcast.judging.page.charts import line_chart, success_chart
+from fullcast.judging.page.charts import WIDE, line_chart, success_chart
 from fullcast.judging.page.html import Content, Html, number, percent, tag
 from fullcast.judging.page.pictures import Pictures
 from fullcast.judging.report_data import (
@@ -16,13 +16,14 @@ from fullcast.judging.report_data import (
     ReportData,
     Series,
     Shown,
+    Table,
 )
 
 FRAME_PX, PORTRAIT_PX, PICTURE_PX = 520, 144, 320
 """Longest side of embedded pictures: a page with a hundred of them stays near 5 MB."""
 
 
-def header(data: ReportData, pictures: Pictures) -> Html:
+def header(data: ReportData, pictures: Pictures, title: str = "Fullcast report") -> Html:
     """Name, what the model can do in one line, a tile for each number of people, a strip of pictures that succeeded."""
     forms = sum(len(member.forms) for member in data.cast)
     looks = (
@@ -44,7 +45,7 @@ def header(data: ReportData, pictures: Pictures) -> Html:
     strip = [tag("div", pictures.embed(s.path, PICTURE_PX, s.caption), class_="strip-item") for s in _strip(data)]
     return tag(
         "header",
-        tag("p", "Fullcast report", data.made and f" · {data.made}", class_="eyebrow"),
+        tag("p", title, data.made and f" · {data.made}", class_="eyebrow"),
         tag("h1", data.show),
         tag("p", lead, class_="lead"),
         tag("div", tiles, class_="tiles") if tiles else None,
@@ -186,6 +187,36 @@ def success(data: ReportData) -> Html:
     )
 
 
+def comparisons(data: ReportData) -> Html:
+    intro = "The same scenes, the same noise. A difference that could be chance is not called one."
+    return _section("comparisons", "Which is better", tag("p", intro, class_="intro"), map(_table, data.comparisons))
+
+
+def progress(data: ReportData) -> Html:
+    intro = "Whole scenes right at each checkpoint of one training, by people asked for."
+    legend = _legend([(f"c{i}", curve.name) for i, curve in enumerate(data.progress)])
+    chart = line_chart(data.progress, "Success over training steps", WIDE)
+    panel = tag("div", legend, chart, class_="panel")
+    return _section("progress", "Did the last steps help?", tag("p", intro, class_="intro"), panel)
+
+
+def measures(data: ReportData) -> Html:
+    intro = "Counted from the same verdicts. In brackets 95 % intervals, where not said otherwise."
+    return _section("measures", "What else was measured", tag("p", intro, class_="intro"), map(_table, data.measures))
+
+
+def best_and_worst(data: ReportData, pictures: Pictures) -> Html:
+    parts: list[Content] = []
+    for title, said, group in (
+        ("Best", "Right, and the judge was surest of the least sure figure; most people first.", data.best),
+        ("Worst", "Most faults: people missing, too many, or mixed up.", data.worst),
+    ):
+        if group:
+            shown = tag("div", [pictures.figure(s, PICTURE_PX) for s in group], class_="gallery")
+            parts.append(tag("div", tag("h3", title, tag("small", said)), shown, class_="count"))
+    return _section("extremes", "Best and worst", parts)
+
+
 def failures(data: ReportData, pictures: Pictures) -> Html:
     if not data.failures:
         return _section("failures", "Failures", _absent(data, "failures"))
@@ -320,6 +351,13 @@ def _heat(table: Mapping[str, Mapping[str, float]], sort: bool = False) -> Html:
             cells.append(tag("td", number(value) if value else "", class_=kind, style=f"--share:{value / total:.3f}"))
         rows.append(tag("tr", tag("th", name), cells))
     return tag("div", tag("table", head, rows, class_="heat"), class_="scroll")
+
+
+def _table(table: Table) -> Html:
+    head = tag("tr", [tag("th", cell) for cell in table.head])
+    rows = [tag("tr", tag("th", row[0]), [tag("td", cell) for cell in row[1:]]) for row in table.rows]
+    inner = tag("table", tag("thead", head), tag("tbody", rows), class_="figures")
+    return _panel(table.title, tag("div", inner, class_="scroll"), _small(table.note) if table.note else None)
 
 
 def _bar(label: str, value: str, share: float, note: str = "", kind: str = "") -> Html:

@@ -1,0 +1,265 @@
+"""Measures as tables of text: what the page, the card and the command line show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fullcast.judging.comparison import ALPHA, Comparison, Difference
+from fullcast.judging.contrast import Contrast
+from fullcast.judging.diversity import Diversity
+from fullcast.judging.fidelity import Distance
+from fullcast.judging.measures import Error, Measures
+from fullcast.judging.memorisation import Memorisation
+from fullcast.judging.report_data import Table
+from fullcast.judging.statistics import Estimate
+
+
+def measure_tables(measures: Mapping[str, Measures]) -> list[Table]:
+    """One table for each question, a row for each series (or for each series and number of people)."""
+    tables = [_per_person(measures), _counting(measures), _names(measures), _bleeding(measures)]
+    makers = (_places, _pairs, _sizes, _compared, _corrected)
+    return [table for table in (*tables, *(make(measures) for make in makers)) if table is not None]
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """B against A, by number of people and for the endpoint."""
+    rows = [_difference_row(str(d.num_people[0]), d, d.p_holm) for d in comparison.by_count]
+    if comparison.endpoint is not None:
+        end = comparison.endpoint
+        numbers = ", ".join(map(str, end.num_people))
+        rows.append(_difference_row(f"mean of {numbers}", end, end.p))
+    noise = "the same noise" if comparison.same_noise else "noise that is not known to be the same"
+    left = f" {comparison.unpaired} pictures have no partner and are left out." if comparison.unpaired else ""
+    note = (
+        f"Pairs of one scene and {noise}; the scene is the unit. p: exact McNemar, or scenes' signs turned at random; "
+        f"adjusted over the numbers of people (Holm). The mean is the endpoint that was named beforehand.{left}"
+    )
+    head = ("people asked for", "first", "second", "second - first", "p", "said")
+    return Table(f"{comparison.b} against {comparison.a}", head, tuple(rows), note)
+
+
+def fidelity_table(
+    kid: Mapping[str, Distance], mmd: Mapping[str, Distance], spread: Mapping[str, Diversity], features: str
+) -> Table | None:
+    rows = []
+    for name in kid:
+        cells = [_distance(kid[name]), _distance(mmd[name]) if name in mmd else "–"]
+        found = spread.get(name)
+        told = f"{found.distance:.3f}; {found.modes:.1f} of {found.group_size}" if found else "one picture a prompt"
+        rows.append((name, *cells, told))
+    if not rows:
+        return None
+    note = (
+        f"Features: {features}, over the whole picture. In brackets what two halves of the true pictures give "
+        "(97.5 % of draws): below it nothing can be told from truth. Diversity: mean distance within a prompt, and how "
+        "many different pictures its pictures are (RKE). None of it says who is in the picture."
+    )
+    head = ("series", "KID", "MMD x 1000", "diversity")
+    return Table("How far from true pictures", head, tuple(rows), note)
+
+
+def memorisation_table(found: Mapping[str, Memorisation]) -> Table | None:
+    if not found:
+        return None
+    rows = []
+    for name, m in found.items():
+        most = f"{m.attractors[0][0]} ({m.attractors[0][1]} times)" if m.attractors else "–"
+        ratio = f"{m.ratio:.2f} ({m.true_ratio:.2f})"
+        rows.append((name, _share(m.copied), ratio, most))
+    note = (
+        "Copied: nearer to a training picture, in features and in pixels, than 95 % of true pictures are to any of "
+        "another episode; true pictures would have 5 % at most. Ratio: distance to the nearest over that to the next "
+        "50, median; in brackets true pictures'. A copy of a figure before another background is not found."
+    )
+    return Table("Are training pictures drawn again", ("series", "copied", "ratio", "draws most"), tuple(rows), note)
+
+
+def best_of_table(found: Mapping[str, Mapping[tuple[int, int], Estimate]], scorer: str) -> Table | None:
+    """``found``: series -> (people, k) -> S_N@k."""
+    ks = sorted({k for rows in found.values() for _, k in rows})
+    rows = [
+        (f"{name}, {n}", *(_share(cells[n, k]) if (n, k) in cells else "–" for k in ks))
+        for name, cells in found.items()
+        for n in sorted({n for n, _ in cells})
+    ]
+    note = f"Picked by {scorer}; judged by the judge. A scorer that errs as the judge does would make this look better."
+    return Table("Best of k", ("series, people", *(f"k = {k}" for k in ks)), tuple(rows), note) if rows else None
+
+
+def error_table(errors: Mapping[int, Error]) -> Table | None:
+    if not errors:
+        return None
+    rows = tuple(
+        (str(n), f"{e.sensitivity:.3f} ({e.num_right})", f"{e.specificity:.3f} ({e.num_wrong})")
+        for n, e in sorted(errors.items())
+    )
+    note = (
+        "On pictures known to be right, and on the same with a request made wrong: another name, one person more, one "
+        "less. In brackets how many. Corrected figures use these."
+    )
+    return Table("The judge's own errors", ("people", "right called right", "wrong called wrong"), rows, note)
+
+
+def _per_person(measures: Mapping[str, Measures]) -> Table:
+    numbers = _numbers(measures)
+    rows = []
+    for name, m in measures.items():
+        by = {c.num_people: c.p_eff for c in m.summary.by_count}
+        rows.append((name, *(f"{by[n]:.2f}" if n in by else "–" for n in numbers), f"{m.summary.auc:.2f}"))
+    note = (
+        "S_N to the power 1/N: success per person if people failed independently. Flat: the fall of S_N is only "
+        "compounding. Falling: crowding or bleeding. Last column: mean of S_N."
+    )
+    return Table("Success per person", ("series", *map(str, numbers), "mean S_N"), tuple(rows), note)
+
+
+def _counting(measures: Mapping[str, Measures]) -> Table:
+    rows = [
+        (
+            f"{name}, {c.num_people}",
+            _share(c.count_accuracy),
+            f"{c.count_bias:+.2f}",
+            f"{c.count_mae:.2f}",
+            f"{c.occm:.0f}",
+        )
+        for name, m in measures.items()
+        for c in m.summary.by_count
+    ]
+    note = "Bias: found less asked. OCCM: 100 exp(-|found - asked| / asked), mean. Says nothing of who they are."
+    return Table("Counting people", ("series, people", "right number", "bias", "error", "OCCM"), tuple(rows), note)
+
+
+def _names(measures: Mapping[str, Measures]) -> Table:
+    rows = [
+        (f"{name}, {c.num_people}", _share(c.id_recall), _share(c.id_precision), f"{c.id_f1:.2f}")
+        for name, m in measures.items()
+        for c in m.summary.by_count
+    ]
+    note = (
+        "Recall: people asked for who are there. Precision: figures who were asked for. Intervals take people as "
+        "independent, which people of one picture are not quite."
+    )
+    return Table("Who is there", ("series, people", "recall", "precision", "F1"), tuple(rows), note)
+
+
+def _bleeding(measures: Mapping[str, Measures]) -> Table:
+    rows = []
+    for name, m in measures.items():
+        leak = m.leakage.leak if m.leakage else None
+        read = f" (read right: {m.leakage.right.value:.2f})" if m.leakage else ""
+        rows.append((name, _contrast(m.bleeding.lift), _contrast(leak) + read, _share(m.bleeding.hybrids)))
+    note = (
+        "Identity: how much more often somebody is taken for another character when that one is in the prompt too; "
+        "hair: the same for hair colour. Above 0 is bleeding; around 0 with many mistakes is weak identity. Hybrids: "
+        "figures nearest to two who were asked for. Pictures of two people and more."
+    )
+    return Table("Does one leak into another", ("series", "identity", "hair colour", "hybrids"), tuple(rows), note)
+
+
+def _places(measures: Mapping[str, Measures]) -> Table | None:
+    rows = [
+        (
+            name,
+            f"{p.exact_cell:.2f} ({p.exact_cell_chance:.2f})",
+            f"{p.near_cell:.2f} ({p.near_cell_chance:.2f})",
+            f"{p.lift:+.2f}",
+            "–" if p.pair_order != p.pair_order else f"{p.pair_order:.2f}",
+            f"{p.distance:.3f}",
+        )
+        for name, m in measures.items()
+        if (p := m.summary.places) is not None
+    ]
+    note = (
+        "Of people who are there. In brackets: the same pictures scored against other scenes' places, which is what "
+        "standing in the middle would give; lift is what is left. Order: pairs that stand left and right as asked "
+        "(0.5 by chance). Where places were not asked for, this is chance too."
+    )
+    head = ("series", "exact cell", "one cell away", "lift", "order", "distance")
+    return Table("Places", head, tuple(rows), note) if rows else None
+
+
+def _pairs(measures: Mapping[str, Measures]) -> Table | None:
+    rows = [
+        (name, _share(m.pairs.passed), _share(m.pairs.decided), _share(m.pairs.passed_if_decided))
+        for name, m in measures.items()
+        if m.pairs is not None
+    ]
+    note = "The same noise twice, two people changing places. Passed: everybody right and in place both times."
+    head = ("series", "passed", "decided", "passed of the decided")
+    return Table("Counterfactual pairs", head, tuple(rows), note) if rows else None
+
+
+def _sizes(measures: Mapping[str, Measures]) -> Table | None:
+    rows = []
+    for name, m in measures.items():
+        for b in m.sizes:
+            high = "" if b.high_px == float("inf") else f"{b.high_px:.0f}"
+            told = f"{b.low_px:.0f} to {high}" if high else f"{b.low_px:.0f} and more"
+            rows.append((f"{name}, {told} px", _share(b.named), str(b.named.n), _share(b.scenes), str(b.scenes.n)))
+    note = "Head height in pixels of the judged picture. Small heads are hard for the judge too: see its own errors."
+    head = ("series, head", "figures asked for", "figures", "scenes right (smallest head)", "pictures")
+    return Table("By size of heads", head, tuple(rows), note) if rows else None
+
+
+def _compared(measures: Mapping[str, Measures]) -> Table | None:
+    numbers = _numbers(measures)
+    rows = [
+        (name, *(f"{m.detect_and_compare[n]:.2f}" if n in m.detect_and_compare else "–" for n in numbers))
+        for name, m in measures.items()
+        if m.detect_and_compare
+    ]
+    note = (
+        "MuDI's Detect-and-Compare with the judge's embedder: 1 is like the references, 0 another number of figures. "
+        "Its norm grows with the number of people: compare down a column, not along a row, and not with the paper."
+    )
+    return Table("Detect-and-Compare", ("series", *map(str, numbers)), tuple(rows), note) if rows else None
+
+
+def _corrected(measures: Mapping[str, Measures]) -> Table | None:
+    numbers = _numbers(measures)
+    rows = [
+        (name, *(_share(m.corrected[n]) if n in m.corrected else "–" for n in numbers))
+        for name, m in measures.items()
+        if m.corrected
+    ]
+    note = (
+        "S_N as it would be if the judge made no errors (Rogan and Gladen), from its own errors below; they are "
+        "taken as exact, so the intervals are too narrow. A dash: the judge is no better than a coin there."
+    )
+    return Table("Corrected success", ("series", *map(str, numbers)), tuple(rows), note) if rows else None
+
+
+def _difference_row(title: str, d: Difference, p: float) -> tuple[str, ...]:
+    apart = "–" if p != p else "better" if d.difference.value > 0 else "worse"
+    said = apart if p == p and p < ALPHA else "cannot be told"
+    change = f"{d.difference.value:+.2f} ({d.difference.low:+.2f} to {d.difference.high:+.2f}, {d.num_pairs} pairs)"
+    return title, f"{d.a:.2f}", f"{d.b:.2f}", change, "–" if p != p else f"{p:.3f}", said
+
+
+def _numbers(measures: Mapping[str, Measures]) -> list[int]:
+    return sorted({c.num_people for m in measures.values() for c in m.summary.by_count})
+
+
+def _share(e: Estimate) -> str:
+    return "–" if e.value != e.value else f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"
+
+
+def _contrast(found: Contrast | None) -> str:
+    if found is None:
+        return "–"
+    d = found.difference
+    return f"{d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f}); {found.exposed:.3f} against {found.unexposed:.3f}"
+
+
+def _distance(d: Distance) -> str:
+    return f"{d.value:.4f} ({d.floor_high:.4f}, {d.num_pictures} pictures)"
+
+
+def as_markdown(tables: Sequence[Table]) -> str:
+    """Each with its title and its note."""
+    return "\n\n".join(f"### {table.title}\n\n{_grid(table)}\n\n{table.note}".rstrip() for table in tables)
+
+
+def _grid(table: Table) -> str:
+    lines = [table.head, ("---",) * len(table.head), *table.rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
