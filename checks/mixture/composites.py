@@ -24,6 +24,7 @@ from checks.framework import Context, Figure, Goal, passed
 from checks.mixture import CHECK
 from checks.mixture.shown import Shown, read_shown
 from fullcast.audit.truth import in_image
+from fullcast.mixture.composites.backdrops import find_backdrops
 from fullcast.mixture.composites.making import Composites, make_composites
 from fullcast.mixture.config import MixtureConfig
 from fullcast.mixture.crops import share_inside
@@ -126,7 +127,8 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 def _answers(name: str, train: Half, test: Half) -> np.ndarray:
     """(n,) bool: right or not, on the half that was not trained on."""
     from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -136,7 +138,8 @@ def _answers(name: str, train: Half, test: Half) -> np.ndarray:
         xs.append(np.stack([texture(p) if name == "linear" else np.r_[texture(p), thumbnail(p)] for p in stack]))
         ys.append(np.r_[np.ones(len(half.composites)), np.zeros(len(half.frames))])
     if name == "linear":
-        model = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=6, cv=4, max_iter=2000))
+        chosen = GridSearchCV(LogisticRegression(max_iter=2000), {"C": np.logspace(-4, 4, 6)}, cv=4)
+        model = make_pipeline(StandardScaler(), chosen)
     else:
         model = RandomForestClassifier(300, random_state=0, min_samples_leaf=2)
     return model.fit(xs[0], ys[0]).predict(xs[1]) == ys[1]
@@ -208,18 +211,21 @@ def _by_truth(show: Shown, people: list) -> Iterator[Figure]:
 
 
 def _backgrounds_empty(show: Shown, made: list[Composites]) -> Iterator[Figure]:
-    """Free spans in which truth has a head: such a composite would hold somebody whom nobody counted."""
-    from fullcast.mixture.composites.backdrops import find_backdrops
-
+    """Frames whose scenery was used and in which a true head was not painted over: nobody counted whoever is there."""
     of_image = defaultdict(list)
     for person in show.people:
         of_image[person.image_id].append(person)
-    used = {i.parent for m in made for i in m.images}
-    spans = find_backdrops([show.by_id[i] for i in used], of_image, 0.7 * 96 * 2)
+    floor = MixtureConfig().composites.floor
+    used = sorted({i.parent for m in made for i in m.images})
     taken = []
-    for span in spans:
-        frame = show.truth.get(span.image.id)
+    for backdrop in find_backdrops([show.by_id[i] for i in used], of_image):
+        frame = show.truth.get(backdrop.image.id)
         if frame is not None:
-            heads = [in_image(t.head_xyxy, span.image) for t in frame.people]
-            taken.append(any(share_inside(h, (span.x0, 0.0, span.x1, span.image.height)) > 0.1 for h in heads))
+            heads = [in_image(t.head_xyxy, backdrop.image) for t in frame.people]
+            heads = [
+                h
+                for h in heads
+                if share_inside(h, (0.0, 0.0, backdrop.image.width, floor * backdrop.image.height)) > 0.1
+            ]
+            taken.append(any(max(share_inside(h, hole) for hole in backdrop.holes) < 0.9 for h in heads))
     yield Figure("backgrounds with a true head in them", float(np.mean(taken)), Goal("<=", 0.01), len(taken))

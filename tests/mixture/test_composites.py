@@ -67,13 +67,29 @@ def test_light_is_what_all_faces_share() -> None:
     assert light["night"] - light["day"] == pytest.approx(np.log(night), abs=1e-6)
 
 
-def test_backdrops_keep_clear_of_people() -> None:
+def test_somebody_who_is_only_seen_at_night_is_not_taken_for_dark() -> None:
+    """Aoi is seen by day and at night, Momo only at night: the night is as dark as Aoi says, in both nights."""
+    aoi, momo, night = np.array([200.0, 150, 120]), np.array([100.0, 70, 50]), np.array([0.5, 0.6, 0.9])
+    seen = [("day", "aoi", aoi), ("noon", "aoi", aoi), ("night", "aoi", aoi * night)]
+    seen += [("night", "momo", momo * night), ("late", "momo", momo * night)]
+    light = light_of_shots(seen)
+    assert light["night"] - light["day"] == pytest.approx(np.log(night), abs=0.01)
+    assert light["late"] - light["day"] == pytest.approx(np.log(night), abs=0.01)
+
+
+def test_scenery_keeps_its_measure_beside_people() -> None:
     _, _, image, person = drawn("aoi", 200)
-    spans = find_backdrops([image], {image.id: [person]}, 150)
-    assert [(round(s.x0), round(s.x1)) for s in spans] == [(314, 640)]
-    left, top, right, bottom = spans[0].rectangle(2.0, 300, 1.0)
-    assert (right - left) / (bottom - top) == pytest.approx(2.0) and right == 640 and top >= 0 and bottom <= 300
-    assert find_backdrops([image], {}, 150) == [], "a frame in which nobody was found may hold somebody"
+    (backdrop,) = find_backdrops([image], {image.id: [person]})
+    assert backdrop.heads == ((200.0, 130.0),) and backdrop.head_px == 80
+    hole = backdrop.holes[0]
+    assert hole[0] <= 200 - 50 - 60 and hole[2] >= 200 + 50 + 60 and hole[1] <= 90 - 20, "with room for arms and hair"
+    # A head of 40 px at (60, 50) of a picture of 200x100: the frame's head of 80 px is there at half its size.
+    assert backdrop.rectangle((200, 100), (60, 50, 40), 300, 0.0, 160) == pytest.approx((80, 30, 480, 230))
+    left, top, right, bottom = backdrop.rectangle((200, 100), (60, 50, 5), 300, 0.0, 160)
+    assert right - left == pytest.approx(600) and bottom <= 300, "no more than there is above the floor"
+    small = backdrop.rectangle((200, 100), (60, 50, 400), 300, 0.0, 160)
+    assert small[2] - small[0] == pytest.approx(160), "nor is scenery blown up"
+    assert find_backdrops([image], {}) == [], "a frame in which nobody was found may hold somebody"
 
 
 def block(colour: int, height: int = 200) -> CutOut:
@@ -88,18 +104,18 @@ def test_whoever_is_lower_stands_in_front() -> None:
     for high, low, front in ((10.0, 30.0, 200), (30.0, 10.0, 100)):
         heads = [(40.0, high, 70.0, high + 30), (85.0, low, 115.0, low + 30)]
         painted = paint(np.zeros((80, 160, 3), np.uint8), wide, heads, [np.ones(3)] * 2)
-        assert painted is not None and painted[0][70, 78, 0] == front
+        assert painted is not None and painted.pixels[70, 78, 0] == front
     apart = [(30.0, 10.0, 60.0, 40.0), (70.0, 30.0, 100.0, 60.0)]
-    pixels, figures = paint(np.zeros((80, 160, 3), np.uint8), [block(100), block(200)], apart, [np.ones(3)] * 2) or (
-        0,
-        [],
-    )
-    assert [f.head_xyxy for f in figures] == [pytest.approx(h) for h in apart]
-    assert [f.seen_xyxy for f in figures] == [(30, 10, 60, 80), (70, 30, 100, 80)] and pixels[79, 45, 0] == 100
+    painted = paint(np.zeros((80, 160, 3), np.uint8), [block(100), block(200)], apart, [np.ones(3)] * 2)
+    assert painted is not None
+    assert [f.head_xyxy for f in painted.figures] == [pytest.approx(h) for h in apart]
+    assert [f.seen_xyxy for f in painted.figures] == [(30, 10, 60, 80), (70, 30, 100, 80)]
+    assert painted.pixels[79, 45, 0] == 100
+    assert painted.bare[5, 45] == 1 and painted.bare[79, 45] == 0, "where figures hide the backdrop"
     covered = [(30.0, 10.0, 60.0, 40.0), (40.0, 20.0, 70.0, 50.0)]
     assert paint(np.zeros((80, 160, 3), np.uint8), [block(100), block(200)], covered, [np.ones(3)] * 2) is None
     low = paint(np.zeros((80, 160, 3), np.uint8), [block(100, 100)], [(30.0, 5.0, 60.0, 35.0)], [np.ones(3)])
-    assert low is not None and low[1][0].head_xyxy[1] > 25, "a short cut-out goes down to the lower edge"
+    assert low is not None and low.figures[0].head_xyxy[1] > 25, "a short cut-out goes down to the lower edge"
 
 
 def test_names_come_out_even() -> None:

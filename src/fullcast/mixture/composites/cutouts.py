@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 from scipy.cluster.vq import kmeans2, vq
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
+from fullcast.mixture.composites.mincut import min_cut
 from fullcast.mixture.crops import area, intersection
 from fullcast.records import Box, Person
 from fullcast.store.pictures import resize
@@ -142,7 +141,7 @@ def _cut(rgb: np.ndarray, head: Box, body: Box, others: Sequence[Box]) -> np.nda
         cost = _log_ratio(label, mask | core, background, len(palette))
         cost = np.where(around, np.minimum(cost, 1.0) - 0.6, cost)  # a figure outside its box is the exception
         cost = np.where(core, 50.0, np.where(outside, -50.0, np.where(behind, -6.0, cost)))
-        mask = _min_cut(cost, weights)
+        mask = min_cut(cost, weights)
         background = (around & not_theirs & ~mask) | (outside & not_theirs) | behind
     mask = _without_rim(label, mask, core, background, len(palette))
     if _foreign_colours(label, mask, core, background, len(palette))[1] > MAX_FOREIGN:
@@ -259,29 +258,6 @@ def _edges(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     steps = [np.square(np.diff(values, axis=axis)).sum(-1) for axis in (1, 0)]
     beta = 1 / (2 * max(1e-6, float(np.mean(np.concatenate([s.ravel() for s in steps])))))
     return tuple(0.3 + 3.0 * np.exp(-beta * s) for s in steps)  # type: ignore[return-value]
-
-
-def _min_cut(cost: np.ndarray, weights: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """(h, w) bool that minimises the sum of costs (positive: figure) and of the weights that it cuts."""
-    count = cost.size
-    index = np.arange(count).reshape(cost.shape)
-    one = np.r_[index[:, :-1].ravel(), index[:-1].ravel()]
-    other = np.r_[index[:, 1:].ravel(), index[1:].ravel()]
-    between = np.round(100 * np.r_[weights[0].ravel(), weights[1].ravel()]).astype(np.int32)
-    units = np.round(100 * cost.ravel()).astype(np.int32)
-    figure, ground = np.flatnonzero(units > 0), np.flatnonzero(units < 0)
-    rows = np.r_[one, other, np.full(len(figure), count), ground]
-    columns = np.r_[other, one, figure, np.full(len(ground), count + 1)]
-    capacity = csr_matrix(
-        (np.r_[between, between, units[figure], -units[ground]], (rows, columns)), shape=(count + 2, count + 2)
-    )
-    left = capacity - maximum_flow(capacity, count, count + 1).flow
-    left.data[left.data < 0] = 0
-    left.eliminate_zeros()
-    reached = breadth_first_order(left, count, return_predecessors=False)
-    mask = np.zeros(count + 2, bool)
-    mask[reached] = True
-    return mask[:count].reshape(cost.shape)
 
 
 def _down_to_the_hips(mask: np.ndarray, head: Box) -> np.ndarray:

@@ -7,7 +7,7 @@ of its figures are: each Person names the person it was cut from.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,10 +16,12 @@ import numpy as np
 from fullcast.mixture.buckets import Bucket, make_buckets
 from fullcast.mixture.composites.backdrops import Backdrop, find_backdrops, light_of_shots
 from fullcast.mixture.composites.cutouts import CutOut, covered, cut_out
+from fullcast.mixture.composites.plates import Plates
 from fullcast.mixture.composites.scenes import (
     TRIES,
     Balance,
     Figure,
+    Painted,
     choose_bucket,
     choose_heads,
     choose_names,
@@ -28,20 +30,28 @@ from fullcast.mixture.composites.scenes import (
 )
 from fullcast.mixture.config import CompositeConfig, MixtureConfig
 from fullcast.ports import Progress, silent
-from fullcast.records import UNKNOWN, Cast, Drop, Image, Person, person_id
+from fullcast.records import UNKNOWN, Box, Cast, Drop, Image, Person, person_id
 from fullcast.store.atomic import write_bytes
-from fullcast.store.pictures import bytes_id, encode_png, resize
+from fullcast.store.pictures import bytes_id, encode_png
 from fullcast.store.seeding import rng
 
 STAGE = "composites"
-VERSION = 1
+VERSION = 2
 """Raised when the same frames, people, settings and seed give other composites."""
 MAX_COVERED = 0.03
 """Share of a figure's box that another box may cover for it to be cut out."""
 GIVE_UP = 4
 """Frames of one figure of one shot without a sound cut-out, after which no other is tried: the rest look the same."""
 NATIVE = 0.8
-"""A cut-out's head over its height in the composite, at least: figures are hardly ever enlarged."""
+"""A cut-out's head over its height in the composite, at least: figures are hardly ever enlarged. So for scenery."""
+PER_SHOT = 3
+"""Frames of one shot whose scenery is used: the others look the same."""
+MAX_SHOWN = 0.4
+"""Joints of the scenery that no figure hides: length over the composite's height, times step over the full range."""
+WELL_HIDDEN = 0.03
+"""The same, so little that no other scene is tried."""
+CHOICES = 6
+"""Scenes of which the one is kept whose joints show least."""
 
 Read = Callable[[Image], np.ndarray]
 """(H, W, 3) uint8 RGB of a picture."""
@@ -72,6 +82,22 @@ class Stock:
     drops: tuple[Drop, ...]
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Places before a backdrop, and who may take them."""
+
+    size: tuple[int, int]
+    """Width and height of the composite."""
+    heads: tuple[Box, ...]
+    """From left to right."""
+    figures: Mapping[str, Sequence[CutOut]]
+    """By character."""
+    scenery: np.ndarray
+    """(H, W, 3) uint8."""
+    joints: np.ndarray
+    """(H, W) float32; see `Plate.joints`."""
+
+
 def make_composites(
     images: Iterable[Image],
     people: Iterable[Person],
@@ -91,13 +117,14 @@ def make_composites(
     """
     stock = gather(images, people, read, config, progress, cast)
     balance = Balance.empty()
+    plates = Plates(read, config.composites.floor, _work_head_px(config))
     buckets = make_buckets(config.area_px, config.bucket_step_px, config.max_aspect)
     made: list[tuple[Image, tuple[Person, ...]]] = []
     drops = list(stock.drops)
     wanted = config.composites
     progress.start("composites", wanted.count)
     for index in range(wanted.count):
-        done = _compose(index, stock, buckets, balance, read, wanted, seed)
+        done = _compose(index, stock, buckets, balance, plates, wanted, seed)
         if done is None:
             drops.append(Drop(f"composite-{index}", STAGE, "no-scene", "no background and figures go together"))
         else:
@@ -128,7 +155,6 @@ def gather(
     heads: list[tuple[str, str, np.ndarray]] = []
     taken: dict[tuple[str, str], int] = defaultdict(int)
     failed: dict[tuple[str, str], int] = defaultdict(int)
-    side = (config.area_px**0.5) * wanted.zoom
     progress.start("cut-outs", len(frames))
     for frame in frames.values():
         picture = None
@@ -144,7 +170,7 @@ def gather(
                 drops.append(Drop(person.id, STAGE, "unsure-look"))
                 continue
             others = [p.xyxy for p in of_image[frame.id] if p.id != person.id]
-            cut, reason = _cut(picture, person, others, frame, wanted, 0.4 * side)
+            cut, reason = _cut(picture, person, others, frame, wanted, _work_head_px(config))
             if cut is None:
                 failed[figure] += 1
                 drops.append(Drop(person.id, STAGE, reason))
@@ -154,9 +180,28 @@ def gather(
         progress.advance()
     progress.done()
     light = light_of_shots(heads)
-    spans = find_backdrops(frames.values(), of_image, 0.7 * side)
-    usable = tuple(b for b in spans if _shot(b.image) in light)
-    return Stock(tuple(cuts), usable, light, {i.id: _shot(i) for i in frames.values()}, tuple(drops))
+    return Stock(
+        tuple(cuts),
+        tuple(_some(find_backdrops(frames.values(), of_image), light)),
+        light,
+        {i.id: _shot(i) for i in frames.values()},
+        tuple(drops),
+    )
+
+
+def _some(backdrops: Sequence[Backdrop], light: Mapping[str, np.ndarray]) -> Iterator[Backdrop]:
+    """At most PER_SHOT of each shot whose light is known, spread over the shot."""
+    of_shot: dict[str, list[Backdrop]] = defaultdict(list)
+    for backdrop in backdrops:
+        of_shot[_shot(backdrop.image)].append(backdrop)
+    for shot, group in of_shot.items():
+        if shot in light:
+            yield from (group[i * len(group) // PER_SHOT] for i in range(min(PER_SHOT, len(group))))
+
+
+def _work_head_px(config: MixtureConfig) -> float:
+    """Height of heads, in pixels, to which cut-outs and scenery are shrunk: a little more than composites need."""
+    return float(0.4 * config.area_px**0.5 * config.composites.zoom)
 
 
 def _cut(
@@ -213,33 +258,75 @@ def _compose(
     stock: Stock,
     buckets: Sequence[Bucket],
     balance: Balance,
-    read: Read,
+    plates: Plates,
     wanted: CompositeConfig,
     seed: int,
-) -> tuple[np.ndarray, list[Figure], Backdrop] | None:
+) -> tuple[Painted, Backdrop] | None:
     draw = rng(seed, "composite", index)
     count = wanted.people[index % len(wanted.people)]
     order = sorted(stock.backdrops, key=lambda b: (balance.backdrops[_shot(b.image)], draw.random()))
-    for backdrop in order[:TRIES]:
-        bucket = choose_bucket(count, buckets, draw)
-        width, height = round(bucket.width * wanted.zoom), round(bucket.height * wanted.zoom)
-        part = backdrop.rectangle(width / height, wanted.floor * backdrop.image.height, draw.random())
-        if (part[2] - part[0]) < NATIVE * width:
+    best: tuple[float, Painted, Backdrop, list[str]] | None = None
+    tries = choices = 0
+    for backdrop in order:
+        stage = _stage(count, backdrop, stock, buckets, plates, wanted, draw)
+        if stage is None:
             continue
-        heads = choose_heads(count, width, height, draw)
-        here = _by_name(stock, backdrop, wanted, min(h[3] - h[1] for h in heads))
-        if len(here) < count:
-            continue
-        names = seat(choose_names(list(here), count, balance, draw), heads, (width, height), balance)
-        cuts = [here[name][int(draw.integers(len(here[name])))] for name in names]
-        gains = [np.exp(_difference(stock, cut, backdrop)) for cut in cuts]
-        painted = paint(resize(read(backdrop.image), (width, height), box=part), cuts, heads, gains)
-        if painted is None:
-            continue
-        pixels, figures = painted
-        balance.add(names, [_cell(f, width, height) for f in figures], _shot(backdrop.image))
-        return pixels, figures, backdrop
-    return None
+        tries += 1
+        scene = _scene(stage, backdrop, stock, balance, draw)
+        if scene is not None:
+            choices += 1
+            best = scene if best is None or scene[0] < best[0] else best
+        if tries == TRIES or choices == CHOICES or (best is not None and best[0] < WELL_HIDDEN):
+            break
+    if best is None or best[0] > MAX_SHOWN:
+        return None
+    _, painted, backdrop, names = best
+    height, width = painted.bare.shape
+    balance.add(names, [_cell(f, width, height) for f in painted.figures], _shot(backdrop.image))
+    return painted, backdrop
+
+
+def _stage(
+    count: int,
+    backdrop: Backdrop,
+    stock: Stock,
+    buckets: Sequence[Bucket],
+    plates: Plates,
+    wanted: CompositeConfig,
+    draw: np.random.Generator,
+) -> Stage | None:
+    """Places before a backdrop for so many; None if it is too small, has no plate, or too few figures in its light."""
+    bucket = choose_bucket(count, buckets, draw)
+    size = round(bucket.width * wanted.zoom), round(bucket.height * wanted.zoom)
+    heads = choose_heads(count, *size, draw)
+    part = _part(backdrop, heads, size, wanted.floor, draw)
+    figures = _by_name(stock, backdrop, wanted, min(h[3] - h[1] for h in heads))
+    if part[2] - part[0] < NATIVE * size[0] - 1 or len(figures) < count:
+        return None
+    scenery = plates.part(backdrop, part, size)
+    return None if scenery is None else Stage(size, tuple(heads), figures, *scenery)
+
+
+def _scene(
+    stage: Stage, backdrop: Backdrop, stock: Stock, balance: Balance, draw: np.random.Generator
+) -> tuple[float, Painted, Backdrop, list[str]] | None:
+    """How much the joints show, the scene, its backdrop and its names from left to right."""
+    chosen = choose_names(list(stage.figures), len(stage.heads), balance, draw)
+    names = seat(chosen, stage.heads, stage.size, balance)
+    cuts = [stage.figures[name][int(draw.integers(len(stage.figures[name])))] for name in names]
+    painted = paint(stage.scenery, cuts, stage.heads, [np.exp(_difference(stock, cut, backdrop)) for cut in cuts])
+    if painted is None:
+        return None
+    return float((stage.joints * painted.bare).sum()) / (255 * stage.size[1]), painted, backdrop, names
+
+
+def _part(
+    backdrop: Backdrop, heads: Sequence[Box], size: tuple[int, int], floor: float, draw: np.random.Generator
+) -> Box:
+    """The part of a frame that goes behind heads: one of them stands where one of the frame's own stood."""
+    x0, y0, x1, y1 = heads[int(draw.integers(len(heads)))]
+    head = (x0 + x1) / 2, (y0 + y1) / 2, (y1 - y0) * np.exp(draw.normal(0, 0.1))
+    return backdrop.rectangle(size, head, floor * backdrop.image.height, draw.random(), NATIVE * size[0])
 
 
 def _by_name(stock: Stock, backdrop: Backdrop, wanted: CompositeConfig, head_px: float) -> dict[str, list[CutOut]]:
@@ -260,17 +347,15 @@ def _cell(figure: Figure, width: int, height: int) -> tuple[int, int]:
     return replace(figure.cut.person, head_xyxy=figure.head_xyxy).cell(width, height)
 
 
-def _keep(
-    pixels: np.ndarray, figures: Sequence[Figure], backdrop: Backdrop, root: Path, folder: str
-) -> tuple[Image, tuple[Person, ...]]:
+def _keep(painted: Painted, backdrop: Backdrop, root: Path, folder: str) -> tuple[Image, tuple[Person, ...]]:
     """Written under its content's name, with records."""
-    data = encode_png(pixels)
+    data = encode_png(painted.pixels)
     name = bytes_id(data)
     path = f"{folder}/{name}.png"
     write_bytes(root / path, data)
     source = backdrop.image
     image = Image(
-        *(name, path, pixels.shape[1], pixels.shape[0], "composite"),
+        *(name, path, painted.pixels.shape[1], painted.pixels.shape[0], "composite"),
         parent=source.id,
         shot_id=source.shot_id,
         tags=source.tags,
@@ -287,6 +372,6 @@ def _keep(
             detector=f"cut-out:{figure.cut.person.id}",
             track_id="",
         )
-        for figure in figures
+        for figure in painted.figures
     )
     return image, people
