@@ -37,7 +37,7 @@ def draw_scenes(scenes: Sequence[Scene], seed: int, folder: Path, width: int, he
     for scene in scenes:
         path = folder / f"{scene.id}.png"
         if not path.exists():
-            picture = compose(_drawing(scene, cast, width * SCALE, height * SCALE)).rgb
+            picture = compose(drawing_of(scene, cast, width * SCALE, height * SCALE)).rgb
             write_png(path, resize(picture, (width, height)))
 
 
@@ -54,7 +54,7 @@ def through_vae(model: StableDiffusion, pictures: Sequence[Path], folder: Path, 
                 write_png(folder / path.name, image)
 
 
-def _drawing(scene: Scene, cast: ShowCast, width: int, height: int) -> Drawing:
+def drawing_of(scene: Scene, cast: ShowCast, width: int, height: int) -> Drawing:
     """Everybody in the middle of the asked column, as large as the crowd allows, chins near one line."""
     generator = rng(0, "ceiling", scene.id)
     columns = [person.cell[0] for person in scene.people if person.cell is not None]

@@ -32,8 +32,8 @@ def judge(
     Parameters
     ----------
     targets
-        Checkpoints (base, a folder) and folders of pictures, compared with the first; several checkpoints of one
-        training give its curve.
+        Checkpoints (base, latest, a folder) and folders of pictures, compared with the first; several checkpoints of
+        one training give its curve.
     checkpoint
         Without targets: which model, as in generate.
     pictures

@@ -38,12 +38,17 @@ if TYPE_CHECKING:
     from fullcast.judging.rows import Row
 
 
+LATEST = "latest"
+"""What a target calls the newest checkpoint of the workspace."""
+
+
 @dataclass(frozen=True)
 class Order:
     """What the judge is asked for."""
 
     targets: tuple[str, ...] = ()
-    """Checkpoints (``base``, a folder) and folders of pictures, compared with the first; (): the workspace's model."""
+    """Checkpoints (``base``, ``latest``, a folder) and folders of pictures, compared with the first; (): the newest
+    model alone."""
     checkpoint: str = ""
     """Without targets: which model, as in generate."""
     pictures: Path | None = None
@@ -132,7 +137,7 @@ def _judge_targets(journey: Journey, order: Order, cast: Cast) -> Answer:
                 rows += judged.rows
                 drops += left
                 continue
-            way = way_of(journey, given, "main")
+            way = way_of(journey, "" if given == LATEST else given, "main")
             rows += [replace(row, series=name) for row in draw_and_judge(journey, way, scenes, cast)]
             scored += [replace(row, series=name) for row in _scored(journey, [way], scenes)]
         made, out = write_judged(journey, cast, rows, order.out, scored)

@@ -119,7 +119,8 @@ def _interval(
     change: np.ndarray, people: np.ndarray, scenes: Sequence[str], numbers: tuple[int, ...], repeats: int, seed: int
 ) -> tuple[float, float]:
     if not change.any():
-        return -3 / len(set(scenes)), 3 / len(set(scenes))
+        most = min(1.0, 3 / len(set(scenes)))
+        return -most, most
     if len(numbers) == 1:
         scale = len(change)
         return cluster_bootstrap((change * scale).tolist(), scenes, repeats, seed)
