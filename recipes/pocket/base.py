@@ -34,7 +34,7 @@ from recipes.pocket.state import SHIPPED_BASE, state_dir
 
 BATCH = 16
 UNET_CHANNELS = (64, 128, 160)
-NUM_STEPS = 5_000
+NUM_STEPS = 7_500
 NUM_PICTURES = 12_000
 SIZES = {(144, 64): 0.6, (128, 72): 0.4}
 """Pixels and shares; areas of about 9,200: what scenes are drawn at, and what frames of 16:9 are cut to."""
@@ -80,6 +80,7 @@ def config() -> PocketModelConfig:
         vae_block_out_channels=vae.CHANNELS,
         vae_norm_num_groups=vae.NORM_GROUPS,
         unet_block_out_channels=UNET_CHANNELS,
+        time_scale_shift=True,
     )
 
 
@@ -167,13 +168,13 @@ class Captions:
 
 
 def start(folder: Path, from_shipped: bool) -> None:
-    """The model that ships, or an untrained one with the VAE in it, whose encoder is final from the first minute on."""
+    """The model that ships, or an untrained one with the VAE in it, which is final."""
     if from_shipped:
         with replacing_dir(folder) as temporary:
             StableDiffusion.load(SHIPPED_BASE).write(temporary)
         return
     pipeline = build_pocket_pipeline(config(), seed=41)
-    pipeline.vae.load_state_dict(vae.with_final_encoder().state_dict())
+    pipeline.vae.load_state_dict(vae.whitened().state_dict())
     with replacing_dir(folder) as temporary:
         StableDiffusion(pipeline).write(temporary)
 
@@ -203,7 +204,7 @@ def main() -> None:
         start(folder / "start", args.from_shipped)
     settings = TrainingConfig(
         seed=43,
-        learning_rate=1e-3,
+        learning_rate=1.5e-3,
         text_encoder_learning_rate=1e-3,
         warmup_steps=100,
         lr_schedule="cosine",
@@ -213,7 +214,7 @@ def main() -> None:
         keep_checkpoints=2,
         sample_every=0,
         log_every=50,
-        probe_every=500,
+        probe_every=400,
         latents_batch_size=8,
     )
     trained = train(

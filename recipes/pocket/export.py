@@ -131,10 +131,7 @@ def export_base() -> None:
 
     checkpoints = sorted((state_dir("base") / "run" / "checkpoints").glob("step-*"))
     with replacing_dir(SHIPPED / "pocket-base") as folder:
-        model = StableDiffusion.load(checkpoints[-1])
-        if (state_dir("vae") / "state.safetensors").exists():  # its decoder went on learning beside the base
-            model.pipeline.vae.load_state_dict(weights_of("vae"))
-        model.write(folder, torch.float16)
+        StableDiffusion.load(checkpoints[-1]).write(folder, torch.float16)
 
 
 def main() -> None:

@@ -26,8 +26,7 @@ NORM_GROUPS = 4
 SIZES = ((144, 64), (112, 80), (96, 96), (80, 112))
 BATCH = 8
 WHITENING = 0.0
-"""0: errors of latents are errors of pixels; 1: channels of equal variance. At 0.5 the loss was mostly detail that no
-caption foretells, and words were heard later (docs/experiments.md)."""
+"""While the decoder is trained: errors of latents are errors of pixels. The base gets all directions alike (`whitened`)."""
 LATENT_NOISE = 0.05
 HEAD_WEIGHT = 4.0
 TOTAL_STEPS = 1600
@@ -61,19 +60,33 @@ def planted() -> AutoencoderKL:
     torch.manual_seed(0)
     model, chain = build(), Chain()
     chain.load_state_dict(weights_of("chain", "model"))
-    pixels = to_tensor(
-        [p.rgb for p in (Pictures(Bank.load()).one(keyed(11, "scale", i), *SIZES[0]) for i in range(128))]
-    )
+    pixels = scale_pictures()
     plant(chain, model, pixels)
     isometric_latents(model, pixels, whitening=WHITENING)
     return model
 
 
-def with_final_encoder() -> AutoencoderKL:
-    """This machine's chain, planted; where its state was lost, the VAE that ships: the encoder is the same."""
-    if (state_dir("chain") / "state.safetensors").exists():
-        return planted()
-    return AutoencoderKL.from_pretrained(SHIPPED_BASE / "vae", dtype=torch.float32)
+def whitened() -> AutoencoderKL:
+    """The VAE as the base learns in it: this machine's, where its state is there, else the one that ships; all directions
+    of its latents alike, what it decodes unchanged.
+
+    With v-prediction the best linear guess is then nothing at all, at every timestep. Where weak directions keep a
+    variance of 0.03 (WHITENING 0), it is their noise, copied through normalised layers that cannot copy: after 3,000
+    pictures such a U-Net was 1.7 times worse than a linear filter, and noise stood in all it drew (docs/experiments.md).
+    """
+    if (state_dir("vae") / "state.safetensors").exists():
+        model = build()
+        model.load_state_dict(weights_of("vae"))
+    else:
+        model = AutoencoderKL.from_pretrained(SHIPPED_BASE / "vae", dtype=torch.float32)
+    isometric_latents(model, scale_pictures(), whitening=1.0)
+    return model
+
+
+def scale_pictures() -> torch.Tensor:
+    """(128, 3, H, W) in [-1, 1]: what the latents' scale is measured on."""
+    pictures = Pictures(Bank.load())
+    return to_tensor([pictures.one(keyed(11, "scale", i), *SIZES[0]).rgb for i in range(128)])
 
 
 class ThroughVae:

@@ -48,6 +48,7 @@ def build_unet(config: PocketModelConfig) -> Any:
         # diffusers keeps an old misnomer here: this argument is the NUMBER of heads, not their width.
         attention_head_dim=tuple(max(1, width // config.attention_head_width) for width in channels),
         norm_num_groups=config.unet_norm_num_groups,
+        resnet_time_scale_shift="scale_shift" if config.time_scale_shift else "default",
     )
 
 

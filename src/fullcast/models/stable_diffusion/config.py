@@ -36,6 +36,10 @@ class PocketModelConfig(BaseModel):
         description="U-Net levels that listen to the words, 0 the finest. Without 0 a step takes a fifth less time.",
     )
     attention_head_width: int = Field(default=32, description="Channels of one attention head, not their number.")
+    time_scale_shift: bool = Field(
+        default=False,
+        description="The timestep scales features as well as moving them (diffusers' resnet_time_scale_shift).",
+    )
     unet_norm_num_groups: int = Field(default=16, description="Groups of the U-Net's group norm.")
 
     text_hidden_size: int = Field(default=128, description="Width of the text encoder, and of the cross-attention.")
