@@ -9,12 +9,12 @@ import pytest
 from PIL import Image, ImageDraw
 from tiny_show import Figure, background, draw_figure, look_at, write_lines
 
-from fullcast.ingest.camera import Motion, register, warp
+from fullcast.ingest.camera import Motion, View, register, warp
 from fullcast.ingest.compare import Surface, Tolerances, difference, is_same
 from fullcast.ingest.config import IngestConfig
 from fullcast.ingest.junk import card_kind, card_layout, junk_frames
 from fullcast.ingest.letterbox import find_bars, scale_bars
-from fullcast.ingest.planes import light_of, shrink
+from fullcast.ingest.planes import lights_of, shrink
 from fullcast.ingest.writing import encode_frame
 from fullcast.models.shots import Cuts
 from fullcast.store.pictures import decode_picture
@@ -39,7 +39,7 @@ def luma(rgb: np.ndarray) -> np.ndarray:
 def test_registration_finds_pans_and_zooms(box: tuple[float, float, float, float]) -> None:
     world = background(9, 1400, 800)
     a, b = (shrink(luma(look_at(world, view, (1280, 720))), 2) for view in ((0, 0, 1280, 720), box))
-    found = register(a, b)
+    found = register(View(a), View(b))
     shared = max(0, min(1280, box[2]) - max(0, box[0])) * max(0, min(720, box[3]) - max(0, box[1]))
     area = (box[2] - box[0]) * (box[3] - box[1])
     assert found.agreement > 0.9
@@ -56,9 +56,12 @@ def test_motions_compose_and_turn_back() -> None:
 
 def test_warp_undoes_a_shift() -> None:
     x = np.random.default_rng(0).random((40, 60)).astype(np.float32)
-    seen, valid = warp(x, Motion(1.0, 3 / 60, -2 / 60))
+    seen, shown = warp(x, Motion(1.0, 3 / 60, -2 / 60))
     assert np.allclose(seen[2:, :-3], x[:-2, 3:], atol=1e-5)
-    assert not valid[:2].any() and valid[3:, :-4].all()
+    assert shown == (2, 40, 0, 57)
+    levels = (255 * x).astype(np.uint8)
+    seen, shown = warp(levels, Motion(1.0, 3 / 60, -2 / 60))
+    assert np.array_equal(seen[2:, :-3], levels[:-2, 3:]) and shown == (2, 40, 0, 57)
 
 
 def test_a_small_mouth_is_another_drawing_and_noise_is_not() -> None:
@@ -105,7 +108,7 @@ def test_fades_and_black_are_told_from_a_dark_scene() -> None:
     fade = np.stack([base * (1 - i / 20) for i in range(20)])
     black = np.zeros((8, 27, 48, 3))
     frames = np.concatenate([night, np.repeat(base[None], 12, 0), fade, black]).astype(np.uint8)
-    kinds = junk_frames([light_of(frame) for frame in frames], 24)
+    kinds = junk_frames(lights_of(np.stack(frames)), 24)
     assert set(kinds[:20]) == {""}
     assert set(kinds[24:36]) == {"fade"}
     assert set(kinds[36:42]) <= {"fade", "black"}

@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import (
     bytes_id,
+    decode_picture,
     file_id,
     picture_size,
     read_picture,
@@ -21,6 +22,7 @@ from fullcast.store.pictures import (
     resize,
     write_png,
 )
+from fullcast.store.png import lacks_pixels
 
 
 @pytest.fixture
@@ -180,3 +182,33 @@ def _linear_profile() -> bytes:
     head = struct.pack(">I4sI4s4s4s", 128 + len(body), b"\0" * 4, 0x02100000, b"mntr", b"RGB ", b"XYZ ")
     head += bytes(12) + b"acsp" + bytes(28) + fixed(0.9642) + fixed(1.0) + fixed(0.8249)
     return head.ljust(128, b"\0") + body
+
+
+def short_png(rows: int, *, height: int = 20, width: int = 13, interlaced: bool = False) -> bytes:
+    """A grey PNG whose stream ends properly after so many rows of zeros."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, interlaced)
+    pixels = zlib.compress(bytes(rows * (1 + width)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def test_a_png_that_ends_properly_before_its_last_row_is_truncated() -> None:
+    with pytest.raises(UnreadableFile) as caught:
+        decode_picture(short_png(19), "short.png")
+    assert caught.value.reason == "truncated"
+    black = decode_picture(short_png(20))
+    assert black.shape == (20, 13, 3) and not black.any()
+
+
+def test_interlaced_pngs_are_measured_by_their_passes() -> None:
+    # 5x5 in Adam7: passes of 1x1, 1x1, 2x1, 1x2, 3x1, 2x3, 5x2, each row with a byte for its filter.
+    whole = (1 + 1) + (1 + 1) + (2 + 1) + 2 * (1 + 1) + (3 + 1) + 3 * (2 + 1) + 2 * (5 + 1)
+    size = {"height": 5, "width": whole - 1, "interlaced": True}
+    data = short_png(1, **size).replace(struct.pack(">II", whole - 1, 5), struct.pack(">II", 5, 5), 1)
+    assert not lacks_pixels(data)
+    size["width"] = whole - 2
+    data = short_png(1, **size).replace(struct.pack(">II", whole - 2, 5), struct.pack(">II", 5, 5), 1)
+    assert lacks_pixels(data)

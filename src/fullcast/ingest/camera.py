@@ -8,6 +8,7 @@ technique", 1981), reweighted so that what moves differently does not pull (Tuke
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -16,14 +17,23 @@ from fullcast.ingest.planes import halve
 
 _ROUNDS = 10
 # Pixels with structure that are looked at, spread over the picture: more do not move the answer.
-_POINTS = 6000
+_POINTS = 3000
+_ROW = 20
+"""Points are looked up in rows of so many: OpenCV's pictures have no longer side than 32,767."""
 _STRUCTURE = 4.0
 # Below this agreement at half size, the pictures are not one scene and a closer look is a waste.
 _HOPELESS = 0.4
 # Tukey's constant for 95 % efficiency on Gaussian noise.
 _TUKEY = 4.685
+_NO_ZOOM = 0.1
+"""Pixels of the picture warped: a zoom that moves its sides by less is none, and a shift alone takes a tenth of the
+time."""
 _STILL = 0.01
 """Pixels of the pictures registered; a smaller step ends the search."""
+
+
+Shown = tuple[int, int, int, int]
+"""Rows [y0, y1) and columns [x0, x1) of a picture: (y0, y1, x0, x1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +77,37 @@ class Registration:
     """Share of the pixels in both views that agree after the motion, in [0, 1]."""
 
 
-def register(a: np.ndarray, b: np.ndarray, guess: Motion | None = None) -> Registration:
-    """The motion from a to b, both (h, w) float32 luma, about 320x180. Without a guess, the shift is searched for.
+class View:
+    """A picture (h, w) float32 luma, about 320x180, with what registering needs, computed when first asked for: it is
+    registered with many others."""
 
-    First at half size and blurred, where half a pixel off still leads downhill, then at full size.
+    def __init__(self, full: np.ndarray) -> None:
+        self.full = full
+
+    @cached_property
+    def half(self) -> np.ndarray:
+        """Half the size and blurred: where half a pixel off still leads downhill."""
+        return cv2.GaussianBlur(halve(self.full), (0, 0), 1.0)
+
+    @cached_property
+    def points(self) -> _Points:
+        return _Points(self.full)
+
+    @cached_property
+    def half_points(self) -> _Points:
+        return _Points(self.half)
+
+
+def register(a: View, b: View, guess: Motion | None = None) -> Registration:
+    """The motion from a to b: first at half size, then at full. Without a guess, the shift is searched for.
+
+    Started at full size from a guess, it settles a little off the motion often enough that views are kept twice.
     """
-    half_a, half_b = (cv2.GaussianBlur(halve(x), (0, 0), 1.0) for x in (a, b))
-    points = _Points(half_a)
-    guesses = [guess] if guess is not None else [Motion(), phase_shift(half_a, half_b)]
-    found = max((points.refine(half_b, g) for g in guesses), key=lambda r: r.agreement)
+    guesses = [guess] if guess is not None else [Motion(), phase_shift(a.half, b.half)]
+    found = max((a.half_points.refine(b.half, g) for g in guesses), key=lambda r: r.agreement)
     if found.agreement < _HOPELESS:
         return found
-    return _Points(a).refine(b, found.motion)
+    return a.points.refine(b.full, found.motion)
 
 
 def phase_shift(a: np.ndarray, b: np.ndarray) -> Motion:
@@ -90,15 +119,20 @@ def phase_shift(a: np.ndarray, b: np.ndarray) -> Motion:
     return Motion(1.0, x / w, y / w)
 
 
-def warp(b: np.ndarray, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """b (uint8 or float32) seen from a's camera, (h, w) of b's kind, and where b shows it, (h, w) bool."""
+def warp(b: np.ndarray, motion: Motion) -> tuple[np.ndarray, Shown]:
+    """b (uint8 or float32) seen from a's camera, (h, w) of b's kind, and the part of it that b shows."""
     h, w = b.shape
     x = _sources(w, w, motion.scale, motion.dx)
     y = _sources(h, w, motion.scale, motion.dy)
-    valid = ((y >= 0) & (y <= h - 1))[:, None] & ((x >= 0) & (x <= w - 1))[None, :]
+    y0, y1 = np.searchsorted(y, (0, h - 1 + 1e-9))
+    x0, x1 = np.searchsorted(x, (0, w - 1 + 1e-9))
+    shown = int(y0), int(y1), int(x0), int(x1)
+    if abs(motion.scale - 1) * w < _NO_ZOOM and b.dtype == np.uint8:
+        centre = ((w - 1) / 2 + motion.dx * w, (h - 1) / 2 + motion.dy * w)
+        return cv2.getRectSubPix(b, (w, h), centre), shown
     matrix = np.array([[motion.scale, 0, x[0]], [0, motion.scale, y[0]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(b, matrix, (w, h), flags=flags, borderMode=cv2.BORDER_REPLICATE), valid
+    return cv2.warpAffine(b, matrix, (w, h), flags=flags, borderMode=cv2.BORDER_REPLICATE), shown
 
 
 def _sources(length: int, width: int, scale: float, shift: float) -> np.ndarray:
@@ -111,12 +145,12 @@ class _Points:
 
     def __init__(self, a: np.ndarray) -> None:
         self.height, self.width = a.shape
-        gx, gy = np.zeros_like(a), np.zeros_like(a)
-        gx[:, 1:-1] = (a[:, 2:] - a[:, :-2]) / 2
-        gy[1:-1] = (a[2:] - a[:-2]) / 2
+        gx, gy = (cv2.Sobel(a, cv2.CV_32F, *axis, ksize=1, scale=0.5) for axis in ((1, 0), (0, 1)))
+        gx[:, [0, -1]] = gy[[0, -1]] = 0
         steep = gx * gx + gy * gy
         places = np.flatnonzero(steep > _STRUCTURE**2)
         places = places[:: len(places) // _POINTS + 1]
+        places = places[: len(places) // _ROW * _ROW]
         self.y, self.x = (v.astype(np.float32) for v in np.divmod(places, self.width))
         self.level = a.ravel()[places]
         self.x -= (self.width - 1) / 2
@@ -152,13 +186,9 @@ class _Points:
         x = self.x * np.float32(motion.scale) + np.float32((w - 1) / 2 + motion.dx * w)
         y = self.y * np.float32(motion.scale) + np.float32((h - 1) / 2 + motion.dy * w)
         valid = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
-        x0 = np.clip(x, 0, w - 2).astype(np.int32)
-        y0 = np.clip(y, 0, h - 2).astype(np.int32)
-        fx, fy = np.clip(x - x0, 0, 1), np.clip(y - y0, 0, 1)
-        flat, at = b.ravel(), y0 * w + x0
-        top = flat[at] * (1 - fx) + flat[at + 1] * fx
-        bottom = flat[at + w] * (1 - fx) + flat[at + w + 1] * fx
-        return top + (bottom - top) * fy - self.level, valid
+        rows = (len(x) // _ROW, _ROW)
+        seen = cv2.remap(b, x.reshape(rows), y.reshape(rows), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return seen.ravel() - self.level, valid
 
 
 def _weights(residual: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -21,6 +21,10 @@ _BUSY = 24
 _STRIPE = 48
 """Rows looked at together when the question is only whether anything differs."""
 _TILES = (8, 6)
+_SOME = 0.002
+"""Share of a tile's pixels that must have changed for the tile to count: one in 500."""
+_EDGY = 0.008
+"""Share of a tile's pixels that must lie beside edges for its change to be asked for."""
 _MOVED = 0.02
 _AROUND = np.ones((3, 3), np.uint8)
 
@@ -50,7 +54,7 @@ class Difference:
 class Surface:
     """One picture's luma (h, w) uint8 with what comparing needs, computed when first asked for."""
 
-    __slots__ = ("_contrast", "_edges", "_high", "_low", "_mask", "_num_edges", "luma")
+    __slots__ = ("_busy", "_contrast", "_edges", "_high", "_low", "_mask", "_num_edges", "luma")
 
     def __init__(self, luma: np.ndarray) -> None:
         self.luma = np.ascontiguousarray(luma)
@@ -58,6 +62,7 @@ class Surface:
         self._high: np.ndarray | None = None
         self._contrast: np.ndarray | None = None
         self._edges: np.ndarray | None = None
+        self._busy: np.ndarray | None = None
         self._num_edges = 0
         self._mask: np.ndarray | None = None
 
@@ -102,6 +107,13 @@ class Surface:
     def num_edges(self) -> int:
         return self._num_edges if self.edges is not None else 0
 
+    @property
+    def busy(self) -> np.ndarray:
+        """(6, 8) bool: tiles with edges."""
+        if self._busy is None:
+            self._busy = _in_tiles(self.edges) > _EDGY
+        return self._busy
+
     def subtitles(self, band: float) -> np.ndarray:
         """(h, w) bool: where lines of burned-in text stand in the lower `band` of the picture."""
         if self._mask is None:
@@ -139,8 +151,9 @@ def difference(a: Surface, b: Surface, t: Tolerances) -> Difference:
     return _judge(cv2.subtract(change[start:stop], tolerance), start, a, b, t)
 
 
-def aligned_difference(a: Surface, b: Surface, valid: np.ndarray, t: Tolerances) -> Difference:
-    """The same after b was warped onto a: edges may lie up to a pixel beside; `valid` (h, w) bool is where both show.
+def aligned_difference(a: Surface, b: Surface, shown: tuple[int, int, int, int], t: Tolerances) -> Difference:
+    """The same after b was warped onto a: edges may lie up to a pixel beside; `shown`, rows [y0, y1) and columns
+    [x0, x1) as (y0, y1, x0, x1), is where both are seen.
 
     A pixel is explained when its level occurs in the other picture's 3x3 around it, within the noise and the edges'
     share, for interpolation greys fine lines. The threshold is twice that of a camera at rest: on the pocket show's
@@ -149,7 +162,9 @@ def aligned_difference(a: Surface, b: Surface, valid: np.ndarray, t: Tolerances)
     floor = _floor(cv2.absdiff(a.luma, b.luma), t)
     tolerance = cv2.convertScaleAbs(a.contrast, alpha=t.edge, beta=floor)
     excess = cv2.subtract(cv2.max(_outside(a, b), _outside(b, a)), tolerance)
-    excess[~valid] = 0
+    y0, y1, x0, x1 = shown
+    excess[:y0] = excess[y1:] = 0
+    excess[:, :x0] = excess[:, x1:] = 0
     return _judge(excess, 0, a, b, replace(t, threshold=2 * t.threshold))
 
 
@@ -181,9 +196,17 @@ def _spread(changed: np.ndarray, start: int, a: Surface) -> float:
     """`changed` (n, w) uint8: non-zero beside edges that changed, rows from `start` on."""
     whole = np.zeros_like(a.luma)
     whole[start : start + len(changed)] = _above(changed, 0)
-    now = cv2.resize(whole, _TILES, interpolation=cv2.INTER_AREA)
-    busy = cv2.resize(a.edges, _TILES, interpolation=cv2.INTER_AREA) > 2
-    return float((now[busy] > 0).mean()) if busy.any() else 0.0
+    busy = a.busy
+    return float((_in_tiles(whole) >= _SOME)[busy].mean()) if busy.any() else 0.0
+
+
+def _in_tiles(marks: np.ndarray) -> np.ndarray:
+    """(6, 8): share of the pixels marked (255) in each tile of (h, w) uint8."""
+    rows, columns = (
+        np.linspace(0, n, tiles + 1).astype(int) for n, tiles in zip(marks.shape, _TILES[::-1], strict=True)
+    )
+    counts = np.diff(np.diff(cv2.integral(marks)[np.ix_(rows, columns)], axis=0), axis=1)
+    return counts / (255.0 * np.outer(np.diff(rows), np.diff(columns)))
 
 
 def _above(levels: np.ndarray, level: float) -> np.ndarray:
@@ -213,5 +236,6 @@ def _floor(change: np.ndarray, t: Tolerances) -> float:
 
 def _window_sums(excess: np.ndarray) -> np.ndarray:
     """(h // 4 - 1, w // 4 - 1) int32: sums over the 8x8 windows at every fourth pixel of (h, w) uint8."""
-    corners = cv2.integral(excess)[::_CELL, ::_CELL]
-    return corners[2:, 2:] - corners[:-2, 2:] - corners[2:, :-2] + corners[:-2, :-2]
+    corners = np.ascontiguousarray(cv2.integral(excess)[::_CELL, ::_CELL])
+    columns = corners[:, 2:] - corners[:, :-2]
+    return columns[2:] - columns[:-2]

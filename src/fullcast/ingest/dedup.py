@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from fullcast.ingest.camera import register, warp
+from fullcast.ingest.camera import View, register, warp
 from fullcast.ingest.compare import Surface, Tolerances, aligned_difference, difference
 from fullcast.ingest.config import IngestConfig
 from fullcast.ingest.fingerprint import Fingerprint
@@ -21,7 +21,7 @@ from fullcast.ingest.planes import to_size
 from fullcast.records import Image
 from fullcast.store.seeding import rng
 
-VERSION = 3
+VERSION = 4
 
 _GRID = (16, 32)
 _DIMENSIONS = 48
@@ -194,11 +194,11 @@ class _Comparison:
 
     def _same_moved(self, a: Surface, b: Surface) -> bool:
         aspect = a.luma.shape[0] / a.luma.shape[1]
-        found = register(a.luma.astype(np.float32), b.luma.astype(np.float32))
+        found = register(View(a.luma.astype(np.float32)), View(b.luma.astype(np.float32)))
         if found.agreement < _AGREES or found.motion.overlap(aspect) < self.iou:
             return False
-        seen, valid = warp(b.luma, found.motion)
-        return aligned_difference(a, Surface(seen), valid, self.tolerances).same
+        seen, shown = warp(b.luma, found.motion)
+        return aligned_difference(a, Surface(seen), shown, self.tolerances).same
 
 
 def _fit(luma: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

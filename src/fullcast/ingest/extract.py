@@ -21,7 +21,7 @@ from fullcast.ingest.decode import VideoReader
 from fullcast.ingest.fingerprint import Fingerprint
 from fullcast.ingest.junk import card_kind, card_layout, junk_frames, spans
 from fullcast.ingest.letterbox import NO_BARS, Bars, find_bars
-from fullcast.ingest.planes import Shrinker, Small
+from fullcast.ingest.planes import Shrinker, Small, lights_of
 from fullcast.ingest.sampling import DrawingMatcher, Kept, Run, Runs
 from fullcast.ingest.writing import FrameFiles, FrameStore
 from fullcast.models.base import ShotDetector
@@ -31,7 +31,7 @@ from fullcast.records import Drop, Image, Shot, Video
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import file_id
 
-VERSION = 4
+VERSION = 5
 """Raised when the same video gives other frames, shots or fingerprints."""
 
 STAGE = "ingest"
@@ -202,7 +202,10 @@ class Extraction:
                 span.matcher.add(run)
 
     def _junk(self, start: int, stop: int) -> np.ndarray:
-        return junk_frames([small.light for small in self._smalls(start, stop)], self.config.black_level)
+        smalls = self._smalls(start, stop)
+        fresh = {id(small): small for small in smalls}
+        lights = dict(zip(fresh, lights_of(np.stack([s.thumbnail for s in fresh.values()])), strict=True))
+        return junk_frames([lights[id(small)] for small in smalls], self.config.black_level)
 
     def _read_card(self, run: Run) -> None:
         """Is it a card? Pans and scrolling text make each frame a run: four in a row share one reading."""

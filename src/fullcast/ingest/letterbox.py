@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 Bars = tuple[int, int, int, int]
@@ -26,8 +27,8 @@ def find_bars(lumas: Sequence[np.ndarray]) -> Bars:
     """
     if not lumas:
         return NO_BARS
-    rows = np.max([_level(x, axis=1) for x in lumas], axis=0)
-    columns = np.max([_level(x, axis=0) for x in lumas], axis=0)
+    seen = [cv2.threshold(luma, _BLACK, 1, cv2.THRESH_BINARY)[1] for luma in lumas]
+    rows, columns = (np.any([_is_bright(x, axis) for x in seen], axis=0) for axis in (1, 0))
     top, bottom = _pair(rows)
     left, right = _pair(columns)
     return left, top, right, bottom
@@ -41,15 +42,17 @@ def scale_bars(bars: Bars, small: tuple[int, int], full: tuple[int, int]) -> Bar
     )
 
 
-def _level(luma: np.ndarray, axis: int) -> np.ndarray:
-    """The level under which `_DARK_SHARE` of each row (axis 1) or column (axis 0) stays."""
-    kth = int(luma.shape[axis] * _DARK_SHARE)
-    return np.take(np.partition(luma, kth, axis=axis), kth, axis=axis)
+def _is_bright(seen: np.ndarray, axis: int) -> np.ndarray:
+    """Of each row (axis 1) or column (axis 0) of (h, w) uint8, 1 where it is not black: is less than `_DARK_SHARE` of
+    it black?"""
+    counts = cv2.reduce(seen, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    length = seen.shape[axis]
+    return counts >= length - int(length * _DARK_SHARE)
 
 
-def _pair(levels: np.ndarray) -> tuple[int, int]:
-    bright = np.flatnonzero(levels > _BLACK)
-    n = len(levels)
+def _pair(lit: np.ndarray) -> tuple[int, int]:
+    bright = np.flatnonzero(lit)
+    n = len(lit)
     if not len(bright):
         return 0, 0
     first, last = int(bright[0]), n - 1 - int(bright[-1])

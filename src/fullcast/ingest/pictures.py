@@ -17,7 +17,7 @@ from fullcast.store.atomic import replacing
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
 
-VERSION = 2
+VERSION = 3
 """Raised when the same files would give other records."""
 
 STAGE = "ingest"

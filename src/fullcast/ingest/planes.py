@@ -17,6 +17,9 @@ _TO_RGB = np.array(
     [[1.164, 0.0, 1.596, -222.9], [1.164, -0.392, -0.813, 135.6], [1.164, 2.017, 0.0, -276.8]], np.float32
 )
 _FULL_RANGE = 2
+_CODEC_NOISE = 1
+"""Levels by which a held frame may differ from the first of its kind: what a codec adds or takes where nothing moves.
+It is the first that later ones are compared with, so that such steps do not add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,12 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """One frame small. A frame whose every byte equals the one before shares its object."""
+    """One frame small. A frame that looks as the one before, but for codec noise of a level, shares its object."""
 
     luma: np.ndarray
     """(h, w) uint8 in video range, 16 to 235."""
     thumbnail: np.ndarray
     """(27, 48, 3) uint8 RGB."""
-    light: Light
 
 
 class Shrinker:
@@ -53,18 +55,20 @@ class Shrinker:
         self._held: tuple[Any, tuple[np.ndarray, ...], Small] | None = None
 
     def __call__(self, picture: Any) -> Small:
-        """`picture`: an av.VideoFrame of any format; it is held until the next call."""
+        """`picture`: an av.VideoFrame of any format; it is held until another one looks different."""
         planes = self._planes(picture)
-        if self._held is not None and _equal(planes, self._held[1]):
-            return self._held[2]
         size = (self.width, self.height)
         luma = planes[0] if planes[0].shape == size[::-1] else cv2.resize(planes[0], size, interpolation=cv2.INTER_AREA)
+        if self._held is not None:
+            _, (_, *chroma), small = self._held
+            if _near_equal(luma, small.luma) and all(map(_near_equal, planes[1:], chroma)):
+                return small
         luma = np.ascontiguousarray(luma)
         # One plane at a time: only for single channels is OpenCV's halving fast.
-        parts = [_near(plane, THUMBNAIL) for plane in (luma, planes[1], planes[2])]
+        parts = [_near(plane, THUMBNAIL) for plane in (luma, *map(_quarter, planes[1:]))]
         together = cv2.merge([p if p.shape == parts[0].shape else _like(p, parts[0]) for p in parts])
         thumbnail = cv2.transform(cv2.resize(together, THUMBNAIL, interpolation=cv2.INTER_LINEAR), _TO_RGB)
-        small = Small(luma, thumbnail, light_of(thumbnail))
+        small = Small(luma, thumbnail)
         self._held = (picture, planes, small)
         return small
 
@@ -78,8 +82,8 @@ class Shrinker:
         return tuple(_view(picture.planes[i]) for i in range(3))
 
 
-def _equal(a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...]) -> bool:
-    return all(x.shape == y.shape and cv2.norm(x, y, cv2.NORM_INF) == 0 for x, y in zip(a, b, strict=True))
+def _near_equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and cv2.norm(a, b, cv2.NORM_INF) <= _CODEC_NOISE
 
 
 def _view(source: Any) -> np.ndarray:
@@ -93,11 +97,12 @@ def plane(picture: Any, index: int) -> np.ndarray:
     return _view(picture.planes[index]).copy()
 
 
-def light_of(thumbnail: np.ndarray) -> Light:
-    """Of (h, w, 3) uint8 RGB."""
-    luma = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2GRAY)
-    mean, contrast = cv2.meanStdDev(luma)
-    return Light(float(mean[0, 0]), float(contrast[0, 0]), quantile(luma, 0.99))
+def lights_of(thumbnails: np.ndarray) -> list[Light]:
+    """Of (T, h, w, 3) uint8 RGB."""
+    lumas = cv2.cvtColor(thumbnails.reshape(len(thumbnails), -1, 3), cv2.COLOR_RGB2GRAY)
+    place = int(0.99 * lumas.shape[1])
+    bright = np.partition(lumas, place, axis=1)[:, place]
+    return [Light(*map(float, row)) for row in zip(lumas.mean(1), lumas.std(1), bright, strict=True)]
 
 
 def quantile(levels: np.ndarray, share: float) -> float:
@@ -120,6 +125,12 @@ def _near(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     while picture.shape[0] >= 3 * size[1] and picture.shape[1] >= 3 * size[0]:
         picture = halve(picture)
     return picture
+
+
+def _quarter(plane: np.ndarray) -> np.ndarray:
+    """(h, w) to (h // 4, w // 4) by the middle four of every sixteen: colours are coarse already, and time is short."""
+    h, w = plane.shape
+    return cv2.resize(plane[: h // 4 * 4, : w // 4 * 4], (w // 4, h // 4), interpolation=cv2.INTER_LINEAR)
 
 
 def _like(picture: np.ndarray, other: np.ndarray) -> np.ndarray:

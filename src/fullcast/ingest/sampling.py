@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from fullcast.ingest.camera import Motion, Registration, register, warp
+from fullcast.ingest.camera import Motion, Registration, View, register, warp
 from fullcast.ingest.compare import Difference, Surface, Tolerances, aligned_difference, difference, is_same
 from fullcast.ingest.decode import Frame
 from fullcast.ingest.fingerprint import Fingerprint
@@ -31,6 +31,8 @@ _AGREES = 0.6
 _IOU_ERROR = 0.004
 # Means of 16x16 pixels: a change of this many levels is another drawing without a closer look.
 _OBVIOUS = 40.0
+# Widths of the picture (2 pixels of 640) from which a view counts as another without a look at the pixels.
+_ELSEWHERE = 0.003
 _COARSE, _REGISTER = 16, 2
 
 
@@ -51,7 +53,7 @@ class Run:
     card: str = ""
     """Why no frame of this run can be kept (black, fade, title, credits ...), '' if it can."""
     num_lines: int = 0
-    _small: np.ndarray | None = field(default=None, repr=False)
+    _view: View | None = field(default=None, repr=False)
     _coarse: np.ndarray | None = field(default=None, repr=False)
 
     @property
@@ -64,11 +66,11 @@ class Run:
         return mean_laplacian(self.surface.luma)
 
     @property
-    def small(self) -> np.ndarray:
-        """(h / 2, w / 2) float32 for registration."""
-        if self._small is None:
-            self._small = shrink(self.surface.luma, _REGISTER)
-        return self._small
+    def view(self) -> View:
+        """(h / 2, w / 2) for registration."""
+        if self._view is None:
+            self._view = View(shrink(self.surface.luma, _REGISTER))
+        return self._view
 
     def crop(self, left: int, top: int, right: int, bottom: int) -> None:
         """Compare without so many pixels at each side from now on: bars stand still while the camera moves.
@@ -78,7 +80,7 @@ class Run:
         h, w = self.surface.luma.shape
         left, top, right, bottom = (bar + 2 if bar else 0 for bar in (left, top, right, bottom))
         self.surface = Surface(self.surface.luma[top : h - bottom, left : w - right])
-        self._small = self._coarse = None
+        self._view = self._coarse = None
 
     def release(self) -> None:
         """Lets the full-size picture go."""
@@ -192,15 +194,18 @@ class DrawingMatcher:
         self._registered = None
         if self._previous is None:
             return
+        before = self._motion
+        if self._follow_kept(run) is not None and self._registered is not None:
+            kept, found = self._registered
+            self._motion = found.motion.after(kept.motion)
+            self._step = self._motion.after(before.back())
+            return
         change = difference(self._previous.surface, run.surface, self._tolerances)
         if change.same or change.moved < _CAMERA_MOVED or change.spread < _EVERYWHERE:
             self._step = Motion()
             return
-        before = self._motion
-        found = self._follow_kept(run) or register(self._previous.small, run.small)
-        if self._registered is not None:
-            self._motion = found.motion.after(self._registered[0].motion)
-        elif found.agreement >= _AGREES:
+        found = register(self._previous.view, run.view)
+        if found.agreement >= _AGREES:
             if not found.motion.is_still:
                 self._motion = found.motion.after(self._motion)
         elif change.moved > _ALL_CHANGED:
@@ -216,7 +221,7 @@ class DrawingMatcher:
         guess = self._step.after(self._relative(kept))
         if guess.overlap(self._aspect) < self._iou - 0.2:
             return None
-        found = register(kept.anchor.small, run.small, guess)
+        found = register(kept.anchor.view, run.view, guess)
         if found.agreement < _AGREES:
             return None
         self._registered = kept, found
@@ -225,15 +230,24 @@ class DrawingMatcher:
     def _find(self, run: Run) -> Kept | None:
         """The kept drawing that this run shows again, its count and best picture brought up to date."""
         for kept in self._likely(run):
-            change = difference(kept.anchor.surface, run.surface, self._tolerances)
-            if change.same:
-                self._merge(kept, run)
-                self._segment, self._motion = kept.segment, kept.motion
-                return kept
+            change = None
+            if not self._is_seen_elsewhere(kept):
+                change = difference(kept.anchor.surface, run.surface, self._tolerances)
+                if change.same:
+                    self._merge(kept, run)
+                    self._segment, self._motion = kept.segment, kept.motion
+                    return kept
             if kept.segment == self._segment and self._same_moved(kept, run, change):
                 kept.num_frames += run.num_frames
                 return kept
         return None
+
+    def _is_seen_elsewhere(self, kept: Kept) -> bool:
+        """The camera is known to look at another place now: every pixel differs, and only a warped picture tells."""
+        if self._registered is None or kept.segment != self._segment:
+            return False
+        motion = self._relative(kept)
+        return max(abs(motion.dx), abs(motion.dy), abs(motion.scale - 1) / 2) > _ELSEWHERE
 
     def _likely(self, run: Run) -> list[Kept]:
         """Kept drawings that are worth a closer look, latest first."""
@@ -249,21 +263,23 @@ class DrawingMatcher:
             return False
         return self._relative(kept).overlap(self._aspect) > self._iou - 0.06
 
-    def _same_moved(self, kept: Kept, run: Run, change: Difference) -> bool:
-        """Is it the same drawing seen by a camera that moved less than would make a new view?"""
-        if kept.motion == self._motion and (change.moved < _CAMERA_MOVED or change.spread < _EVERYWHERE):
+    def _same_moved(self, kept: Kept, run: Run, change: Difference | None) -> bool:
+        """Is it the same drawing seen by a camera that moved less than would make a new view? `change`: between the
+        pictures as they are, where that was looked at."""
+        still = change is not None and (change.moved < _CAMERA_MOVED or change.spread < _EVERYWHERE)
+        if kept.motion == self._motion and still:
             return False
         found = self._registration(kept, run)
         # A camera at rest was judged already, and more strictly.
         if found.agreement < _AGREES or found.motion.is_still or found.motion.overlap(self._aspect) < self._iou:
             return False
-        seen, valid = warp(run.surface.luma, found.motion)
-        return aligned_difference(kept.anchor.surface, Surface(seen), valid, self._tolerances).same
+        seen, shown = warp(run.surface.luma, found.motion)
+        return aligned_difference(kept.anchor.surface, Surface(seen), shown, self._tolerances).same
 
     def _registration(self, kept: Kept, run: Run) -> Registration:
         if self._registered is not None and self._registered[0] is kept:
             return self._registered[1]
-        return register(kept.anchor.small, run.small, self._relative(kept))
+        return register(kept.anchor.view, run.view, self._relative(kept))
 
     def _relative(self, kept: Kept) -> Motion:
         return self._motion.after(kept.motion.back())

@@ -25,6 +25,7 @@ from PIL.PngImagePlugin import PngInfo
 from fullcast.records import Box
 from fullcast.store.atomic import replacing
 from fullcast.store.errors import FullcastError, UnreadableFile
+from fullcast.store.png import lacks_pixels
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jxl"})
 """What a folder scan takes for a picture; whether it is one, `read_picture` says."""
@@ -69,6 +70,7 @@ def decode_picture(data: bytes, name: object = "picture") -> np.ndarray:
         with Image.open(io.BytesIO(data)) as image:
             _check_size(image, name)
             image.load()
+            _check_rows(image, data, name)
             return _to_rgb(ImageOps.exif_transpose(image))
     except UnreadableFile:
         raise
@@ -169,6 +171,13 @@ def _check_size(image: Image.Image, name: object) -> None:
     if image.width * image.height > MAX_PIXELS:
         limit = MAX_PIXELS // 10**6
         raise UnreadableFile(name, "too-large", f"{image.width}x{image.height} is more than {limit} megapixels")
+
+
+def _check_rows(image: Image.Image, data: bytes, name: object) -> None:
+    """A PNG whose last row is empty is asked whether its pixels are all there."""
+    last = image.crop((0, image.height - 1, image.width, image.height))
+    if image.format == "PNG" and last.getbbox(alpha_only=False) is None and lacks_pixels(data):
+        raise UnreadableFile(name, "truncated", "truncated: the file holds fewer rows than its header says")
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
