@@ -99,7 +99,7 @@ def test_every_setting_says_what_it_means() -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("name", ["demo", "smallest", "yama-no-susume"])
+@pytest.mark.parametrize("name", ["demo", "smallest", "two-hours", "yama-no-susume"])
 def test_the_recipes_that_come_with_fullcast_can_be_read(name: str) -> None:
     assert read_recipe(find_preset(name)).show
 
