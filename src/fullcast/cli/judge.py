@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-Where = Annotated[Path, Parameter(name=["--workspace", "-w"], help="The workspace; the present folder by default.")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON, for machines.")]
-Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative="", help="A setting of fullcast.toml.")]
-_HERE = Path()
+from fullcast.cli.verb import HERE, AsJson, Settings, Where, open_journey, tell
 
 
 def judge(
@@ -21,7 +15,7 @@ def judge(
     base: bool = True,
     known_right: bool = False,
     out: Path | None = None,
-    workspace: Where = _HERE,
+    workspace: Where = HERE,
     settings: Settings = (),
     json: AsJson = False,
 ) -> None:
@@ -47,9 +41,7 @@ def judge(
     out
         Folder for judge.html, judge.json, judge.md and the tables; data/judging/page by default.
     """
-    from fullcast.cli import _journey, _print
-
-    answer = _journey(workspace, settings, json).judge(
+    answer = open_journey(workspace, settings, json).judge(
         *targets,
         checkpoint=checkpoint,
         pictures=pictures,
@@ -58,11 +50,9 @@ def judge(
         known_right=known_right,
         out=out,
     )
-    _print(answer, json)
+    tell(answer, json)
 
 
-def card(*, workspace: Where = _HERE, settings: Settings = (), json: AsJson = False) -> None:
+def card(*, workspace: Where = HERE, settings: Settings = (), json: AsJson = False) -> None:
     """Write the report page (report.html) and the model card as a person would publish it (card/README.md)."""
-    from fullcast.cli import _journey, _print
-
-    _print(_journey(workspace, settings, json).card(), json)
+    tell(open_journey(workspace, settings, json).card(), json)

@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from fullcast.cli.words import pairs
-
-Where = Annotated[Path, Parameter(name=["--workspace", "-w"], help="The workspace; the present folder by default.")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON, for machines.")]
-Settings = Annotated[
-    tuple[str, ...],
-    Parameter(name="--set", negative="", help="A setting of fullcast.toml: --set generation.guidance-scale=5."),
-]
-_HERE = Path()
+from fullcast.cli.verb import HERE, AsJson, Settings, Where, open_journey, tell
 
 
 def regularize(
@@ -24,7 +13,7 @@ def regularize(
     captions: Path | None = None,
     seed: int = 0,
     checkpoint: str = "",
-    workspace: Where = _HERE,
+    workspace: Where = HERE,
     settings: Settings = (),
     json: AsJson = False,
 ) -> None:
@@ -44,10 +33,7 @@ def regularize(
     checkpoint
         As in generate; the model before training by default.
     """
-    from fullcast.cli import _print
-    from fullcast.cli.bars import Bars
-    from fullcast.journey import Journey
     from fullcast.journey.regularizing import regularize as run
 
-    journey = Journey.open(workspace, pairs(settings), progress=Bars())
-    _print(run(journey, count, captions, seed, checkpoint), json)
+    journey = open_journey(workspace, settings, json)
+    tell(run(journey, count, captions, seed, checkpoint), json)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from fullcast.cli.verb import HERE, AsJson, Where, open_journey, tell
 from fullcast.store.errors import FullcastError
 
 if TYPE_CHECKING:
-    from fullcast.journey import Answer, Journey
     from fullcast.records import Box
 
 review = App(
@@ -20,8 +20,6 @@ review = App(
     "review.jsonl, which is only ever added to, survive every re-run, and take effect with the next prepare.",
 )
 
-Where = Annotated[Path, Parameter(name=["--workspace", "-w"], help="The workspace; the present folder by default.")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON, for machines.")]
 Items = Annotated[
     str,
     Parameter(
@@ -33,11 +31,10 @@ Reach = Annotated[
     Literal["person", "track", "cluster"] | None,
     Parameter(help="person: only the one figure; track: all of its track; cluster: all that are given, as one."),
 ]
-_HERE = Path()
 
 
 @review.default
-def look(*, limit: int = 60, page: Path | None = None, workspace: Where = _HERE, json: AsJson = False) -> None:
+def look(*, limit: int = 60, page: Path | None = None, workspace: Where = HERE, json: AsJson = False) -> None:
     """List what is most doubtful, and write a contact sheet of it.
 
     Parameters
@@ -49,12 +46,12 @@ def look(*, limit: int = 60, page: Path | None = None, workspace: Where = _HERE,
     """
     from fullcast.journey import reviewing
 
-    _print(reviewing.look(_journey(workspace), limit, page), json)
+    tell(reviewing.look(open_journey(workspace), limit, page), json)
 
 
 @review.command
 def relabel(
-    *items: Items, name: str, scope: Reach = None, note: str = "", by: By = "", workspace: Where = _HERE,
+    *items: Items, name: str, scope: Reach = None, note: str = "", by: By = "", workspace: Where = HERE,
     json: AsJson = False,
 ) -> None:  # fmt: skip
     """Say who it is: fullcast review relabel 3 --name aoi/hairdown
@@ -68,33 +65,33 @@ def relabel(
     """
     from fullcast.journey import reviewing
 
-    _print(reviewing.decide(_journey(workspace), "relabel", items, name=name, scope=scope, note=note, by=by), json)
+    tell(reviewing.decide(open_journey(workspace), "relabel", items, name=name, scope=scope, note=note, by=by), json)
 
 
 @review.command
 def keep(
-    *items: Items, scope: Reach = None, note: str = "", by: By = "", workspace: Where = _HERE, json: AsJson = False
+    *items: Items, scope: Reach = None, note: str = "", by: By = "", workspace: Where = HERE, json: AsJson = False
 ) -> None:
     """Say that it is right as it is; a picture that was dropped as a duplicate is used again."""
     from fullcast.journey import reviewing
 
-    _print(reviewing.decide(_journey(workspace), "keep", items, scope=scope, note=note, by=by), json)
+    tell(reviewing.decide(open_journey(workspace), "keep", items, scope=scope, note=note, by=by), json)
 
 
 @review.command
 def drop(
-    *items: Items, scope: Reach = None, note: str = "", by: By = "", workspace: Where = _HERE, json: AsJson = False
+    *items: Items, scope: Reach = None, note: str = "", by: By = "", workspace: Where = HERE, json: AsJson = False
 ) -> None:
     """Say that it is nobody, or that a picture is not to be used."""
     from fullcast.journey import reviewing
 
-    _print(reviewing.decide(_journey(workspace), "drop", items, scope=scope, note=note, by=by), json)
+    tell(reviewing.decide(open_journey(workspace), "drop", items, scope=scope, note=note, by=by), json)
 
 
 @review.command
 def edit(
     *items: Items, add: str = "", remove: str = "", caption: str = "", scope: Reach = None, by: By = "",
-    workspace: Where = _HERE, json: AsJson = False,
+    workspace: Where = HERE, json: AsJson = False,
 ) -> None:  # fmt: skip
     """Change words: fullcast review edit 3 --remove smile --add "red scarf"
 
@@ -112,15 +109,15 @@ def edit(
     if not (add or remove or caption):
         raise FullcastError("nothing was said; give --add, --remove or --caption")
     answer = reviewing.decide(
-        _journey(workspace), "edit", items, scope=scope, add_tags=add.split(","), remove_tags=remove.split(","),
+        open_journey(workspace), "edit", items, scope=scope, add_tags=add.split(","), remove_tags=remove.split(","),
         caption=caption, by=by,
     )  # fmt: skip
-    _print(answer, json)
+    tell(answer, json)
 
 
 @review.command
 def add(
-    picture: str, /, *, box: str, name: str = "unknown", head: str = "", by: By = "", workspace: Where = _HERE,
+    picture: str, /, *, box: str, name: str = "unknown", head: str = "", by: By = "", workspace: Where = HERE,
     json: AsJson = False,
 ) -> None:  # fmt: skip
     """Add somebody whom no detector saw: fullcast review add 3fa9c1 --box 100,40,260,700 --name mio
@@ -139,11 +136,11 @@ def add(
     from fullcast.journey import reviewing
 
     where = _box(head) if head else None
-    _print(reviewing.add(_journey(workspace), picture, _box(box), name, where, by=by), json)
+    tell(reviewing.add(open_journey(workspace), picture, _box(box), name, where, by=by), json)
 
 
 @review.command
-def undo(decision: str = "", /, *, by: By = "", workspace: Where = _HERE, json: AsJson = False) -> None:
+def undo(decision: str = "", /, *, by: By = "", workspace: Where = HERE, json: AsJson = False) -> None:
     """Take a decision back, by default the last one; an undo can be undone by its own id.
 
     Parameters
@@ -153,11 +150,11 @@ def undo(decision: str = "", /, *, by: By = "", workspace: Where = _HERE, json: 
     """
     from fullcast.journey import reviewing
 
-    _print(reviewing.undo(_journey(workspace), decision, by), json)
+    tell(reviewing.undo(open_journey(workspace), decision, by), json)
 
 
 @review.command
-def apply(file: Path, /, *, by: By = "", workspace: Where = _HERE, json: AsJson = False) -> None:
+def apply(file: Path, /, *, by: By = "", workspace: Where = HERE, json: AsJson = False) -> None:
     """Take what was decided on a contact sheet.
 
     Parameters
@@ -167,35 +164,23 @@ def apply(file: Path, /, *, by: By = "", workspace: Where = _HERE, json: AsJson 
     """
     from fullcast.journey import reviewing
 
-    _print(reviewing.apply_file(_journey(workspace), file, by), json)
+    tell(reviewing.apply_file(open_journey(workspace), file, by), json)
 
 
 @review.command
-def log(*, workspace: Where = _HERE, json: AsJson = False) -> None:
+def log(*, workspace: Where = HERE, json: AsJson = False) -> None:
     """Print every decision, oldest first; those that were taken back begin with a dash."""
     from fullcast.journey import reviewing
 
-    _print(reviewing.show_log(_journey(workspace)), json)
+    tell(reviewing.show_log(open_journey(workspace)), json)
 
 
 @review.command
-def homeless(*, workspace: Where = _HERE, json: AsJson = False) -> None:
+def homeless(*, workspace: Where = HERE, json: AsJson = False) -> None:
     """List decisions whose figure the last prepare did not find."""
     from fullcast.journey import reviewing
 
-    _print(reviewing.show_homeless(_journey(workspace)), json)
-
-
-def _journey(workspace: Path) -> Journey:
-    from fullcast.journey import Journey
-
-    return Journey.open(workspace)
-
-
-def _print(answer: Answer, json: bool) -> None:
-    from fullcast.cli import _print as show
-
-    show(answer, json)
+    tell(reviewing.show_homeless(open_journey(workspace)), json)
 
 
 def _box(text: str) -> Box:

@@ -1,0 +1,139 @@
+"""`fullcast generate`, `inpaint` and `grid`: pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fullcast.cli.verb import HERE, AsJson, Settings, Where, open_journey, tell
+
+
+def generate(
+    prompt: str = "",
+    /,
+    *,
+    cast: str = "",
+    scenes: Path | None = None,
+    count: int = 1,
+    seed: int = 0,
+    checkpoint: str = "",
+    out: Path | None = None,
+    workspace: Where = HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Draw pictures: fullcast generate "3 people, park" --cast aoi,hinata,mio
+
+    Parameters
+    ----------
+    prompt
+        Words for the whole picture; who is in it says --cast.
+    cast
+        Names of the cast from left to right, with commas; a form after a slash, a cell (0 to 4 from left and top)
+        after an at sign: "aoi/hairdown@1:2,hinata@3:2".
+    scenes
+        A TOML file of [[scene]] tables, or a JSONL file, instead of a prompt.
+    count
+        Pictures per scene.
+    seed
+        Of the first picture; the same seed gives the same picture.
+    checkpoint
+        Folder of a checkpoint; the latest of the workspace by default, "base" for the model before training.
+    out
+        Where the pictures go; a folder of the workspace by default.
+    """
+    answer = open_journey(workspace, settings, json).generate(
+        prompt, cast=cast, scenes=scenes, count=count, seed=seed, checkpoint=checkpoint, out=out
+    )
+    tell(answer, json)
+
+
+def inpaint(
+    picture: Path,
+    /,
+    *,
+    box: str = "",
+    mask: Path | None = None,
+    prompt: str = "",
+    cast: str = "",
+    strength: float = 0.75,
+    seed: int = 0,
+    checkpoint: str = "",
+    out: Path | None = None,
+    workspace: Where = HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Draw a part of a picture anew; every pixel outside the mask stays as it is, bit for bit.
+
+    Parameters
+    ----------
+    picture
+        A picture, of Fullcast's or of any origin.
+    box
+        What to draw anew: x0,y0,x1,y1 in pixels.
+    mask
+        Or a picture of the same size that is white there.
+    prompt
+        Words for the part; with --cast the names come first.
+    cast
+        Who should be there, as in generate.
+    strength
+        0 leaves the part as it is, 1 forgets it.
+    seed
+        Another seed draws another answer.
+    checkpoint
+        As in generate.
+    out
+        File to write; beside the picture by default.
+    """
+    answer = open_journey(workspace, settings, json).inpaint(
+        picture,
+        box=box,
+        mask=mask,
+        prompt=prompt,
+        cast=cast,
+        strength=strength,
+        seed=seed,
+        checkpoint=checkpoint,
+        out=out,
+    )
+    tell(answer, json)
+
+
+def grid(
+    x: str,
+    y: str,
+    /,
+    *,
+    prompt: str = "park",
+    cast: str = "",
+    seed: int = 0,
+    checkpoint: str = "",
+    out: Path | None = None,
+    workspace: Where = HERE,
+    settings: Settings = (),
+    json: AsJson = False,
+) -> None:
+    """Draw a labelled grid: fullcast grid character=aoi,hinata,mio seed=1,2,3
+
+    Parameters
+    ----------
+    x
+        Columns: an axis and its values, one of character, seed, checkpoint, prompt (parted by |), cfg, steps.
+    y
+        Rows, in the same way. "character=all" takes everybody.
+    prompt
+        For the whole picture, where no axis says it.
+    cast
+        Who is in the pictures, where no axis says it.
+    seed
+        The seed, where no axis says it.
+    checkpoint
+        As in generate.
+    out
+        File to write; in the workspace by default.
+    """
+    answer = open_journey(workspace, settings, json).grid(
+        x, y, prompt=prompt, cast=cast, seed=seed, checkpoint=checkpoint, out=out
+    )
+    tell(answer, json)
