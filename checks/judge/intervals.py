@@ -102,7 +102,9 @@ def _shuffled() -> Iterator[Figure]:
             asked = [str(name) for name in draw.choice(NAMES, n, replace=False)]
             labels = [str(name) for name in draw.choice(NAMES, n)]
             read.append(Labels(f"s{i}", n, frozenset(asked), tuple(_assigned(asked, labels, draw))))
-            seen += [Observation(f"s{i}", n, bool(draw.random() < 0.4), bool(draw.random() < 0.2)) for _ in range(n)]
+            seen += [
+                Observation(f"s{i}", n, bool(draw.random() < 0.4), bool(draw.random() < 0.2)) for _ in range(8 * n)
+            ]
             judged.append(_placed(i, n, draw))
         leak, other, place = (
             identity_leak(read, NAMES, 200, repeat),

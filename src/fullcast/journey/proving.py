@@ -177,15 +177,18 @@ def _success_lines(measures: Measures, placed: bool = False) -> list[str]:
     """S_N with its interval, a line for each number of people."""
     lines = []
     for count in measures.summary.by_count:
-        people = "person" if count.num_people == 1 else "people"
         told = f"; in place {count.success_placed.value:.2f}" if placed else ""
         if count.num_people in measures.corrected:
             told += f"; corrected for the judge's errors {measures.corrected[count.num_people].value:.2f}"
         lines.append(
-            f"  {count.num_people} {people}: {count.success.value:.2f} "
+            f"  {_people(count.num_people)}: {count.success.value:.2f} "
             f"({count.success.low:.2f} to {count.success.high:.2f}, {count.num_pictures} pictures){told}"
         )
     return lines
+
+
+def _people(number: int | str) -> str:
+    return f"{number} {'person' if str(number) == '1' else 'people'}"
 
 
 def _comparison_lines(made: Judgement) -> list[str]:
@@ -195,7 +198,7 @@ def _comparison_lines(made: Judgement) -> list[str]:
     for comparison in made.comparisons:
         table = comparison_table(comparison)
         lines.append(f"{table.title}:")
-        lines += [f"  {row[0]} people: {row[3]}, p {row[4]}: {row[5]}" for row in table.rows]
+        lines += [f"  {_people(row[0])}: {row[3]}, p {row[4]}: {row[5]}" for row in table.rows]
     return lines
 
 

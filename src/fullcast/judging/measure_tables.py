@@ -146,14 +146,15 @@ def _bleeding(measures: Mapping[str, Measures]) -> Table:
     rows = []
     for name, m in measures.items():
         leak = m.leakage.leak if m.leakage else None
-        read = f" (read right: {m.leakage.right.value:.2f})" if m.leakage else ""
-        rows.append((name, _contrast(m.bleeding.lift), _contrast(leak) + read, _share(m.bleeding.hybrids)))
+        read = f"{m.leakage.right.value:.2f}" if m.leakage else "–"
+        rows.append((name, *_contrast(m.bleeding.lift), *_contrast(leak), read, _share(m.bleeding.hybrids)))
     note = (
         "Identity: how much more often somebody is taken for another character when that one is in the prompt too; "
         "hair: the same for hair colour. Above 0 is bleeding; around 0 with many mistakes is weak identity. Hybrids: "
         "figures nearest to two who were asked for. Pictures of two people and more."
     )
-    return Table("Does one leak into another", ("series", "identity", "hair colour", "hybrids"), tuple(rows), note)
+    head = ("series", "identity", "with / without", "hair colour", "with / without", "read right", "hybrids")
+    return Table("Does one leak into another", head, tuple(rows), note)
 
 
 def _places(measures: Mapping[str, Measures]) -> Table | None:
@@ -233,7 +234,11 @@ def _difference_row(title: str, d: Difference, p: float) -> tuple[str, ...]:
     apart = "–" if p != p else "better" if d.difference.value > 0 else "worse"
     said = apart if p == p and p < ALPHA else "cannot be told"
     change = f"{d.difference.value:+.2f} ({d.difference.low:+.2f} to {d.difference.high:+.2f}, {d.num_pairs} pairs)"
-    return title, f"{d.a:.2f}", f"{d.b:.2f}", change, "–" if p != p else f"{p:.3f}", said
+    return title, f"{d.a:.2f}", f"{d.b:.2f}", change, _p(p), said
+
+
+def _p(p: float) -> str:
+    return "–" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _numbers(measures: Mapping[str, Measures]) -> list[int]:
@@ -244,11 +249,12 @@ def _share(e: Estimate) -> str:
     return "–" if e.value != e.value else f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"
 
 
-def _contrast(found: Contrast | None) -> str:
+def _contrast(found: Contrast | None) -> tuple[str, str]:
+    """The difference with its interval, and the two shares."""
     if found is None:
-        return "–"
+        return "–", "–"
     d = found.difference
-    return f"{d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f}); {found.exposed:.3f} against {found.unexposed:.3f}"
+    return f"{d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f})", f"{found.exposed:.3f} / {found.unexposed:.3f}"
 
 
 def _distance(d: Distance) -> str:

@@ -188,7 +188,7 @@ def success(data: ReportData) -> Html:
 
 
 def comparisons(data: ReportData) -> Html:
-    intro = "The same scenes, the same noise. A difference that could be chance is not called one."
+    intro = "On the same scenes. A difference that could be chance is not called one."
     return _section("comparisons", "Which is better", tag("p", intro, class_="intro"), map(_table, data.comparisons))
 
 
