@@ -60,6 +60,8 @@ def bad_input(context: Context) -> Iterable[Figure]:
     (empty / f"{scenes[0].id}.png").write_bytes(b"no picture")
     yield _says("a folder of damaged pictures only", judge("--pictures", empty, "--scenes", SCENES), "can be read")
     yield _says("the same thing twice", judge("base", "base"), "given twice")
+    yield _says("targets and a folder beside them", judge("base", "--pictures", folder), "not both")
+    yield _says("known to be right, but what", judge("--known-right"), "--pictures FOLDER")
     yield _says("a checkpoint that is none", judge("base", "nowhere"), "no model folder")
 
 

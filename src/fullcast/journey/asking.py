@@ -144,7 +144,7 @@ def judge_folder(
     judged = judge(entries, look, cast, config, journey.progress, sights_of(journey, look, cast), series=name)
     rows = tuple(replace(row, path=_told_path(journey, Path(row.path))) for row in judged.rows)
     judged = replace(judged, rows=rows)
-    judged.write(journey.workspace.judging_dir / f"folder-{folder.resolve().name}" / VERDICTS)
+    judged.write(journey.workspace.judging_dir / f"folder-{name.replace('/', '-')}" / VERDICTS)
     return judged, [*drops, *judged.drops]
 
 

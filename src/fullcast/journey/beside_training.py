@@ -125,49 +125,68 @@ class WithHeldOut:
 
 @dataclass(frozen=True)
 class CharacterJudge:
-    """`ports.StepJudge`: each character alone, the same scenes and seeds every time, seen by the judge's networks."""
+    """`ports.StepJudge`: each character alone, and whole scenes if `judging.scenes_while_training` asks for some; the
+    same scenes and seeds every time, seen by the judge's networks. Rows stay in ``out_dir/step-N/verdicts.parquet``."""
 
     journey: Journey
     cast: Cast
     """As the judge's embedder knows it."""
-    words: str
+    settings: tuple[str, ...]
+    """The show's places; characters alone stand in the first one."""
     out_dir: Path
 
     @classmethod
     def of(cls, journey: Journey, prepared: Prepared, out_dir: Path) -> CharacterJudge:
-        from fullcast.journey.naming import judge_cast_path
-        from fullcast.recognition.castfile import read_cast
+        from fullcast.journey.asking import judge_cast
 
-        cast = read_cast(judge_cast_path(journey.workspace))
-        return cls(journey, cast, next(iter(prepared.settings), ""), out_dir)
+        return cls(journey, judge_cast(journey), prepared.settings or ("",), out_dir)
 
     def __call__(self, pipeline: Any, step: int) -> dict[str, float]:
-        """Share of pictures in which exactly the one who was asked for is found."""
+        """By character the share of its pictures in which exactly it is found; under "" that of all pictures."""
         from fullcast.generation.generate import generate
+        from fullcast.judging.benchmark import seed_of
         from fullcast.judging.judge import Entry, judge
         from fullcast.models.stable_diffusion.family import StableDiffusion
 
-        recipe, folder = self.journey.recipe, self.out_dir / f"step-{step:06d}"
-        count = recipe.training.judge_pictures
-        scenes = [
-            Scene(f"{name}-{n}".replace("/", "-"), self.words, (Placement(name),))
-            for name in self.cast.names
-            for n in range(count)
-        ]
-        model, seeds, name = StableDiffusion.of(pipeline), list(range(len(scenes))), f"step-{step:06d}"
+        recipe, name = self.journey.recipe, f"step-{step:06d}"
+        folder, alone = self.out_dir / name, self._alone()
+        scenes = [*alone, *self._several()]
+        seeds = [*range(len(alone)), *(seed_of(scene, recipe.seed) for scene in scenes[len(alone) :])]
+        model = StableDiffusion.of(pipeline)
         drawn = generate(
-            model, scenes, self.cast, recipe.generation, folder, seeds=seeds, checkpoint=name, checkpoint_sha256=name
+            *(model, [scene.without_places() for scene in scenes], self.cast, recipe.generation, folder),
+            seeds=seeds,
+            checkpoint=name,
+            checkpoint_sha256=name,
         )
-        entries = [Entry(p.id, folder / p.path, scene) for p, scene in zip(drawn, scenes, strict=True)]
+        entries = [Entry(p.id, folder / p.path, scene, p.seed) for p, scene in zip(drawn, scenes, strict=True)]
         look = Doors(self.journey.workspace, recipe).look(self.cast)
         judged = judge(entries, look, self.cast, recipe.judging, series=name, checkpoint=name, step=step)
         judged.write(folder / "verdicts.parquet")
         right = {v.scene_id: v.success for v in judged.verdicts}
+        count = recipe.training.judge_pictures
         told: dict[str, float] = {"": round(sum(right.values()) / max(1, len(right)), 4)}
         for n, character in enumerate(self.cast.names):
-            own = [right.get(scene.id, False) for scene in scenes[n * count : (n + 1) * count]]
+            own = [right.get(scene.id, False) for scene in alone[n * count : (n + 1) * count]]
             told[character] = round(sum(own) / count, 4)
         return told
+
+    def _alone(self) -> list[Scene]:
+        return [
+            Scene(f"{name}-{n}".replace("/", "-"), self.settings[0], (Placement(name),))
+            for name in self.cast.names
+            for n in range(self.journey.recipe.training.judge_pictures)
+        ]
+
+    def _several(self) -> list[Scene]:
+        from fullcast.judging.benchmark import make_scenes
+
+        config = self.journey.recipe.judging
+        most = min(config.max_people, len(self.cast.names))
+        if not config.scenes_while_training or most < 2:
+            return []
+        made = make_scenes(self.cast, config.scenes_while_training, self.journey.recipe.seed, self.settings, most)
+        return [scene for scene in made if scene.num_people > 1]
 
 
 # Sample pictures

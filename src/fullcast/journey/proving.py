@@ -24,7 +24,8 @@ from fullcast.journey.asking import (
 from fullcast.journey.doors import Doors
 from fullcast.journey.judged import keep_errors, write_judged
 from fullcast.journey.mending import MENDED, Mended, mend
-from fullcast.journey.telling import judge_sentence, tell
+from fullcast.journey.naming import judge_cast_path
+from fullcast.journey.telling import judge_sentence, latest_run, tell
 from fullcast.records import Cast, Drop, Picture, Scene
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from fullcast.journey import Journey
     from fullcast.judging.judgement import Judgement
     from fullcast.judging.measures import Measures
-    from fullcast.judging.report_data import Repair, ReportData, Shown
+    from fullcast.judging.report_data import Curve, Repair, ReportData, Shown
     from fullcast.judging.rows import Row
 
 
@@ -65,6 +66,10 @@ class Order:
 
 def judge(journey: Journey, order: Order) -> Answer:
     """The checkpoint with prompts only and with places, the base beside it; a folder of pictures; or several."""
+    if order.targets and (order.pictures is not None or order.checkpoint):
+        raise FullcastError("give checkpoints and folders to compare, or one with --pictures or --checkpoint, not both")
+    if order.known_right and order.pictures is None:
+        raise FullcastError("--known-right is said of a folder: give it with --pictures FOLDER and --scenes FILE")
     cast = judge_cast(journey)
     if order.targets:
         return _judge_targets(journey, order, cast)
@@ -113,7 +118,7 @@ def _judge_pictures(journey: Journey, order: Order, folder: Path, cast: Cast) ->
     made, out = write_judged(journey, cast, judged.rows, order.out)
     [measures] = made.measures.values()
     lines = [*_success_lines(measures), *lines, *drop_lines(drops), str(out / "judge.html")]
-    verdicts = journey.workspace.judging_dir / f"folder-{folder.resolve().name}" / VERDICTS
+    verdicts = journey.workspace.judging_dir / f"folder-{folder.name}" / VERDICTS
     found = {"verdicts": str(verdicts), "page": str(out / "judge.html"), "looked_at": judged.num_looked}
     return Answer("\n".join(lines), {**found, **measures.summary.to_json()})
 
@@ -211,6 +216,7 @@ def card(journey: Journey) -> Answer:
 
     workspace = journey.workspace
     data = _with_judging(journey, tell(journey))
+    data = replace(data, progress=_progress(journey))
     write_report(data, workspace.report_path, workspace.root)
     write_card(data, workspace.card_path, workspace.root)
     paths = {"report": str(workspace.report_path), "card": str(workspace.card_path)}
@@ -252,6 +258,25 @@ def _with_judging(journey: Journey, data: ReportData) -> ReportData:
                 "grids": _grids(journey),
             }
     return replace(data, success=tuple(curves), measures=tuple(measure_tables(measures)), **added)
+
+
+def _progress(journey: Journey) -> tuple[Curve, ...]:
+    """S_N at each judgement during the last training; () where fewer than two were made."""
+    from fullcast.judging.exhibits import progress
+    from fullcast.judging.rows import read_rows, scenes_of, verdicts_of
+    from fullcast.judging.summary import summarize
+
+    run_dir = latest_run(journey.workspace)
+    cast_path = judge_cast_path(journey.workspace)
+    if run_dir is None or not cast_path.exists():
+        return ()
+    cast, summaries = judge_cast(journey), {}
+    for path in sorted((run_dir / "judged").glob("step-*/" + VERDICTS)):
+        rows = read_rows(path)
+        if rows and all(person.character in cast.names for row in rows for person in row.scene.people):
+            judged = summarize(verdicts_of(rows), scenes_of(rows), cast, journey.recipe.judging)
+            summaries[rows[0].step] = judged
+    return progress(summaries) if len(summaries) > 1 else ()
 
 
 def _repairs(folder: Path) -> tuple[Repair, ...]:

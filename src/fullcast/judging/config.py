@@ -34,6 +34,10 @@ class JudgingConfig(BaseModel):
     swapped_scenes: bool = False
     """Whether each scene with places is asked for a second time from the same noise, first and last person having
     changed places: only a model that listens passes both."""
+    scenes_while_training: int = Field(default=0, ge=0)
+    """Whole scenes of each number of people from 2 to ``max_people`` that a judgement during training (every
+    ``training.judge_every`` steps) draws and judges beside each character alone, always the same ones from the same
+    noise: success over training steps is then S_N, and the checkpoint that is kept as best is the best at scenes."""
     true_pictures: int = Field(default=400, ge=0)
     """The show's own pictures, evenly over all of it, that made ones are compared with (KID, MMD, copies); 0: none. 400
     take a minute with CCIP on two cores, seconds with the pocket embedder."""

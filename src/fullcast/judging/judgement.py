@@ -200,8 +200,10 @@ def shown(made: Judgement, report: ReportData | None = None) -> ReportData:
 
 
 def _curves(made: Judgement) -> tuple[Series, ...]:
-    names = list(made.measures)[: len(KINDS)]
-    return tuple(series(name, made.measures[name].summary, kind) for name, kind in zip(names, KINDS, strict=False))
+    return tuple(
+        series(name, measures.summary, KINDS[i % len(KINDS)])
+        for i, (name, measures) in enumerate(made.measures.items())
+    )
 
 
 def _tables(made: Judgement) -> list[Table]:

@@ -51,6 +51,7 @@ def write_report(data: ReportData, path: Path, root: Path) -> Path:
             sections.training(data, pictures),
             sections.gallery(data, pictures),
             sections.success(data),
+            sections.progress(data) if data.progress else None,
             sections.measures(data) if data.measures else None,
             sections.failures(data, pictures),
             sections.repairs(data, pictures) if data.repairs or "repairs" in data.absent else None,
