@@ -42,7 +42,7 @@ class Remembering:
         return [self._seen[key] for key in keys]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Histograms:
     """`models.base.Embedder`: 8x8x8 colours of the crop, the simplest judge that could work."""
 
