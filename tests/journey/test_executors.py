@@ -10,6 +10,8 @@ import pytest
 from PIL import Image as PILImage
 from PIL import ImageFilter
 
+from fullcast.journey.masking import read_masks
+from fullcast.journey.preparing import read_prepared
 from fullcast.records import Image
 from fullcast.store.tables import read_records
 from tests.journey.drawn_show import film, make_workspace, open_journey
@@ -35,13 +37,18 @@ def tables(root: Path) -> dict[str, bytes]:
 
 def prepared(given: Path, root: Path, executor: str) -> dict[str, bytes]:
     shutil.copytree(given, root)
-    open_journey(root, executor=executor, processes="2").prepare()
+    open_journey(root, executor=executor, processes="2", people__masks="true").prepare()
     return tables(root)
 
 
 def test_every_executor_leaves_the_same_bytes(given: Path, tmp_path: Path) -> None:
     here = prepared(given, tmp_path / "here", "here")
-    assert {name.split("/")[1] for name in here} >= {"frames", "people", "tags", "measures", "show"}
+    assert {name.split("/")[1] for name in here} >= {"frames", "people", "masks", "tags", "measures", "show"}
+    journey = open_journey(tmp_path / "here")
+    show = read_prepared(journey)
+    used = {image.id for image in show.images if not image.dropped}
+    masked = {person.id for person in show.people if person.image_id in used}
+    assert masked and set(read_masks(journey, show.people)) == masked
     assert prepared(given, tmp_path / "processes", "processes") == here
     if find_spec("ray") is not None:  # `make check-preparation-6` runs this where Ray is installed
         assert prepared(given, tmp_path / "ray", "ray") == here

@@ -17,6 +17,7 @@ from fullcast.journey.cropping import crop_all, read_crops
 from fullcast.journey.deciding import BY_HAND, Decided, decide_images, own_captions, write_homeless
 from fullcast.journey.deciding import STAGE as REVIEW
 from fullcast.journey.doors import Doors
+from fullcast.journey.masking import mask_all
 from fullcast.journey.naming import judge_cast_path, name_all, read_references
 from fullcast.journey.sifting import filter_drops, sift_after_names
 from fullcast.journey.taking_in import TakenIn, take_in
@@ -84,9 +85,11 @@ def prepare(journey: Journey) -> Answer:
             worded = word_all(journey, taken, named, words, unread)
         with _stage(journey, "crops"):
             small = crop_all(journey, taken, worded.people, worded.scene_tags)
+        with _stage(journey, "masks"):
+            unmasked = mask_all(journey, doors, taken, worded.people)
         with _stage(journey, "judge's cast"):
             judge_cast, _ = read_references(journey, "judge", doors.judge_detector, doors.judge_embedder)
-        drops = _all_drops(taken, (*named.drops, *worded.drops, *small))
+        drops = _all_drops(taken, (*named.drops, *worded.drops, *small, *unmasked))
         _write(workspace, taken, worded, judge_cast, drops, doors)
         write_about_captions(workspace, worded, own_captions(named.decided))
         write_homeless(workspace, named.decided.homeless, log.damaged)

@@ -98,4 +98,9 @@ class PeopleConfig(BaseModel):
     crop_min_px: int = Field(
         160, ge=1, description="A crop whose shorter side is smaller is a drop, crop-too-small: it would be enlarged."
     )
+    masks: bool = Field(
+        False,
+        description="Whether the pixels that show each figure are found and stored in data/masks, by the network or "
+        "graph cut of models.segmenter. Off: no part of a training reads them by default.",
+    )
     batch: int = Field(8, ge=1, description="Pictures held and looked at together; 8 of 1280x720 are 22 MB.")

@@ -152,6 +152,10 @@ class Workspace:
         return self.data_dir / "crops"
 
     @property
+    def masks_dir(self) -> Path:
+        return self.data_dir / "masks"
+
+    @property
     def composites_dir(self) -> Path:
         return self.data_dir / "composites"
 
