@@ -105,6 +105,6 @@ def _cast(path: Path, references: Path, detector: Remembering, embedder: CcipEmb
         known = read_cast(path)
         if known.embedder == embedder.name:
             return known
-    cast = build_cast(references, embedder, detector, "", strict=True, twins_count=False).cast
+    cast = build_cast(references, embedder, detector, "", strict=True, drawn=True).cast
     write_cast(path, cast)
     return cast

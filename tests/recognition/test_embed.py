@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fullcast.recognition.detect import detect_people
-from fullcast.recognition.embed import degraded, embed_people, head_crop
+from fullcast.recognition.embed import as_drawn, degraded, embed_people, head_crop
 from fullcast.records import Person
 from tests.recognition import drawn
 
@@ -48,3 +48,10 @@ def test_views_are_small_dark_warm_hidden_and_shifted() -> None:
     assert dusk[..., 0].mean() > dusk[..., 2].mean()
     assert np.ptp(hidden[60:].reshape(-1, 3), axis=0).max() == 0 and np.array_equal(hidden[:58], crop[:58])
     assert all(np.array_equal(a, b) for a, b in zip(degraded(crop), degraded(crop), strict=True))
+
+
+def test_drawn_pictures_hold_small_heads_by_day_dusk_and_night() -> None:
+    crop = np.random.default_rng(0).integers(60, 250, (200, 200, 3), dtype=np.uint8)
+    views = as_drawn(crop)
+    assert [len(view) for view in views] == [28, 33, 42, 36, 33]
+    assert views[3].mean() < 0.7 * crop.mean() and views[4][..., 0].mean() > views[4][..., 2].mean()

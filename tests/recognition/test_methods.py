@@ -14,9 +14,10 @@ from fullcast.recognition.methods import (
     FormClassifier,
     choose_method,
     doubts,
+    identify_by,
     method_words,
 )
-from fullcast.records import Cast, Character, Form, Naming
+from fullcast.records import UNKNOWN, Cast, Character, Form, Naming
 from tests.recognition.test_identify import around, centres
 
 
@@ -106,3 +107,29 @@ def test_views_and_choice_come_back_from_the_file() -> None:
     assert again.naming.method == CLASSIFIER and again.naming.slope == 12.5 and np.isnan(again.naming.nearest)
     one, two = given.characters[0].forms[0].views, again.characters[0].forms[0].views
     assert one is not None and two is not None and np.array_equal(one, two)
+
+
+def test_who_says_the_classifier_and_whether_the_cosine() -> None:
+    rng = np.random.default_rng(3)
+    known = cast(rng, twins=True)
+    gallery = Gallery.of(known)
+    model = FormClassifier.of(gallery)
+    assert model is not None
+    again = known.characters[1].forms[0].views
+    assert again is not None
+    vectors = again.reshape(-1, 64)
+    nearest = [a.character for a in identify_by(vectors, gallery, None, 20.0, 0.3)]
+    trained = [a.character for a in identify_by(vectors, gallery, model, 20.0, 0.3)]
+    assert trained.count("c1") > nearest.count("c1") and trained.count("c1") == len(vectors)
+    (first,) = identify_by(vectors[:1], gallery, model, 20.0, 0.3)
+    cosines = gallery.character_scores(gallery.form_scores(vectors[:1]))[0]
+    assert first.score == pytest.approx(cosines.max()) and first.scores[1] == max(first.scores)
+    strangers = identify_by(centres(50, 64, rng), gallery, model, 20.0, 0.6)
+    assert {a.character for a in strangers} == {UNKNOWN}, (
+        "the classifier gives everybody to somebody; the cosine does not"
+    )
+
+
+def test_of_equals_whichever_is_asked_for() -> None:
+    gallery = Gallery.of(cast(np.random.default_rng(1), twins=False))
+    assert choose_method(gallery, 20.0, CLASSIFIER).method == CLASSIFIER

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fullcast.journey.doors import Doors
     from fullcast.people.config import PeopleConfig
 
-CAST_VERSION = 4
+CAST_VERSION = 6
 """Raised when the same references would give another cast."""
 
 
@@ -100,7 +100,7 @@ def read_references(
             detector,
             journey.recipe.show,
             strict=False,
-            twins_count=role == "label",
+            drawn=role == "judge",
             progress=journey.progress,
         )
         write_cast(out / "cast.json", built.cast)

@@ -14,6 +14,9 @@ from fullcast.records import Box, Person
 VIEW_SIDE = 24 * 3 // 2
 """Pixels of the smallest crop that a show holds: a head of 24 px grown by 1.5."""
 
+NIGHT, DUSK = (0.45, 0.5, 0.75), (1.0, 0.8, 0.65)
+"""Factors on red, green and blue."""
+
 
 def head_crop(image: np.ndarray, head: Box, scale: float) -> np.ndarray:
     """(S, S, 3) uint8: the square about the head's centre, S = its longer side times `scale`, at least 2 px.
@@ -42,6 +45,19 @@ def embed_people(people: Sequence[Person], images: Mapping[str, np.ndarray], emb
     return answer
 
 
+def as_drawn(crop: np.ndarray) -> list[np.ndarray]:
+    """Views of a reference crop as a drawn picture of several people holds it: heads of 19, 22 and 28 px by day, one
+    of 24 px at night and one of 22 px at dusk, were the crop 1.5 heads wide.
+
+    A judge that knows large references alone takes small near-twins for one another. Fixed views, as in `degraded`.
+    """
+
+    def small(side: int) -> np.ndarray:
+        return np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BOX))
+
+    return [small(28), small(33), small(42), _in_light(small(36), NIGHT), _in_light(small(33), DUSK)]
+
+
 def degraded(crop: np.ndarray) -> list[np.ndarray]:
     """Views of a reference crop as a show would hold it: small, at night, at dusk, half hidden, off centre.
 
@@ -50,9 +66,11 @@ def degraded(crop: np.ndarray) -> list[np.ndarray]:
     """
     side = len(crop)
     small = np.asarray(Image.fromarray(crop).resize((VIEW_SIDE, VIEW_SIDE), Image.Resampling.BOX))
-    night = crop * np.array([0.45, 0.5, 0.75])
-    dusk = crop * np.array([1.0, 0.8, 0.65])
     hidden = crop.copy()
     hidden[round(side * 0.65) :] = crop[round(side * 0.65) :].mean(axis=(0, 1))
     aside = crop[: max(1, round(side * 0.9)), round(side * 0.1) :] if side >= 20 else crop
-    return [small, night.astype(np.uint8), dusk.astype(np.uint8), hidden, aside]
+    return [small, _in_light(crop, NIGHT), _in_light(crop, DUSK), hidden, aside]
+
+
+def _in_light(crop: np.ndarray, light: tuple[float, float, float]) -> np.ndarray:
+    return (crop * np.array(light)).astype(np.uint8)

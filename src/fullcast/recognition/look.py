@@ -9,7 +9,8 @@ import numpy as np
 from fullcast.models.base import Embedder, PersonDetector
 from fullcast.recognition.detect import detect_people
 from fullcast.recognition.embed import embed_people
-from fullcast.recognition.identify import Gallery, identify, require_embedder
+from fullcast.recognition.identify import Gallery, require_embedder
+from fullcast.recognition.methods import CLASSIFIER, FormClassifier, identify_by
 from fullcast.records import UNKNOWN, Cast, Found, Person
 
 
@@ -24,6 +25,7 @@ class CastLook:
         self.detector, self.embedder, self.cast = detector, embedder, cast
         self.threshold = cast.threshold if threshold is None else threshold
         self.gallery = Gallery.of(cast)
+        self.model = FormClassifier.of(self.gallery) if cast.naming.method == CLASSIFIER else None
         self.name = f"{detector.name} {embedder.name}"
 
     def look(self, images: Sequence[np.ndarray]) -> list[list[Found]]:
@@ -38,7 +40,8 @@ class CastLook:
 
     def _name(self, people: Sequence[Person]) -> list[Found]:
         seen = [p.embedding for p in people if p.embedding is not None]
-        identities = iter(identify(np.stack(seen), self.gallery, self.threshold) if seen else [])
+        slope = self.cast.naming.slope
+        identities = iter(identify_by(np.stack(seen), self.gallery, self.model, slope, self.threshold) if seen else [])
         answer = []
         for p in people:
             if p.embedding is None:

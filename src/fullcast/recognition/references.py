@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,9 @@ from fullcast.models.base import Embedder, PersonDetector
 from fullcast.ports import Progress, silent
 from fullcast.recognition.castfile import rounded
 from fullcast.recognition.detect import HEAD
-from fullcast.recognition.embed import degraded, head_crop
+from fullcast.recognition.embed import as_drawn, degraded, head_crop
 from fullcast.recognition.identify import Calibration, Gallery, calibrate
-from fullcast.recognition.methods import choose_method
+from fullcast.recognition.methods import CLASSIFIER, NEAREST, choose_method
 from fullcast.recognition.words import trigger_words
 from fullcast.records import UNKNOWN, Cast, Character, Drop, Form
 from fullcast.store.errors import FullcastError, UnreadableFile
@@ -76,10 +76,14 @@ def build_cast(
     show_name: str,
     *,
     strict: bool = True,
-    twins_count: bool = True,
+    drawn: bool = False,
     progress: Progress = silent,
 ) -> BuiltCast:
-    """The cast of a folder, its references embedded, its threshold calibrated on them; `twins_count`: see `calibrate`.
+    """The cast of a folder, its references embedded, its threshold calibrated on them.
+
+    `drawn`: it is to recognise people in drawn pictures (the judge's cast). References are then seen as those hold them
+    (`embed.as_drawn`), twins of the cast do not raise the threshold (`identify.calibrate`), and where the nearest
+    references and the classifier are equally right the classifier names: it parts twins better (`methods.identify_by`).
 
     Raises FullcastError when the folder is missing or empty, a key of cast.toml is unknown, two characters share a
     name, or (if `strict`; else it is a drop) a folder holds no picture that can be read.
@@ -95,12 +99,12 @@ def build_cast(
         drops.append(Drop(item, "cast", "no-references", _say_empty(look)))
     known = [look for look in looks if look.crops and look.character != UNKNOWN]
     strangers = [crop for look in looks if look.character == UNKNOWN for crop in look.crops]
-    cast = _assemble(known, settings, embedder, show_name, references_dir)
+    cast = _assemble(known, settings, embedder, show_name, references_dir, as_drawn if drawn else degraded)
     gallery = Gallery.of(cast)
-    views = list(np.moveaxis(gallery.views, 1, 0)) if gallery.views is not None else []
+    seen = list(np.moveaxis(gallery.views, 1, 0)) if gallery.views is not None else []
     others = embedder.embed(strangers) if strangers else None
-    calibration = calibrate(gallery, embedder.threshold, views, others, twins_count)
-    naming = choose_method(gallery, calibration.slope)
+    calibration = calibrate(gallery, embedder.threshold, seen, others, twins_count=not drawn)
+    naming = choose_method(gallery, calibration.slope, CLASSIFIER if drawn else NEAREST)
     cast = replace(cast, threshold=calibration.threshold, naming=naming)
     return BuiltCast(cast, calibration, tuple(drops), tuple(headless))
 
@@ -168,7 +172,12 @@ def reference_crop(picture: np.ndarray, detector: PersonDetector, crop_scale: fl
 
 
 def _assemble(
-    looks: list[_Look], settings: Mapping[str, Any], embedder: Embedder, show_name: str, references_dir: Path
+    looks: list[_Look],
+    settings: Mapping[str, Any],
+    embedder: Embedder,
+    show_name: str,
+    references_dir: Path,
+    views: Callable[[np.ndarray], list[np.ndarray]],
 ) -> Cast:
     by_folder: dict[str, list[_Look]] = {}
     for look in looks:
@@ -183,7 +192,7 @@ def _assemble(
             Character(
                 name=mine.get("name", folder),
                 trigger_word=words[folder],
-                forms=_forms(forms, mine.get("forms", {}), embedder, references_dir),
+                forms=_forms(forms, mine.get("forms", {}), embedder, references_dir, views),
                 licence=mine.get("licence", settings.get("licence", "")),
             )
         )
@@ -194,7 +203,13 @@ def _assemble(
     return Cast(settings.get("show", show_name), tuple(characters), embedder.name)
 
 
-def _forms(looks: list[_Look], own: Mapping[str, Any], embedder: Embedder, references_dir: Path) -> tuple[Form, ...]:
+def _forms(
+    looks: list[_Look],
+    own: Mapping[str, Any],
+    embedder: Embedder,
+    references_dir: Path,
+    views: Callable[[np.ndarray], list[np.ndarray]],
+) -> tuple[Form, ...]:
     _known(own, {look.form for look in looks}, "forms", references_dir)
     given = {form: value["trigger_word"] for form, value in own.items() if "trigger_word" in value}
     words = {"": ""} | trigger_words([look.form for look in looks if look.form], given)
@@ -203,7 +218,7 @@ def _forms(looks: list[_Look], own: Mapping[str, Any], embedder: Embedder, refer
             name=own.get(look.form, {}).get("name", look.form),
             trigger_word=words[look.form],
             references=rounded(embedder.embed(look.crops)),
-            views=rounded(np.stack([embedder.embed(degraded(crop)) for crop in look.crops])),
+            views=rounded(np.stack([embedder.embed(views(crop)) for crop in look.crops])),
         )
         for look in looks
     )
