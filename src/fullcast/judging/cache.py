@@ -19,7 +19,7 @@ from fullcast.records import Cast, Found
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.tables import read_records, write_records
 
-VERSION = 1
+VERSION = 2
 """Raised when the same networks would be asked in another way, or `Sight` changes."""
 
 
@@ -37,14 +37,16 @@ class Sight:
 
 
 def question_key(look: str, cast: Cast) -> str:
-    """20 hex digits over the networks (``look``, with the hashes of their weights), the cast's names, references and
-    threshold, and `VERSION`."""
-    digest = hashlib.sha256(json.dumps([VERSION, look, cast.embedder, cast.threshold]).encode())
+    """20 hex digits over the networks (``look``, with the hashes of their weights), the cast's names, references with
+    their views, threshold and way of naming, and `VERSION`."""
+    asked = [VERSION, look, cast.embedder, cast.threshold, repr(cast.naming)]
+    digest = hashlib.sha256(json.dumps(asked).encode())
     for character in cast.characters:
         for form in character.forms:
             digest.update(json.dumps([character.name, form.name]).encode())
-            if form.references is not None:
-                digest.update(np.ascontiguousarray(form.references, dtype=np.float32).tobytes())
+            for vectors in (form.references, form.views):
+                if vectors is not None:
+                    digest.update(np.ascontiguousarray(vectors, dtype=np.float32).tobytes())
     return digest.hexdigest()[:20]
 
 

@@ -66,7 +66,7 @@ def judge(
     **facts: object,
 ) -> Judged:
     """Rows in the order of ``entries``. A damaged picture becomes a Drop; a scene with a name outside the cast
-    raises ValueError before any picture is looked at.
+    raises FullcastError before any picture is looked at.
 
     ``sights``: what was seen before; nothing in it is looked at again. ``facts``: fields that all rows share, such as
     ``series``.

@@ -16,6 +16,7 @@ import numpy as np
 
 from fullcast.judging.config import JudgingConfig
 from fullcast.records import GRID, UNKNOWN, Box, Cast, Found, Placement, Scene, Verdict
+from fullcast.store.errors import FullcastError
 
 Failure = Literal["too few", "too many", "duplicate", "intruder", "stranger", "wrong form", "mixed up", "place"]
 
@@ -49,7 +50,7 @@ def judge_picture(
     character more than anybody else of the cast, and it wears the form that was asked for (no form asked: any).
 
     ``success``: as many figures as asked, each matched, no duplicate, no intruder. A name in the scene that the cast
-    does not hold raises ValueError with the cast's names.
+    does not hold raises FullcastError with the cast's names.
     """
     config = config or JudgingConfig()
     check_scene(scene, cast)
@@ -84,11 +85,14 @@ def judge_picture(
 
 
 def check_scene(scene: Scene, cast: Cast) -> None:
-    """Raises ValueError, naming the cast, when a scene asks for somebody or for a form that it does not hold."""
+    """Raises FullcastError, naming the cast, when a scene asks for somebody or for a form that it does not hold."""
     for placement in scene.people:
-        character = cast.character(placement.character)
-        if placement.form:
-            character.form(placement.form)
+        try:
+            character = cast.character(placement.character)
+            if placement.form:
+                character.form(placement.form)
+        except ValueError as error:
+            raise FullcastError(f"scene {scene.id}: {error}; ask for somebody of it, or correct the scene") from None
 
 
 def accept(found: Sequence[Found], width: int, height: int, config: JudgingConfig) -> list[Found]:
