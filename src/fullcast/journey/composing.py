@@ -86,11 +86,14 @@ def _make(out: Path, material: Material, root: Path, final: str, progress: Progr
     from fullcast.mixture.composites.making import make_composites
     from fullcast.store.pictures import read_picture
 
-    def read(image: Image) -> object:
-        return read_picture(root / image.path)
-
     made = make_composites(
-        *(material.images, material.people, read, material.config, material.seed, out, PICTURES),
+        material.images,
+        material.people,
+        lambda image: read_picture(root / image.path),
+        material.config,
+        material.seed,
+        out,
+        PICTURES,
         progress=progress,
         cast=material.cast,
     )

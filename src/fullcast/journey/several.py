@@ -14,7 +14,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -69,7 +69,7 @@ def _signals_passed_on(process: subprocess.Popen[str]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _show(lines: TextIO, progress: Progress) -> None:
+def _show(lines: Iterable[str], progress: Progress) -> None:
     for line in lines:
         try:
             said = json.loads(line)
