@@ -28,7 +28,7 @@ SPOILT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 GREY: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "grey": lambda p: np.repeat(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY)[..., None], 3, 2),
-    "sepia": lambda p: (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY)[..., None] * (1.0, 0.87, 0.65)).clip(0, 255).astype(np.uint8),
+    "sepia": lambda p: (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY)[..., None] * (1, 0.87, 0.65)).clip(0, 255).astype("uint8"),
 }
 
 
