@@ -46,8 +46,9 @@ def diversity(
 
 
 def kernel_width(features: np.ndarray) -> float:
-    """A quarter of the median distance between (N, D) unit vectors: pictures half a median apart are two."""
+    """Half of the median distance between (N, D) unit vectors: pictures a median apart count as two (kernel 0.14),
+    pictures a quarter of it apart as one (0.88)."""
     if len(features) < 2:
         return 1.0
     gaps = np.sqrt(np.maximum(0, 2 - 2 * features @ features.T))[np.triu_indices(len(features), 1)]
-    return float(np.median(gaps)) / 4 or 1.0
+    return float(np.median(gaps)) / 2 or 1.0
