@@ -39,3 +39,13 @@ def test_parts_out_of_order_leave_the_head_to_the_box() -> None:
     face = {"face_box": (100, 100, 100, 100), "left_eye_box": (110, 130, 20, 20), "right_eye_box": (170, 130, 20, 20)}
     plain, lost = head_of({**face, "chin_point": (150, 200)}), head_of({**face, "chin_point": (150, 120)})
     assert plain == pytest.approx((87.0, 65.0, 213.0, 200.0)) and lost == pytest.approx(plain)
+
+
+def test_a_mirrored_picture_has_the_mirrored_faces() -> None:
+    picture = read_picture(FACE)
+    plain, mirrored = AnimeFaceDetector().detect([picture, np.ascontiguousarray(picture[:, ::-1])])
+    assert len(plain) == len(mirrored) == 2  # one face, seen both ways, and its head
+    width = picture.shape[1]
+    for seen, other in zip(plain, mirrored, strict=True):
+        x0, y0, x1, y1 = other.xyxy
+        assert seen.xyxy == pytest.approx((width - x1, y0, width - x0, y1), abs=3) and seen.label == other.label

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from fullcast.models.base import Detection
-from fullcast.records import Box
+from fullcast.records import Box, iou
 from fullcast.store.errors import FullcastError
 
 LICENCE = "Apache-2.0"
 FACE, HEAD = "face", "head"
 
+SAME = 0.3
+"""IoU of two faces that are one, seen twice."""
 HAIR = 0.25
 """Hair above the skull and at both sides, in half skulls: drawn hair stands off the head by about an eighth of it."""
 
@@ -32,25 +35,44 @@ class AnimeFaceDetector:
     def __init__(self, confidence: float = 0.5) -> None:
         """`confidence`: likelihood in [0, 1]. Raises FullcastError when the package is not installed."""
         try:
-            self.name = f"animeface:{version('animeface')}"
+            self.name = f"animeface:{version('animeface')}+mirrored"
             _detect(np.zeros((8, 8, 3), np.uint8))
         except (ImportError, NotImplementedError):  # not installed, or without its C part
             raise FullcastError("the package animeface is not installed; pip install 'fullcast[animeface]'") from None
         self.confidence = confidence
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
-        """A face and a head for each face that is found in (H, W, 3) uint8 RGB pictures, likeliest first."""
-        return [self._read(_detect(image), image.shape) for image in images]
+        """A face and a head for each face that is found in (H, W, 3) uint8 RGB pictures, likeliest first.
 
-    def _read(self, faces: list[dict[str, Any]], shape: tuple[int, ...]) -> list[Detection]:
+        Each picture is looked at as it is and mirrored: the package knows some faces from one side only.
+        """
+        return [self._both_ways(image) for image in images]
+
+    def _both_ways(self, image: np.ndarray) -> list[Detection]:
+        width = image.shape[1]
+        mirrored = self._read(_detect(np.ascontiguousarray(image[:, ::-1])), image.shape)
+        found = self._read(_detect(image), image.shape)
+        found += [tuple(replace(d, xyxy=_mirror(d.xyxy, width)) for d in pair) for pair in mirrored]
+        kept: list[tuple[Detection, ...]] = []
+        for pair in sorted(found, key=lambda pair: -pair[0].confidence):
+            if all(iou(pair[0].xyxy, other[0].xyxy) < SAME for other in kept):
+                kept.append(pair)
+        return [detection for pair in kept for detection in pair]
+
+    def _read(self, faces: list[dict[str, Any]], shape: tuple[int, ...]) -> list[tuple[Detection, ...]]:
+        """(face, head) of each face that is likely enough."""
         found = []
-        for face in sorted(faces, key=lambda face: -face["likelihood"]):
+        for face in faces:
             if face["likelihood"] >= self.confidence:
                 x, y, w, h = face["face_box"]
                 sure = min(1.0, float(face["likelihood"]))
-                found.append(Detection((float(x), float(y), float(x + w), float(y + h)), sure, FACE))
-                found.append(Detection(_clipped(head_of(face), shape), sure, HEAD))
+                box = (float(x), float(y), float(x + w), float(y + h))
+                found.append((Detection(box, sure, FACE), Detection(_clipped(head_of(face), shape), sure, HEAD)))
         return found
+
+
+def _mirror(box: Box, width: int) -> Box:
+    return width - box[2], box[1], width - box[0], box[3]
 
 
 def head_of(face: dict[str, Any]) -> Box:
