@@ -15,7 +15,7 @@ import torch
 from checks.framework import Context, Figure, Goal
 from checks.trainer import CHECK
 from fullcast.diffusion import losses, schedule
-from fullcast.diffusion.weighting import min_snr_weights
+from fullcast.diffusion.weighting import min_snr_weights, velocity_weights
 from fullcast.training.ema import Ema
 
 T = 1000
@@ -82,6 +82,10 @@ def _weights() -> Iterator[Figure]:
             found = min_snr_weights(torch.from_numpy(snr), 5.0, kind)
             name = f"min-SNR weight {kind}{', zero terminal SNR' if zero else ''}"
             yield Figure(name, _worst(found, expected), NEAR, n=T)
+        # Li and He 2025: the loss in v, of an answer in x_0; v = (alpha x_t - x_0) / sigma
+        expected = np.minimum(1 / (1 - power), 16.0)
+        found = velocity_weights(torch.from_numpy(snr), 16.0)
+        yield Figure(f"weight of x_0 as v{', zero terminal SNR' if zero else ''}", _worst(found, expected), NEAR, n=T)
 
 
 def _losses() -> Iterator[Figure]:

@@ -12,7 +12,7 @@ from fullcast.diffusion.losses import (
     squared_error,
     to_latent_size,
 )
-from fullcast.diffusion.weighting import min_snr_weights
+from fullcast.diffusion.weighting import min_snr_weights, velocity_weights
 
 
 def test_pseudo_huber_is_squared_near_and_linear_far():
@@ -62,3 +62,15 @@ def test_min_snr_of_noise_alone_is_one_for_epsilon_and_nothing_for_v():
     assert min_snr_weights(snr, 5.0, "epsilon").tolist() == pytest.approx([1, 1, 0.1])
     assert min_snr_weights(snr, 5.0, "v_prediction").tolist() == pytest.approx([0, 0.5, 5 / 51])
     assert np.isfinite(min_snr_weights(snr, 5.0, "sample").numpy()).all()
+
+
+def test_an_error_in_the_picture_weighs_what_it_would_as_an_error_in_v():
+    power = torch.tensor([0.99, 0.5, 0.1, 0.0], dtype=torch.float64)  # alpha squared; the last step is pure noise
+    alpha, sigma = power.sqrt(), (1 - power).sqrt()
+    x, noise, off = (torch.randn(4, dtype=torch.float64) for _ in range(3))
+    noisy = alpha * x + sigma * noise
+    said = x + 0.1 * off
+    error_v = ((alpha * noisy - said) / sigma - (alpha * noise - sigma * x)) ** 2
+    weights = velocity_weights(power / (1 - power), most=1e9)
+    assert torch.allclose(weights * (said - x) ** 2, error_v)
+    assert velocity_weights(power / (1 - power), most=16).tolist() == pytest.approx([16, 2, 1 / 0.9, 1])

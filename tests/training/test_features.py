@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fullcast.models.stable_diffusion.adapter import KOHYA_FILE, PEFT_FILE
+from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.models.stable_diffusion.folder import load_pipeline, save_pipeline
 from fullcast.ports import Batch, Visit
@@ -23,7 +24,7 @@ from fullcast.training.saver import Saver
 from fullcast.training.watching import best_step, flat
 from fullcast.training.words import TextCache, varied
 from tests.models.tiny_families import tiny_pipeline
-from tests.training.test_train import CONFIG, Captions, Pixels, Stream, base, hashes  # noqa: F401
+from tests.training.test_train import CONFIG, TINY, Captions, Pixels, Stream, base, hashes  # noqa: F401
 
 QUIET = CONFIG.model_copy(update={"probe_every": 0, "sample_every": 0, "checkpoint_every": 2, "log_every": 1})
 
@@ -154,6 +155,20 @@ def test_masks_reach_the_loss_and_other_losses_run(base, tmp_path):  # noqa: F81
         train(base, Stream(num_steps=1), Pixels(), Captions(), config, tmp_path / name, beside=beside)
         losses[name] = read_metrics(tmp_path / name / "metrics.jsonl")[0]["loss"]
     assert len(set(losses.values())) == 3 and all(np.isfinite(list(losses.values())))
+
+
+def test_a_denoiser_that_says_the_picture_is_trained_goes_on_and_draws_in_plain_diffusers(tmp_path):
+    folder = save_pipeline(build_pocket_pipeline(TINY.model_copy(update={"prediction_type": "sample"})), tmp_path / "b")
+    whole = train(folder, Stream(4), Pixels(), Captions(), with_settings(), tmp_path / "whole")
+    parts = with_settings(checkpoint_every=2)
+    calls = iter(range(9))
+    train(folder, Stream(4), Pixels(), Captions(), parts, tmp_path / "parts", stop=lambda: next(calls) == 1)
+    again = train(folder, Stream(4), Pixels(), Captions(), parts, tmp_path / "parts")
+    assert hashes(again.checkpoint) == hashes(whole.checkpoint)
+    pipeline = load_pipeline(whole.checkpoint)
+    assert pipeline.scheduler.config.prediction_type == "sample"
+    drawn = pipeline("a", width=48, height=32, num_inference_steps=2, output_type="np").images
+    assert np.isfinite(drawn).all()
 
 
 def test_sdxl_trains_both_text_encoders_and_stays_plain(tmp_path):

@@ -19,6 +19,16 @@ def min_snr_weights(snr: torch.Tensor, gamma: float, prediction_type: str) -> to
     return clipped / (snr + 1) if prediction_type == "v_prediction" else clipped
 
 
+def velocity_weights(snr: torch.Tensor, most: float) -> torch.Tensor:
+    """min(SNR + 1, most): what makes a squared error in x_0 one in v, for networks that say x_0 itself.
+
+    v = (alpha x_t - x_0) / sigma, and 1 / sigma^2 = SNR + 1. The loss in v with the answer in x_0 is that of Li and He,
+    "Back to Basics: Let Denoising Generative Models Denoise", 2025: a small network need not carry the noise through.
+    Without a limit the last steps, where there is nothing left to decide, would be all that counts.
+    """
+    return (snr + 1).clamp(max=most)
+
+
 def biased_timesteps(uniform: np.ndarray, num_timesteps: int, high_from: int, share_high: float) -> np.ndarray:
     """Integer timesteps by inverse distribution from `uniform` in [0, 1): `share_high` of them in [high_from, T).
 

@@ -112,8 +112,13 @@ class TrainingConfig(BaseModel):
     keep_tags: int = Field(
         default=1, ge=0, description="Tags at the beginning of a caption that are neither left out nor moved."
     )
-    prediction_type: Literal["base", "epsilon", "v_prediction"] = Field(
+    prediction_type: Literal["base", "epsilon", "v_prediction", "sample"] = Field(
         default="base", description="What the denoiser is trained to say; base: as the base model does."
+    )
+    sample_weight_max: float = Field(
+        default=16.0,
+        ge=1,
+        description="Of a denoiser that says the picture itself (sample) errors count as those of v would, up to this.",
     )
     zero_terminal_snr: bool = Field(
         default=False, description="Rescales the base's noise schedule so that its last step is pure noise."

@@ -20,7 +20,7 @@ from fullcast.diffusion.losses import (
     to_latent_size,
 )
 from fullcast.diffusion.schedule import add_noise, signal_to_noise, target
-from fullcast.diffusion.weighting import biased_timesteps, min_snr_weights
+from fullcast.diffusion.weighting import biased_timesteps, min_snr_weights, velocity_weights
 from fullcast.models.stable_diffusion.family import StableDiffusion, latents_of
 from fullcast.ports import Batch, CaptionSource, Hints
 from fullcast.training.config import TrainingConfig
@@ -167,6 +167,8 @@ def loss_of(
     if config.min_snr_gamma is not None:
         snr = signal_to_noise(power_T)[t]
         weights = weights * min_snr_weights(snr, config.min_snr_gamma, model.prediction_type).float()
+    elif model.prediction_type == "sample":
+        weights = weights * velocity_weights(signal_to_noise(power_T)[t], config.sample_weight_max).float()
     return (weights * masked_mean(error, mask, config.mask_outside)).mean()
 
 

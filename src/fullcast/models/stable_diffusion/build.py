@@ -80,7 +80,7 @@ def build_scheduler(config: PocketModelConfig) -> DDIMScheduler:
         beta_start=config.beta_start,
         beta_end=config.beta_end,
         beta_schedule="scaled_linear",
-        prediction_type="v_prediction",
+        prediction_type=config.prediction_type,
         rescale_betas_zero_snr=True,
         # Sampling must begin at t = 999, the only step of pure noise; "leading" would never visit it.
         timestep_spacing="trailing",

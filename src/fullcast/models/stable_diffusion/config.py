@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -52,6 +54,9 @@ class PocketModelConfig(BaseModel):
         default=77, description="Text positions, the two special tokens included; 77 in every SD 1.x."
     )
 
+    prediction_type: Literal["v_prediction", "sample"] = Field(
+        default="v_prediction", description="What the U-Net says: v, or the picture itself."
+    )
     beta_start: float = Field(default=0.00085, description="First beta of the scaled linear schedule, as in SD 1.x.")
     beta_end: float = Field(default=0.012, description="Last beta before the rescaling to zero terminal SNR.")
 

@@ -49,7 +49,13 @@ def modelspec(
 ) -> dict[str, str]:
     """`family`: sd1 | sd2 | sdxl; `resolution` in pixels; `more`: licence, author, date, description, trigger_phrase,
     tags, usage_hint. Empty values are left out."""
-    architecture = ARCHITECTURES[family, prediction_type] + ("/lora" if lora else "")
+    known = ARCHITECTURES.get((family, prediction_type)) or (ARCHITECTURES[family, "epsilon"] if lora else None)
+    if known is None:
+        raise FullcastError(
+            f"the U-Net says the picture itself (prediction type {prediction_type}), and what reads single files "
+            "knows epsilon and v_prediction only; write a folder instead: fullcast export checkpoint"
+        )
+    architecture = known + ("/lora" if lora else "")
     given = {"license" if key == "licence" else key: value for key, value in more.items()}
     spec = {
         "sai_model_spec": VERSION,
@@ -58,7 +64,7 @@ def modelspec(
         "implementation": "diffusers" if lora and family != "sdxl" else STABILITY,
         "title": title,
         "resolution": "x".join(map(str, resolution)),
-        "prediction_type": "v" if prediction_type == "v_prediction" else "epsilon",
+        "prediction_type": "v" if prediction_type == "v_prediction" else prediction_type,
         "hash_sha256": _NO_HASH,
         **given,
     }
