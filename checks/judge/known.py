@@ -15,7 +15,7 @@ from checks.judge.drawings import HEIGHT, WIDTH, shrink
 from checks.judge.eyes import judges_of
 from checks.shows import command
 from fullcast.judging.detect_compare import detect_and_compare, reference_scores
-from fullcast.judging.features import Looks, cut_to
+from fullcast.judging.features import Looks, cut_to, features_of
 from fullcast.judging.fidelity import kid, mmd
 from fullcast.judging.measures import measure
 from fullcast.judging.memorisation import memorisation
@@ -112,7 +112,10 @@ def _likeness(context: Context, pictures: Sequence[tuple[Scene, np.ndarray]], ju
     images = [cut_to(picture, (WIDTH, HEIGHT)) for _, picture in pictures]
     order = rng(3, "halves", "").permutation(len(images))
     reference, rest = order[: len(order) // 2], order[len(order) // 2 :]
-    embed = judge.look.embedder.embed
+
+    def embed(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        return features_of(pictures, judge.look.embedder)
+
     true = embed([images[i] for i in reference])
     for title, damage in (("blur", _blur), ("hue", _hue)):
         told: dict[str, list[float]] = {"KID": [], "MMD": []}

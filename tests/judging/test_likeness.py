@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fullcast.judging.diversity import diversity
-from fullcast.judging.features import Looks, cut_to, look_at_pictures
+from fullcast.judging.features import Looks, cut_to, detail, look_at_pictures
 from fullcast.judging.fidelity import kid, mmd, squared_mmd
 from fullcast.judging.memorisation import memorisation
 from fullcast.store.pictures import write_png
@@ -102,6 +102,15 @@ def test_pictures_are_embedded_once_and_the_damaged_are_left_out(tmp_path: Path)
     assert all(np.array_equal(first[k].features, again[k].features) for k in first)
     look_at_pictures(pictures, embedder, (30, 30), tmp_path / "kept")
     assert embedder.looked == 6  # another size is another question
+
+
+def test_detail_sees_blur_and_nothing_else():
+    draw = np.random.default_rng(0)
+    sharp = draw.integers(0, 255, (64, 144, 3)).astype(np.uint8)
+    coarse = sharp[::8, ::8].repeat(8, axis=0).repeat(8, axis=1)
+    assert np.linalg.norm(detail(sharp)) == pytest.approx(1) == np.linalg.norm(detail(np.zeros((64, 144, 3), np.uint8)))
+    assert detail(sharp) @ detail(coarse) < 0.5
+    assert detail(sharp) @ detail((sharp // 2 + 60).astype(np.uint8)) > 0.99
 
 
 def test_the_middle_is_cut_to_shape():

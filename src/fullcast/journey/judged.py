@@ -179,7 +179,7 @@ def likeness_of(journey: Journey, rows: Sequence[Row], doors: Doors) -> Likeness
         made = {path: journey.workspace.root / path for path in own}
         groups = {path: row.scene.id for path, row in own.items()}
         vectors += _vectors(journey, doors, series, made, groups, {p: r.num_people for p, r in own.items()}, size)
-    return likeness(vectors, doors.judge_embedder.name, config.seed)
+    return likeness(vectors, f"{doors.judge_embedder.name} and detail by size", config.seed)
 
 
 def _vectors(
