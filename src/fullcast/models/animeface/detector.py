@@ -61,7 +61,7 @@ class AnimeFaceDetector:
 
     def _read(self, faces: list[dict[str, Any]], shape: tuple[int, ...]) -> list[tuple[Detection, ...]]:
         """(face, head) of each face that is likely enough."""
-        found = []
+        found: list[tuple[Detection, ...]] = []
         for face in faces:
             if face["likelihood"] >= self.confidence:
                 x, y, w, h = face["face_box"]
