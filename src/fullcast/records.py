@@ -214,6 +214,9 @@ class Naming:
     """Share of held-out references that the nearest references named right, form included; mean over forms."""
     classifier: float = float("nan")
     """The same for the classifier; nan: not enough references to hold some out."""
+    scoring: str = ""
+    """How similar somebody is to a look: top1, top3, top5, mean (of so many nearest references). Empty: whichever names
+    held-out references best."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fullcast.journey.doors import Doors
     from fullcast.people.config import PeopleConfig
 
-CAST_VERSION = 6
+CAST_VERSION = 7
 """Raised when the same references would give another cast."""
 
 

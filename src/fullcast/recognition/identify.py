@@ -57,7 +57,11 @@ class Gallery:
 
     @staticmethod
     def of(cast: Cast, scoring: str | None = None) -> Gallery:
-        """`scoring`: None chooses by leave-one-out. Raises FullcastError if a form has no references."""
+        """`scoring`: None takes the cast's own, or chooses by leave-one-out where it has none.
+
+        Raises FullcastError if a form has no references.
+        """
+        scoring = scoring or cast.naming.scoring or None
         forms: list[tuple[int, str]] = []
         vectors: list[np.ndarray] = []
         views: list[np.ndarray] = []

@@ -32,7 +32,7 @@ from fullcast.ports import Progress, silent
 from fullcast.recognition.castfile import rounded
 from fullcast.recognition.detect import HEAD
 from fullcast.recognition.embed import as_drawn, degraded, head_crop
-from fullcast.recognition.identify import Calibration, Gallery, calibrate
+from fullcast.recognition.identify import SCORINGS, Calibration, Gallery, calibrate
 from fullcast.recognition.methods import CLASSIFIER, NEAREST, choose_method
 from fullcast.recognition.words import trigger_words
 from fullcast.records import UNKNOWN, Cast, Character, Drop, Form
@@ -100,13 +100,31 @@ def build_cast(
     known = [look for look in looks if look.crops and look.character != UNKNOWN]
     strangers = [crop for look in looks if look.character == UNKNOWN for crop in look.crops]
     cast = _assemble(known, settings, embedder, show_name, references_dir, as_drawn if drawn else degraded)
-    gallery = Gallery.of(cast)
-    seen = list(np.moveaxis(gallery.views, 1, 0)) if gallery.views is not None else []
     others = embedder.embed(strangers) if strangers else None
-    calibration = calibrate(gallery, embedder.threshold, seen, others, twins_count=not drawn)
+    calibration = _calibrated(cast, embedder.threshold, others, drawn)
+    gallery = Gallery.of(cast, calibration.scoring)
     naming = choose_method(gallery, calibration.slope, CLASSIFIER if drawn else NEAREST)
+    naming = replace(naming, scoring=calibration.scoring if drawn else "")
     cast = replace(cast, threshold=calibration.threshold, naming=naming)
     return BuiltCast(cast, calibration, tuple(drops), tuple(headless))
+
+
+def _calibrated(cast: Cast, prior: float, others: np.ndarray | None, drawn: bool) -> Calibration:
+    """Where the classifier says who (`drawn`), the similarity only says whether: the one that parts the cast's own from
+    those left out best, of equals the nearest reference alone. Else the one that names best.
+
+    A drawn head of 22 px is near to a few references and not to the mean of all: the mean refused 0.077 of true heads
+    of one show, the nearest 0.002 (n = 598).
+    """
+
+    def tried(scoring: str | None) -> Calibration:
+        gallery = Gallery.of(cast, scoring)
+        views = list(np.moveaxis(gallery.views, 1, 0)) if gallery.views is not None else []
+        return calibrate(gallery, prior, views, others, twins_count=not drawn)
+
+    if not drawn:
+        return tried(None)
+    return max((tried(scoring) for scoring in SCORINGS), key=lambda c: round(c.accepted + c.rejected, 3))
 
 
 def find_looks(references_dir: Path) -> list[_Look]:
