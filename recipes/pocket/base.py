@@ -34,7 +34,7 @@ from recipes.pocket.state import SHIPPED_BASE, state_dir
 
 BATCH = 16
 UNET_CHANNELS = (64, 128, 160)
-NUM_STEPS = 3_000
+NUM_STEPS = 7_500
 NUM_PICTURES = 12_000
 SIZES = {(144, 64): 0.6, (128, 72): 0.4}
 """Pixels and shares; areas of about 9,200: what scenes are drawn at, and what frames of 16:9 are cut to."""
@@ -81,7 +81,6 @@ def config() -> PocketModelConfig:
         vae_norm_num_groups=vae.NORM_GROUPS,
         unet_block_out_channels=UNET_CHANNELS,
         time_scale_shift=True,
-        prediction_type="sample",
     )
 
 
@@ -175,7 +174,7 @@ def start(folder: Path, from_shipped: bool) -> None:
             StableDiffusion.load(SHIPPED_BASE).write(temporary)
         return
     pipeline = build_pocket_pipeline(config(), seed=41)
-    pipeline.vae.load_state_dict(vae.trained().state_dict())
+    pipeline.vae.load_state_dict(vae.whitened().state_dict())
     with replacing_dir(folder) as temporary:
         StableDiffusion(pipeline).write(temporary)
 
@@ -207,7 +206,6 @@ def main() -> None:
         seed=43,
         learning_rate=1.5e-3,
         text_encoder_learning_rate=1e-3,
-        sample_weight_max=5.0,
         warmup_steps=100,
         lr_schedule="cosine",
         ema_decay=0.998,
