@@ -26,6 +26,7 @@ from fullcast.store.atomic import replacing_dir
 from fullcast.store.seeding import rng as keyed
 from fullcast.training.config import TrainingConfig
 from fullcast.training.loop import train
+from fullcast.training.stop import stop_on_signals
 from recipes.pocket import vae
 from recipes.pocket.bank import Bank
 from recipes.pocket.chain import LATENT_CHANNELS
@@ -217,17 +218,9 @@ def main() -> None:
         probe_every=400,
         latents_batch_size=8,
     )
-    trained = train(
-        folder / "start",
-        Stream(),
-        Pictures(),
-        Captions(),
-        settings,
-        folder / "run",
-        Printed(),
-        max_seconds=args.seconds,
-    )
-    print(trained)
+    parts = (folder / "start", Stream(), Pictures(), Captions(), settings, folder / "run", Printed())
+    with stop_on_signals() as asked:
+        print(train(*parts, stop=asked, max_seconds=args.seconds))
 
 
 if __name__ == "__main__":
