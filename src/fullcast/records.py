@@ -358,7 +358,10 @@ class Found:
     """Index into ``scene.people`` of whom it was matched to; -1: nobody."""
     scores: tuple[float, ...] = ()
     """Similarity to each character of the cast (best form), in the order of ``cast.names``; empty: the network does
-    not say. The judge matches over all of them and sees figures that look like two people at once."""
+    not say. The judge matches over all of them and sees figures that look like two people at once. Less what a
+    classifier doubts, where one names."""
+    cosines: tuple[float, ...] = ()
+    """The similarities alone, where ``scores`` are not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def detect_and_compare(row: Row, cast: Cast, truth: np.ndarray) -> float:
     columns = [cast.names.index(p.character) for p in row.scene.people]
     if len(figures) != len(columns) or len(row.verdict.found) != len(columns):
         return 0.0
-    similar = np.array([[f.scores[c] for c in columns] for f in figures])
+    similar = np.array([[(f.cosines or f.scores)[c] for c in columns] for f in figures])
     ordered = similar[_greedy(similar)]
     return float(1 - np.linalg.norm(ordered - truth[np.ix_(columns, columns)], ord=2)) if len(columns) else 1.0
 

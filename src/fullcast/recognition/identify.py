@@ -37,7 +37,9 @@ class Identity:
     margin: float
     """score minus that of the second character; the score itself in a cast of one."""
     scores: tuple[float, ...] = ()
-    """Similarity to each character, in the order of ``cast.names``."""
+    """Similarity to each character, in the order of ``cast.names``; less what a classifier doubts, where one names."""
+    cosines: tuple[float, ...] = ()
+    """The similarities alone, where ``scores`` are not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,9 @@ class CastLook:
             who = next(identities)
             answer.append(
                 Found(
-                    p.xyxy, p.head_xyxy, p.confidence, who.character, who.form, who.score, who.margin, scores=who.scores
+                    *(p.xyxy, p.head_xyxy, p.confidence, who.character, who.form, who.score, who.margin),
+                    scores=who.scores,
+                    cosines=who.cosines,
                 )
             )
         return answer

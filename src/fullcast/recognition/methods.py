@@ -12,7 +12,7 @@ character higher than the many in which they are alike.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import log_softmax
@@ -153,7 +153,8 @@ def identify_by(
     for cosine, shares in zip(cosines, model.log_shares(vectors), strict=True):
         scores = cosine.max() - doubts(shares, gallery, slope)
         chosen = int(scores.argmax()) if scores.max() >= threshold else -1
-        answers.append(identity_of(scores, shares, gallery, threshold, chosen=chosen))
+        named = identity_of(scores, shares, gallery, threshold, chosen=chosen)
+        answers.append(replace(named, cosines=tuple(float(c) for c in cosine)))
     return answers
 
 
