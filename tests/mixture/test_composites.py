@@ -10,8 +10,9 @@ import pytest
 
 from fullcast.mixture.composites.backdrops import find_backdrops, light_of_shots
 from fullcast.mixture.composites.cutouts import CutOut, cut_out
-from fullcast.mixture.composites.making import look_margin, make_composites
+from fullcast.mixture.composites.making import make_composites
 from fullcast.mixture.composites.scenes import Balance, choose_heads, choose_names, paint
+from fullcast.mixture.composites.stock import gather, look_margin
 from fullcast.mixture.config import CompositeConfig, MixtureConfig
 from fullcast.mixture.samples import cut_samples
 from fullcast.records import Cast, Character, Form, Image, Person, person_id
@@ -135,6 +136,42 @@ def test_heads_have_room(count: int) -> None:
         heads = choose_heads(count, 288, 128, np.random.default_rng(seed))
         assert all(h[0] >= 0 and h[2] <= 288 and h[3] - h[1] >= 24 for h in heads), "12 px in a bucket half as wide"
         assert all(a[2] <= b[0] + 2 for a, b in zip(heads, heads[1:], strict=False))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_without_disorder_heads_stand_in_a_level_row_in_the_middle(count: int) -> None:
+    heads = choose_heads(count, 288, 128, np.random.default_rng(1), 0.0)
+    assert heads == choose_heads(count, 288, 128, np.random.default_rng(2), 0.0), "nothing is drawn"
+    assert len({(round(h[1], 6), round(h[3], 6)) for h in heads}) == 1
+    assert (heads[0][0] + heads[-1][2]) / 2 == pytest.approx(144)
+    assert all(a[2] < b[0] for a, b in zip(heads, heads[1:], strict=False))
+    loose = choose_heads(count, 288, 128, np.random.default_rng(1))
+    half = choose_heads(count, 288, 128, np.random.default_rng(1), 0.5)
+    assert half == [pytest.approx(tuple((np.array(a) + b) / 2)) for a, b in zip(heads, loose, strict=True)]
+
+
+def test_figures_come_from_portraits_and_backgrounds_from_ordinary_frames() -> None:
+    """Momo is in no frame, only in her portrait; the surest cut-out of each look stays; dusk lends no background."""
+    frames = [drawn("aoi", 150), drawn("aoi", 420, frame="again"), drawn("hinata", 160), drawn("aoi", 300, 0.6, "dusk")]
+    picture, _, image, person = drawn("momo", 300)
+    portrait = picture[:260, 180:420]
+    image = replace(image, id="ref", source="reference", width=240, height=260, shot_id="")
+    box, head = (70.0, 90.0, 170.0, 258.0), (84.0, 90.0, 156.0, 170.0)
+    person = replace(person, id="ref/1", image_id="ref", xyxy=box, head_xyxy=head, identity_margin=1.0)
+    pictures = {i.id: p for p, _, i, _ in frames} | {"ref": portrait}
+    images, people = [f[2] for f in frames] + [image], [f[3] for f in frames] + [person]
+    people[1] = replace(people[1], identity_margin=0.9)
+
+    def found(**settings: object) -> object:
+        config = MixtureConfig(composites=CompositeConfig(count=1, min_outline=0.9, **settings))  # type: ignore[arg-type]
+        return gather(images, people, lambda i: pictures[i.id], config, scene_tags={i.id: ["park"] for i in images})
+
+    assert {cut.person.character for cut in found().cuts} == {"aoi", "hinata"}
+    both = found(cut_from=("screenshots", "reference"), cuts_per_look=1)
+    assert {cut.person.id for cut in both.cuts} == {people[1].id, people[2].id, "ref/1"}
+    assert {b.image.id for b in both.backdrops} == {i.id for i in images[:4]}, "no portrait is a background"
+    assert {b.image.id for b in found(max_backdrop_light=0.2).backdrops} == {i.id for i in images[:3]}
+    assert len(found(backdrops_per_scene=2).backdrops) == 2
 
 
 def test_looks_must_be_sure_where_there_are_several() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullcast.journey.mapping import make_all
+from fullcast.journey.portraits import read_portraits
 from fullcast.ports import Progress, silent
 from fullcast.records import Cast, Drop, Image, Person
 from fullcast.store.executors import Task
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from fullcast.mixture.config import MixtureConfig
 
 SOURCE = "screenshots"
-"""What composites are cut from."""
+"""What composites stand before, and unless the recipe says otherwise all that they are cut from."""
 PICTURES, IMAGES, PEOPLE, DROPS = "pictures", "images.parquet", "people.parquet", "drops.parquet"
 
 
@@ -33,13 +34,14 @@ class Material:
     cast: Cast
     config: MixtureConfig
     seed: int
+    scene_tags: Mapping[str, tuple[str, ...]]
 
 
 def with_composites(journey: Journey, prepared: Prepared) -> Prepared:
     """The prepared show and `mixture.composites.count` composites of its frames; as it is where none are asked for.
 
-    Made anew only when frames, people, cast or settings are others than before. Frames that are not in `prepared`
-    (shots held out) lend neither figure nor background.
+    Made anew only when frames, portraits, people, cast or settings are others than before. Frames that are not in
+    `prepared` (shots held out) lend neither figure nor background.
     """
     recipe = journey.recipe
     if not recipe.mixture.composites.count:
@@ -47,7 +49,11 @@ def with_composites(journey: Journey, prepared: Prepared) -> Prepared:
     frames = tuple(i for i in prepared.images if i.source == SOURCE and not i.dropped)
     ids = {image.id for image in frames}
     people = tuple(person for person in prepared.people if person.image_id in ids)
-    material = Material(frames, people, prepared.cast, recipe.mixture, recipe.seed)
+    tags = {image: words for image, words in prepared.scene_tags.items() if image in ids}
+    if "reference" in recipe.mixture.composites.cut_from:
+        portraits, shown = read_portraits(journey.workspace)
+        frames, people = (*frames, *portraits), (*people, *shown)
+    material = Material(frames, people, prepared.cast, recipe.mixture, recipe.seed, tags)
     workspace = journey.workspace
     folder = workspace.composites_dir
     task = Task(folder, _key(material), _make, (material, workspace.root, workspace.relative(folder)))
@@ -78,6 +84,8 @@ def _key(material: Material) -> str:
         "cast": [f"{c.name} {f.name}" for c in material.cast.characters for f in c.forms],
     }
     frames = [f"{image.id} {image.shot_id}" for image in material.images]
+    if mixture.composites.backdrops_per_scene:
+        about["scenes"] = {image: list(words) for image, words in material.scene_tags.items()}
     people = [f"{p.id} {p.name} {p.identity_margin:.5f} {p.xyxy} {p.head_xyxy}" for p in material.people]
     return partition_key([*frames, *people], about, version=VERSION)
 
@@ -94,6 +102,7 @@ def _make(out: Path, material: Material, root: Path, final: str, progress: Progr
         material.seed,
         out,
         PICTURES,
+        material.scene_tags,
         progress=progress,
         cast=material.cast,
     )

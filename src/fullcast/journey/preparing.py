@@ -19,6 +19,7 @@ from fullcast.journey.deciding import STAGE as REVIEW
 from fullcast.journey.doors import Doors
 from fullcast.journey.masking import mask_all
 from fullcast.journey.naming import judge_cast_path, name_all, read_references
+from fullcast.journey.portraits import find_portraits
 from fullcast.journey.sifting import filter_drops, sift_after_names
 from fullcast.journey.taking_in import TakenIn, take_in
 from fullcast.journey.wording import Worded, common_settings, tag_all, word_all, write_about_captions
@@ -89,6 +90,8 @@ def prepare(journey: Journey) -> Answer:
             unmasked = mask_all(journey, doors, taken, worded.people)
         with _stage(journey, "judge's cast"):
             judge_cast, _ = read_references(journey, "judge", doors.judge_detector, doors.judge_embedder)
+        with _stage(journey, "portraits"):
+            find_portraits(journey, doors)
         drops = _all_drops(taken, (*named.drops, *worded.drops, *small, *unmasked))
         _write(workspace, taken, worded, judge_cast, drops, doors)
         write_about_captions(workspace, worded, own_captions(named.decided))

@@ -158,6 +158,39 @@ class CompositeConfig(BaseModel):
         "often they come (share = { composite = 0.5, ... }).",
     )
     people: tuple[int, ...] = Field(default=(2, 3, 4, 5), description="Numbers of people, each as often as the others.")
+    cut_from: tuple[Literal["screenshots", "reference"], ...] = Field(
+        default=("screenshots",),
+        description="Whose pictures figures are cut from. reference adds the cast's reference pictures: somebody whom "
+        "the frames hardly show alone has no other sound cut-out.",
+    )
+    cuts_per_look: int = Field(
+        default=0,
+        ge=0,
+        description="Cut-outs of each look at most, those whose name is surest; 0: all. A few are learnt by heart.",
+    )
+    disorder: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="How much places and sizes vary: 1 as in a show; 0 a level row in the middle, heads as large as so "
+        "many allow. The less there is that no caption says, the sooner a small model hears what it does say.",
+    )
+    aspect: float = Field(
+        default=0.0,
+        ge=0,
+        description="Width over height of all composites; 0: for each the shape that makes its heads largest.",
+    )
+    backdrops_per_scene: int = Field(
+        default=0,
+        ge=0,
+        description="Backgrounds with the same words (park, day) at most, those in the most ordinary light; 0: all.",
+    )
+    max_backdrop_light: float = Field(
+        default=0.0,
+        ge=0,
+        description="Backgrounds are used whose light differs by at most this from the show's middle (as a logarithm, "
+        "per channel): 0.15 leaves out dusk and night. 0: all.",
+    )
     min_outline: float = Field(
         default=0.95,
         ge=0,

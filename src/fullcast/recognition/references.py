@@ -145,6 +145,18 @@ def find_looks(references_dir: Path) -> list[_Look]:
     return looks
 
 
+def named_pictures(references_dir: Path) -> list[tuple[Path, str, str]]:
+    """(file, character, form) of every picture of the cast, named as `build_cast` does; strangers left out."""
+    characters = _read_settings(references_dir).get("characters", {})
+    found = []
+    for look in find_looks(references_dir):
+        own = characters.get(look.character, {})
+        form = own.get("forms", {}).get(look.form, {}).get("name", look.form)
+        if look.character != UNKNOWN:
+            found += [(path, own.get("name", look.character), form) for path in _pictures(look.folder)]
+    return found
+
+
 def _read_looks(
     looks: list[_Look], embedder: Embedder, detector: PersonDetector, progress: Progress
 ) -> tuple[list[Drop], list[str]]:

@@ -72,16 +72,22 @@ class CutOut:
 
 
 def cut_out(
-    picture: np.ndarray, person: Person, others: Sequence[Box], floor: float, work_head_px: float
+    picture: np.ndarray,
+    person: Person,
+    others: Sequence[Box],
+    floor: float,
+    work_head_px: float,
+    min_below: float = 0.9,
 ) -> CutOut | None:
     """The person of (H, W, 3) uint8 ``picture`` down to row ``floor``, or None if no sound cut was found.
 
-    others: boxes of everybody else in it. work_head_px: larger heads are shrunk to it first. The figure
-    ends at the bottom in a straight cut: it is meant to stand at the lower edge of a picture.
+    others: boxes of everybody else in it. work_head_px: larger heads are shrunk to it first.
+    min_below: what must be seen of the figure below its head, in head heights. The figure ends at the bottom in a
+    straight cut: it is meant to stand at the lower edge of a picture.
     """
     if person.head_xyxy is None:
         return None
-    window = _window(picture, person, floor)
+    window = _window(picture, person, floor, min_below)
     if window is None:
         return None
     scale = min(1.0, work_head_px / (person.head_xyxy[3] - person.head_xyxy[1]))
@@ -99,18 +105,18 @@ def cut_out(
         return None
     mask = _down_to_the_hips(mask, head)
     outline = outline_on_edges(rgb, mask)
-    if not _is_sound(mask, head, body):
+    if not _is_sound(mask, head, body, min_below):
         return None
     return _trimmed(person, rgb, mask, head, outline)
 
 
-def _window(picture: np.ndarray, person: Person, floor: float) -> Box | None:
+def _window(picture: np.ndarray, person: Person, floor: float, min_below: float) -> Box | None:
     """The body's box with room for arms and surroundings, inside the picture; None where the head touches an edge."""
     height, width = picture.shape[:2]
     head = person.head_xyxy
     assert head is not None
     high = head[3] - head[1]
-    if head[0] < 2 or head[1] < 2 or head[2] > width - 2 or head[3] + high > min(height, floor):
+    if head[0] < 2 or head[1] < 2 or head[2] > width - 2 or head[3] + (min_below + 0.1) * high > min(height, floor):
         return None
     x0, y0, x1, y1 = person.xyxy
     side = (REACH + 0.4) * high
@@ -281,10 +287,10 @@ def outline_on_edges(rgb: np.ndarray, mask: np.ndarray) -> float:
     return float(((high - low).max(-1)[inside] >= OUTLINE_STEP).mean()) if inside.any() else 0.0
 
 
-def _is_sound(mask: np.ndarray, head: Box, body: Box) -> bool:
+def _is_sound(mask: np.ndarray, head: Box, body: Box, min_below: float) -> bool:
     """Whether shape and size are those of a figure with this head."""
     high = head[3] - head[1]
-    if len(mask) < head[3] + 0.9 * high or not mask.any():
+    if len(mask) < head[3] + min_below * high or not mask.any():
         return False
     x0, y0, x1, y1 = (round(v) for v in head)
     skull = mask[max(0, y0) : y1, max(0, x0) : x1].mean()

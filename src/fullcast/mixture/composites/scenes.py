@@ -25,6 +25,15 @@ WIDEST = 1.9
 BUST = 2.4
 """Height of the picture in head heights, at least: head, chest and some air."""
 
+ROW_BUST = 2.2
+"""Height of the picture in head heights where people stand in a tidy row: portraits are cut off at the chest."""
+
+ROW_PITCH = 1.7
+"""Distance of neighbours in a tidy row, in head heights, at most."""
+
+ROW_BELOW = 1.1
+"""What is seen of figures in a tidy row below their heads, in head heights."""
+
 MIN_SEEN = 0.93
 """Share of a head that must stay uncovered."""
 
@@ -87,14 +96,31 @@ def choose_names(available: Sequence[str], count: int, balance: Balance, rng: np
     return chosen
 
 
-def choose_bucket(count: int, buckets: Sequence[Bucket], rng: np.random.Generator) -> Bucket:
-    """Near the shape in which so many heads side by side come out largest."""
-    aspect = (count * PITCH + 0.5) / BUST * np.exp(rng.normal(0, 0.15))
-    return buckets[int(match([aspect], buckets)[0])]
+def choose_bucket(count: int, buckets: Sequence[Bucket], rng: np.random.Generator, aspect: float = 0.0) -> Bucket:
+    """Nearest in shape to `aspect`; 0: near the shape in which so many heads side by side come out largest."""
+    loose = (count * PITCH + 0.5) / BUST * np.exp(rng.normal(0, 0.15))
+    return buckets[int(match([aspect or loose], buckets)[0])]
 
 
-def choose_heads(count: int, width: float, height: float, rng: np.random.Generator) -> list[Box]:
-    """Squares for heads, from left to right, in pixels: a row with some disorder."""
+def choose_heads(count: int, width: float, height: float, rng: np.random.Generator, disorder: float = 1.0) -> list[Box]:
+    """Squares for heads, from left to right, in pixels: a row with some disorder; with 0 a tidy row."""
+    loose = _loose_heads(count, width, height, rng)
+    if disorder == 1.0:
+        return loose
+    tidy = _tidy_heads(count, width, height)
+    blend = np.asarray(tidy) + disorder * (np.asarray(loose) - np.asarray(tidy))
+    return [tuple(float(v) for v in head) for head in blend]  # type: ignore[misc]
+
+
+def _tidy_heads(count: int, width: float, height: float) -> list[Box]:
+    high = 0.95 * min(width / (count * PITCH), height / ROW_BUST)
+    pitch = min(width / count, ROW_PITCH * high)
+    left, top = (width - count * pitch) / 2, max(0.06 * height, height - (1 + ROW_BELOW) * high)
+    middles = [left + (i + 0.5) * pitch for i in range(count)]
+    return [(x - high / 2, top, x + high / 2, top + high) for x in middles]
+
+
+def _loose_heads(count: int, width: float, height: float, rng: np.random.Generator) -> list[Box]:
     high = min(width / (count * PITCH), height / BUST) * rng.uniform(0.85, 1.0)
     pitch = min(width / count, high * rng.uniform(PITCH, WIDEST))
     left = rng.uniform(0, width - count * pitch)
