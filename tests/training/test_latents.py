@@ -6,6 +6,7 @@ import pytest
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.config import PocketModelConfig
 from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
+from fullcast.store.errors import FullcastError
 from fullcast.training.latents import LatentStore
 
 TINY = PocketModelConfig(
@@ -57,6 +58,24 @@ def test_a_kill_costs_at_most_the_rows_without_a_line(model, tmp_path, cut):
     assert again.fill(WANTED, Pixels()) == 1
     assert (again.moments(list("abcd"), 16, 8) == whole.moments(list("abcd"), 16, 8)).all()
     assert data.stat().st_size == whole._paths(16, 8)[0].stat().st_size
+
+
+def test_a_stop_on_the_way_keeps_what_is_encoded(model, tmp_path):
+    answers = iter([False, False, True])
+    store = LatentStore(tmp_path, model)
+    with pytest.raises(FullcastError, match="2 of 4 are done and kept; run it again"):
+        store.fill(WANTED, Pixels(), stop=lambda: next(answers))
+    assert LatentStore(tmp_path, model).fill(WANTED, Pixels()) == 2
+
+
+def test_rows_of_another_writer_are_found_and_not_written_again(model, tmp_path):
+    """Both looked before either wrote: the second waits its turn and looks again."""
+    one, other = LatentStore(tmp_path, model), LatentStore(tmp_path, model)
+    assert one._index(16, 8) == other._index(16, 8) == {}
+    assert one.fill(WANTED[:3], Pixels()) == 3 and other.fill(WANTED, Pixels()) == 1
+    alone = LatentStore(tmp_path / "alone", model)
+    alone.fill(WANTED, Pixels())
+    assert (other.moments(list("abcd"), 16, 8) == alone.moments(list("abcd"), 16, 8)).all()
 
 
 def test_another_vae_has_latents_of_its_own(model, tmp_path):

@@ -16,10 +16,11 @@ from fullcast.models.stable_diffusion.folder import load_pipeline, save_pipeline
 from fullcast.models.stable_diffusion.normalise import latent_statistics, normalise_latents
 from fullcast.ports import Batch, Visit
 from fullcast.store.errors import FullcastError
+from fullcast.store.locks import locked
 from fullcast.store.seeding import rng
 from fullcast.training.checkpoint import checkpoints, read_state
 from fullcast.training.config import TrainingConfig
-from fullcast.training.loop import Beside, train
+from fullcast.training.loop import Beside, train, wanted
 from fullcast.training.metrics import read_metrics, wrong_captions
 
 TINY = PocketModelConfig(
@@ -107,7 +108,7 @@ def whole(base, tmp_path_factory) -> Path:
 
 
 def test_stopped_and_resumed_equals_uninterrupted(base, whole, tmp_path):
-    calls = iter(range(100))
+    calls = iter(range(-len(wanted(Stream(), 0)), 100))  # asked before every picture that is encoded, too
     first = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path, stop=lambda: next(calls) == 6)
     assert first.step == 7 and not first.finished
     second = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path, stop=lambda: True)
@@ -123,6 +124,11 @@ def test_stopped_and_resumed_equals_uninterrupted(base, whole, tmp_path):
 
 class Killed(BaseException):
     pass
+
+
+def test_two_trainings_of_one_run_are_refused(base, tmp_path):
+    with locked(tmp_path / ".lock", ""), pytest.raises(FullcastError, match="being trained by another process"):
+        train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path)
 
 
 def test_killed_between_checkpoints_repeats_exactly(base, whole, tmp_path):

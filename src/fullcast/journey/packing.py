@@ -185,8 +185,9 @@ def _extract(archive: Path, folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Every file below, in a fixed order; half-written ones left out."""
-    return (path for path in sorted(folder.rglob("*")) if path.is_file() and ".partial-" not in path.as_posix())
+    """Every file below, in a fixed order; half-written ones and locks left out."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
+    return (path for path in files if ".partial-" not in path.as_posix())
 
 
 def _add(archive: tarfile.TarFile, name: str, text: str) -> None:

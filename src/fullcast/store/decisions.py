@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fullcast.records import Box, Image, Person, iou
 from fullcast.store.errors import FullcastError
+from fullcast.store.locks import locked
 
 SAME_FIGURE = 0.5
 """IoU from which a box of another detector is the same figure."""
@@ -122,21 +123,14 @@ def append(path: Path, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
     A line that a kill cut off is left as it is, and a new one is begun. Raises FullcastError when another process
     holds the log for `LOCK_TIMEOUT_S`.
     """
-    from filelock import FileLock, Timeout
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_TIMEOUT_S):
-            written = [_stamped(decision) for decision in decisions]
-            lines = b"".join(_adapter().dump_json(d, exclude_defaults=True) + b"\n" for d in written)
-            with path.open("ab") as file:
-                file.write((b"\n" if _is_torn(path) else b"") + lines)
-                file.flush()
-                os.fsync(file.fileno())
-    except Timeout:
-        raise FullcastError(
-            f"{path} has been locked by another process for {LOCK_TIMEOUT_S:.0f} s; end that one and try again"
-        ) from None
+    busy = f"{path} has been locked by another process for {LOCK_TIMEOUT_S:.0f} s; end that one and try again"
+    with locked(path.with_name(f".{path.name}.lock"), busy, LOCK_TIMEOUT_S):
+        written = [_stamped(decision) for decision in decisions]
+        lines = b"".join(_adapter().dump_json(d, exclude_defaults=True) + b"\n" for d in written)
+        with path.open("ab") as file:
+            file.write((b"\n" if _is_torn(path) else b"") + lines)
+            file.flush()
+            os.fsync(file.fileno())
     return tuple(written)
 
 

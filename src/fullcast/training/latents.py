@@ -3,14 +3,15 @@
     {folder}/{vae}/{width}x{height}.f16    rows of (2C, h, w) float16: mean and standard deviation of the posterior
     {folder}/{vae}/{width}x{height}.idx    one line per row: the sample's id, in the order of the rows
 
-A row is written before its line, so a kill leaves at most rows without a line, which the next opening cuts off. Keyed
+A row is written before its line, so a kill leaves at most rows without a line, which the next opening cuts off. One
+process writes at a time (a lock); another one waits for it and finds its rows. Keyed
 by the VAE's hash, the sample (picture and crop) and the size; captions play no part, so dropout and fresh captions
 go on working.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,15 @@ import torch
 
 from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
 from fullcast.ports import PixelSource, Progress, silent
+from fullcast.store.errors import FullcastError
+from fullcast.store.locks import locked
 
 Wanted = tuple[str, int, int]
 """(sample id, width, height)."""
 
 
 class LatentStore:
-    """Moments by sample and size. One writer; readers map the files."""
+    """Moments by sample and size. One writer at a time; readers map the files."""
 
     def __init__(self, folder: Path, model: StableDiffusion) -> None:
         self.folder = folder / model.vae_sha256()[:16]
@@ -39,21 +42,47 @@ class LatentStore:
         return torch.from_numpy(np.stack([data[rows[s]] for s in sample_ids]).astype(np.float32))
 
     def fill(
-        self, wanted: Iterable[Wanted], pixels: PixelSource, batch_size: int = 1, progress: Progress = silent
+        self,
+        wanted: Iterable[Wanted],
+        pixels: PixelSource,
+        batch_size: int = 1,
+        progress: Progress = silent,
+        stop: Callable[[], bool] = lambda: False,
     ) -> int:
-        """Encodes what is missing, in a fixed order; returns how many that were."""
-        missing = [w for w in sorted(set(wanted)) if w[0] not in self._index(w[1], w[2])]
+        """Encodes what is missing, in a fixed order; returns how many that were.
+
+        Raises FullcastError when it was asked to stop before the last; what was encoded is kept.
+        """
+        with locked(self.folder / ".lock", f"{self.folder} is locked by another process", timeout_s=-1):
+            self._rows.clear()  # somebody else may have written since
+            self._maps.clear()
+            return self._fill(sorted(set(wanted)), pixels, batch_size, progress, stop)
+
+    def _fill(
+        self,
+        wanted: Sequence[Wanted],
+        pixels: PixelSource,
+        batch_size: int,
+        progress: Progress,
+        stop: Callable[[], bool],
+    ) -> int:
+        missing = [w for w in wanted if w[0] not in self._index(w[1], w[2])]
         if not missing:
             return 0
         progress.start("latents", len(missing))
+        done = 0
         for group in _batches(missing, batch_size):
+            if stop():
+                so_far = f"{done} of {len(missing)} are done and kept"
+                raise FullcastError(f"stopped while pictures were encoded: {so_far}; run it again to go on")
             _, width, height = group[0]
             images = np.stack([pixels.pixels(*w) for w in group])
             moments = self.model.encode_moments(to_tensor(images).to(self.model.device))
             self._append([w[0] for w in group], width, height, moments.half().cpu().numpy())
+            done += len(group)
             progress.advance(len(group))
         progress.done()
-        return len(missing)
+        return done
 
     def _paths(self, width: int, height: int) -> tuple[Path, Path]:
         return self.folder / f"{width}x{height}.f16", self.folder / f"{width}x{height}.idx"

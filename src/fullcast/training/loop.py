@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from fullcast.ports import (
     Watcher,
     silent,
 )
+from fullcast.store.locks import locked
 from fullcast.training.ahead import ahead
 from fullcast.training.checkpoint import TrainState, latest_resumable, save_checkpoint, step_of, tidy
 from fullcast.training.config import TrainingConfig
@@ -87,15 +89,22 @@ def train(
     the weights after any number of stops and kills are those of an uninterrupted run, bit for bit. Under torchrun every
     batch is shared by all processes; the ledger counts whole batches, so it is that of one process. A batch whose
     gradient is no number changes nothing and is written into set-aside.jsonl. Raises FullcastError when `run_dir`
-    belongs to another plan, when the loss stays no number, or when the last checkpoint cannot be written.
+    belongs to another plan or is trained by another process, when the stop came before the first step (what was encoded
+    is kept), when the loss stays no number, or when the last checkpoint cannot be written.
     """
     ends = time.monotonic() + (float("inf") if max_seconds is None else max_seconds)
+
+    def asked() -> bool:
+        return stop() or time.monotonic() > ends
+
     ranks = Ranks.from_environment()
-    run = Run.open(base_dir, stream, config, run_dir, ranks)
-    training = Training(run, stream, captions, run_dir, progress if ranks.is_main else silent, beside or Beside())
-    training.fill(pixels, latents_dir or run_dir / "latents")
-    training.go(lambda: stop() or time.monotonic() > ends)
-    newest = ranks.told_by_main(latest_resumable(run_dir))
+    busy = f"{run_dir} is being trained by another process; wait for it or end it"
+    with locked(run_dir / ".lock", busy) if ranks.is_main else nullcontext():
+        run = Run.open(base_dir, stream, config, run_dir, ranks)
+        training = Training(run, stream, captions, run_dir, progress if ranks.is_main else silent, beside or Beside())
+        training.fill(pixels, latents_dir or run_dir / "latents", stop)
+        training.go(asked)
+        newest = ranks.told_by_main(latest_resumable(run_dir))
     return Trained(newest, run.state.step, stream.num_steps, run.state.seconds)
 
 
@@ -131,13 +140,13 @@ class Training:
         self.looks = main and not (self.run.ranks.count > 1 and config.parallel == "fsdp2")
         """Only the main process measures and draws; of sharded weights it holds a part and cannot."""
 
-    def fill(self, pixels: PixelSource, folder: Path) -> None:
+    def fill(self, pixels: PixelSource, folder: Path, stop: Callable[[], bool]) -> None:
         """Latents of everything that is still to come, by the main process."""
         run, config = self.run, self.run.config
         if run.ranks.is_main:
             store = LatentStore(folder, run.model)
             needed = wanted(self.stream, run.state.step, self.beside.held_out)
-            store.fill(needed, pixels, config.latents_batch_size, self.progress)
+            store.fill(needed, pixels, config.latents_batch_size, self.progress, stop)
         run.ranks.wait()
         self.store = LatentStore(folder, run.model)
         self.probe = (
