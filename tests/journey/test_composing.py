@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,24 @@ def test_they_are_made_once_and_again_when_somebody_gets_another_name(show: Path
     write_records(table, [person for person in prepared.people if person.character != "momo"], Person)
     names = {person.character for person in make_plan(journey).prepared.composite_people}
     assert names == {"aoi", "hinata"}
+
+
+def test_somebody_in_no_frame_comes_from_her_portrait(show: Path, tmp_path: Path) -> None:
+    root = tmp_path / "show"
+    shutil.copytree(show, root)
+    table = root / "data" / "show" / "people.parquet"
+    write_records(table, [p for p in read_prepared(Journey.open(root)).people if p.character != "momo"], Person)
+    picture, _, image, person = drawn("momo", 300, frame="portrait")
+    image = replace(image, path="references/momo/0.png", source="reference", shot_id="")
+    write_png(root / image.path, picture)
+    portraits = root / "data" / "show" / "portraits"
+    write_records(portraits / "images.parquet", [image], Image)
+    write_records(portraits / "people.parquet", [replace(person, identity_margin=1.0)], Person)
+    names = {p.character for p in make_plan(Journey.open(root)).prepared.composite_people}
+    assert names == {"aoi", "hinata"}
+    cut_from = {"mixture.composites.cut_from": '["screenshots", "reference"]'}
+    names = {p.character for p in make_plan(Journey.open(root, cut_from)).prepared.composite_people}
+    assert names == {"aoi", "hinata", "momo"}
 
 
 def test_none_are_made_where_none_are_asked_for(show: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from fullcast.cli import main
 from fullcast.journey.answers import drop_lines
+from fullcast.journey.portraits import read_portraits
 from fullcast.journey.preparing import read_prepared
 from fullcast.records import UNKNOWN, Drop, Person, Sample
 from fullcast.store.errors import FullcastError
@@ -59,6 +60,16 @@ def test_prepare_finds_everybody_in_every_shot_and_says_unknown_of_strangers(pre
     expected = ["aoi", "mio,aoi", "rin,mio,aoi/hairdown", UNKNOWN, ""]
     assert len(SHOTS) == len(expected)
     assert [told[shot] for shot in sorted(told)] == [{names} for names in expected]
+
+
+def test_the_one_person_of_every_reference_picture_is_known_by_its_folder(prepared: Path) -> None:
+    images, people = read_portraits(open_journey(prepared).workspace)
+    shown = {image.id: image.path for image in images}
+    assert {image.source for image in images} == {"reference"} and len(people) == len(images) > 4
+    for person in people:
+        assert shown[person.image_id].startswith(f"references/{person.name}/") and person.head_xyxy is not None
+    assert {person.name for person in people} == {"aoi", "aoi/hairdown", "mio", "rin"}
+    assert all(person.tags for person in people), "words of their own, for captions"
 
 
 def test_bad_files_are_counted_with_their_reason_and_the_rest_is_done(prepared: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullcast.models.base import PersonDetector
-from fullcast.ports import Progress, silent
 from fullcast.records import Image, Person
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.partitions import cached_dir, partition_key
@@ -26,21 +26,31 @@ FOLDER = "portraits"
 
 
 def find_portraits(journey: Journey, doors: Doors) -> None:
-    """Looks for the one person of every reference picture; again only when references or detector are others.
+    """Looks for the one person of every reference picture; again only when references or networks are others.
 
     The folder's name says who it is. A picture in which the detector finds nobody, or several, is left out: the cast
     has it all the same.
     """
+    from fullcast.captions.tagging import CONFIG_FIELDS, tag_partition, tagged_people
+    from fullcast.captions.tagging import VERSION as WORDS
     from fullcast.recognition.references import named_pictures
 
-    workspace = journey.workspace
+    workspace, config = journey.workspace, journey.recipe.captions
     named = named_pictures(workspace.references_dir)
     inputs = [f"{workspace.relative(path)} {file_id(path)} {name}/{form}" for path, name, form in named]
+    read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
+    key = partition_key(inputs, read, [doors.detector.name, doors.tagger.name], f"{VERSION}/{WORDS}")
 
     def make(out: Path) -> None:
-        _make(out, workspace, named, doors.detector, journey.progress)
+        journey.progress.start("portraits", len(named))
+        images, people = _alone(workspace, named, doors.detector)
+        journey.progress.advance(len(named))
+        journey.progress.done()
+        words = tag_partition(images, people, workspace.root, doors.tagger, config).words
+        write_records(out / "images.parquet", images, Image)
+        write_records(out / "people.parquet", tagged_people(people, words), Person)
 
-    cached_dir(workspace.show_dir / FOLDER, partition_key(inputs, doors.detector.name, version=VERSION), make)
+    cached_dir(workspace.show_dir / FOLDER, key, make)
 
 
 def read_portraits(workspace: Workspace) -> tuple[list[Image], list[Person]]:
@@ -51,20 +61,15 @@ def read_portraits(workspace: Workspace) -> tuple[list[Image], list[Person]]:
     return read_records(folder / "images.parquet", Image), read_records(folder / "people.parquet", Person)
 
 
-def _make(
-    out: Path,
-    workspace: Workspace,
-    named: list[tuple[Path, str, str]],
-    detector: PersonDetector,
-    progress: Progress = silent,
-) -> None:
+def _alone(
+    workspace: Workspace, named: Sequence[tuple[Path, str, str]], detector: PersonDetector
+) -> tuple[list[Image], list[Person]]:
+    """The pictures in which one person is found, and that person by name; each file once."""
     from fullcast.recognition.detect import look_for_people
 
     images: dict[str, Image] = {}
     people = []
-    progress.start("portraits", len(named))
     for path, character, form in named:
-        progress.advance()
         try:
             picture = read_picture(path)
         except UnreadableFile:
@@ -75,6 +80,4 @@ def _make(
         if len(found) == 1 and image.id not in images:
             images[image.id] = image
             people.append(replace(found[0], character=character, form=form, identity_score=1.0, identity_margin=1.0))
-    progress.done()
-    write_records(out / "images.parquet", list(images.values()), Image)
-    write_records(out / "people.parquet", people, Person)
+    return list(images.values()), people
