@@ -43,7 +43,7 @@ STYLES = ("toon-head",)
 """What shows are drawn in unless they say otherwise. With all four styles and five shapes of picture 15,000 pictures had
 taught no more than a linear filter knows (docs/experiments.md): the rest comes when this is learnt."""
 TIDY = 0.75
-"""Share of pictures with people in a tidy row: their words say most of what is to be seen. In the rest places, sizes and
+"""Share of pictures with heads about the middles of cells: their words say most of what is to be seen. In the rest places, sizes and
 light vary so much that after 90,000 pictures words explained 5 % of a picture (docs/experiments.md)."""
 SYLLABLES = [
     "ka",
@@ -143,7 +143,7 @@ class Stream:
         return Batch(step, width, height, visits)
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(f"{self.sizes} {STYLES} {BATCH} {NUM_PICTURES} {TIDY} v3".encode()).hexdigest()
+        return hashlib.sha256(f"{self.sizes} {STYLES} {BATCH} {NUM_PICTURES} {TIDY} v4".encode()).hexdigest()
 
 
 @lru_cache(maxsize=4)

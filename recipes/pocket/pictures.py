@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,14 +10,15 @@ from PIL import Image as PILImage
 
 from fullcast.pocket.backgrounds import FOREGROUNDS, LIGHTS, SETTINGS, draw_foreground, relight
 from fullcast.pocket.scene import paste
+from fullcast.records import GRID
 from recipes.pocket.bank import SKULL_PX, Bank
 
 COUNT_SHARES = (0.05, 0.27, 0.24, 0.19, 0.14, 0.11)
 """Share of pictures with 0, 1, ... 5 people."""
 LIGHT_SHARES = (0.6, 0.2, 0.2)
 TIDY_LIGHT_SHARES = (0.8, 0.1, 0.1)
-TIDY_PITCH = 2.2
-"""Distance of neighbours in a tidy row, in skull heights, at most."""
+TIDY_ROWS = (1, 2)
+"""Rows of the grid in which heads of tidy pictures are, as those of scenes."""
 
 
 @dataclass
@@ -54,8 +56,8 @@ def random_picture(
 ) -> TrainingPicture:
     """A picture of `width` x `height` pixels. `small`: share of pictures framed wide, with small figures.
 
-    `tidy`: share of pictures whose people stand in a row in the middle, heads level and as large as so many allow, mostly
-    by day and with nothing before them: what composites of few means show (`mixture.composites.disorder`).
+    `tidy`: share of pictures whose heads are about the middles of cells and as large as so many allow, mostly by day and
+    with nothing before them: what tidy composites show (`mixture.composites.disorder`).
 
     `any_size`: heads of 3 to 50 % of the height, whole figures, close together, as in frames of a show; without it people
     fill the picture, as in the crops that an image model is trained on. `rows` maps a style to the rows of the bank that show it (`rows_by_style`): all figures of a picture share a style.
@@ -65,12 +67,12 @@ def random_picture(
     if count is None:
         count = int(rng.choice(len(COUNT_SHARES), p=COUNT_SHARES))
     setting = int(rng.integers(len(SETTINGS)))
-    in_a_row = tidy > 0 and rng.random() < tidy
-    light = str(rng.choice(LIGHTS, p=TIDY_LIGHT_SHARES if in_a_row else LIGHT_SHARES))
+    is_tidy = tidy > 0 and rng.random() < tidy
+    light = str(rng.choice(LIGHTS, p=TIDY_LIGHT_SHARES if is_tidy else LIGHT_SHARES))
     canvas = _background(bank, rng, setting, width, height)
     owner = np.full((height, width), -1, np.int8)
     figures = []
-    places = _row(rng, count, width, height) if in_a_row else _layout(rng, count, width, height, small, any_size)
+    places = _in_cells(rng, count, width, height) if is_tidy else _layout(rng, count, width, height, small, any_size)
     for x, y, skull in places:
         row = bank.table[int(rng.choice(rows[style]))]
         figures.append((skull, x, y, row))
@@ -84,7 +86,7 @@ def random_picture(
         area = paste(canvas, owner, rgba, left, top, index)
         head = tuple(v * scale + (left, top)[i % 2] for i, v in enumerate(row["head"]))
         placed.append((row, head, area))
-    if count and not in_a_row and rng.random() < 0.3:
+    if count and not is_tidy and rng.random() < 0.3:
         _foreground(rng, canvas, owner)
     rgb = relight(canvas, light, float(rng.uniform(0.85, 1.1)))
     people = [d for i, p in enumerate(placed) if (d := _drawn(i, *p, owner)) is not None]
@@ -113,16 +115,14 @@ def _background(bank: Bank, rng: np.random.Generator, setting: int, width: int, 
     return np.array(picture.resize((width, height), PILImage.Resampling.BILINEAR, (x, y, x + crop_w, y + crop_h)))
 
 
-def _row(rng: np.random.Generator, count: int, width: int, height: int):
-    """(chin x, chin y, skull px) of each figure of a tidy row, from left to right."""
-    if count == 0:
-        return
-    size = min(0.32 * height, 0.62 * width / count) * rng.uniform(0.85, 1.05)
-    pitch = min(width / count, TIDY_PITCH * size)
-    left, chin = (width - count * pitch) / 2, height * rng.uniform(0.44, 0.56)
-    for index in range(count):
-        x = left + (index + 0.5 + rng.uniform(-0.08, 0.08)) * pitch
-        yield x, chin + rng.uniform(-0.04, 0.04) * height, size * rng.uniform(0.93, 1.07)
+def _in_cells(rng: np.random.Generator, count: int, width: int, height: int):
+    """(chin x, chin y, skull px) of each figure of a tidy picture, from left to right: one to a column of the grid."""
+    columns = sorted(rng.choice(GRID, count, replace=False))
+    gap = min((b - a for a, b in itertools.pairwise(columns)), default=GRID) * width / GRID
+    size = min(0.34 * height, 0.62 * gap) * rng.uniform(0.85, 1.05)
+    for column in columns:
+        x, y = column + 0.5 + rng.uniform(-0.15, 0.15), rng.choice(TIDY_ROWS) + 0.5 + rng.uniform(-0.2, 0.2)
+        yield x * width / GRID, y * height / GRID + 0.5 * size, size * rng.uniform(0.93, 1.07)
 
 
 def _layout(rng: np.random.Generator, count: int, width: int, height: int, small: float, any_size: bool):

@@ -139,15 +139,22 @@ def test_heads_have_room(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
-def test_without_disorder_heads_stand_in_a_level_row_in_the_middle(count: int) -> None:
-    heads = choose_heads(count, 288, 128, np.random.default_rng(1), 0.0)
-    assert heads == choose_heads(count, 288, 128, np.random.default_rng(2), 0.0), "nothing is drawn"
-    assert len({(round(h[1], 6), round(h[3], 6)) for h in heads}) == 1
-    assert (heads[0][0] + heads[-1][2]) / 2 == pytest.approx(144)
-    assert all(a[2] < b[0] for a, b in zip(heads, heads[1:], strict=False))
-    loose = choose_heads(count, 288, 128, np.random.default_rng(1))
-    half = choose_heads(count, 288, 128, np.random.default_rng(1), 0.5)
-    assert half == [pytest.approx(tuple((np.array(a) + b) / 2)) for a, b in zip(heads, loose, strict=True)]
+def test_without_disorder_heads_stand_in_the_middles_of_cells(count: int) -> None:
+    seen = set()
+    for seed in range(20):
+        heads = choose_heads(count, 288, 128, np.random.default_rng(seed), 0.0)
+        middles = [((h[0] + h[2]) / 2 / 288 * 5 - 0.5, (h[1] + h[3]) / 2 / 128 * 5 - 0.5) for h in heads]
+        cells = [(round(x), round(y)) for x, y in middles]
+        assert [c for cell in middles for c in cell] == pytest.approx([c for cell in cells for c in cell])
+        assert [x for x, _ in cells] == sorted({x for x, _ in cells}) and {y for _, y in cells} <= {1, 2}
+        assert len({round(h[3] - h[1], 6) for h in heads}) == 1 and heads[0][3] - heads[0][1] >= 40
+        assert all(a[2] < b[0] for a, b in zip(heads, heads[1:], strict=False))
+        assert all(h[0] >= 0 and h[1] >= 0 and h[2] <= 288 and h[3] <= 128 for h in heads)
+        loose = choose_heads(count, 288, 128, np.random.default_rng(seed))
+        half = choose_heads(count, 288, 128, np.random.default_rng(seed), 0.5)
+        assert half == [pytest.approx(tuple((np.array(a) + b) / 2)) for a, b in zip(heads, loose, strict=True)]
+        seen |= set(cells)
+    assert len(seen) == 10, "all of them come about"
 
 
 def test_figures_come_from_portraits_and_backgrounds_from_ordinary_frames() -> None:

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from fullcast.mixture.buckets import Bucket, match
 from fullcast.mixture.composites.cutouts import CutOut
-from fullcast.records import Box, cell_of
+from fullcast.records import GRID, Box, cell_of
 from fullcast.store.pictures import resize
 
 PITCH = 1.3
@@ -25,14 +25,11 @@ WIDEST = 1.9
 BUST = 2.4
 """Height of the picture in head heights, at least: head, chest and some air."""
 
-ROW_BUST = 2.2
-"""Height of the picture in head heights where people stand in a tidy row: portraits are cut off at the chest."""
+TIDY_BUST = 2.2
+"""Height of the picture in head heights where heads stand in cells: portraits are cut off at the chest."""
 
-ROW_PITCH = 1.7
-"""Distance of neighbours in a tidy row, in head heights, at most."""
-
-ROW_BELOW = 1.1
-"""What is seen of figures in a tidy row below their heads, in head heights."""
+TIDY_ROWS = (1, 2)
+"""Rows of the grid in which they stand: what scenes ask for, and where a show's heads are."""
 
 MIN_SEEN = 0.93
 """Share of a head that must stay uncovered."""
@@ -103,21 +100,25 @@ def choose_bucket(count: int, buckets: Sequence[Bucket], rng: np.random.Generato
 
 
 def choose_heads(count: int, width: float, height: float, rng: np.random.Generator, disorder: float = 1.0) -> list[Box]:
-    """Squares for heads, from left to right, in pixels: a row with some disorder; with 0 a tidy row."""
+    """Squares for heads, from left to right, in pixels: a row with some disorder; with 0 in the middles of cells."""
     loose = _loose_heads(count, width, height, rng)
     if disorder == 1.0:
         return loose
-    tidy = _tidy_heads(count, width, height)
+    tidy = _tidy_heads(count, width, height, rng)
     blend = np.asarray(tidy) + disorder * (np.asarray(loose) - np.asarray(tidy))
     return [tuple(float(v) for v in head) for head in blend]  # type: ignore[misc]
 
 
-def _tidy_heads(count: int, width: float, height: float) -> list[Box]:
-    high = 0.95 * min(width / (count * PITCH), height / ROW_BUST)
-    pitch = min(width / count, ROW_PITCH * high)
-    left, top = (width - count * pitch) / 2, max(0.06 * height, height - (1 + ROW_BELOW) * high)
-    middles = [left + (i + 0.5) * pitch for i in range(count)]
-    return [(x - high / 2, top, x + high / 2, top + high) for x in middles]
+def _tidy_heads(count: int, width: float, height: float, rng: np.random.Generator) -> list[Box]:
+    """One head to a column of the grid as long as there are columns, all of one size: its cell says where it is."""
+    columns = sorted(rng.choice(GRID, count, replace=False)) if count <= GRID else np.linspace(0, GRID - 1, count)
+    gap = min((b - a for a, b in itertools.pairwise(columns)), default=GRID) * width / GRID
+    high = 0.95 * min(gap / PITCH, height / TIDY_BUST)
+    heads = []
+    for column in columns:
+        x, y = (column + 0.5) * width / GRID, (rng.choice(TIDY_ROWS) + 0.5) * height / GRID
+        heads.append((x - high / 2, y - high / 2, x + high / 2, y + high / 2))
+    return heads
 
 
 def _loose_heads(count: int, width: float, height: float, rng: np.random.Generator) -> list[Box]:
