@@ -98,11 +98,12 @@ def test_tables_open_in_duckdb(prepared: Path) -> None:
 def test_a_second_prepare_computes_no_partition_and_changes_no_table(prepared: Path, tmp_path: Path) -> None:
     root = tmp_path / "show"
     shutil.copytree(prepared, root)
-    before = {path.name: path.read_bytes() for path in (root / "data" / "show").iterdir()}
+    show = root / "data" / "show"
+    before = {path: path.read_bytes() for path in show.rglob("*") if path.is_file()}
     stamps = {path: path.stat().st_mtime_ns for path in (root / "data").glob("[fpt]*/*/*")}
     answer = open_journey(root).prepare()
     assert "(0 of " in answer.text
-    assert {path.name: path.read_bytes() for path in (root / "data" / "show").iterdir()} == before
+    assert {path: path.read_bytes() for path in show.rglob("*") if path.is_file()} == before
     assert {path: path.stat().st_mtime_ns for path in (root / "data").glob("[fpt]*/*/*")} == stamps
 
 
