@@ -24,7 +24,7 @@ from fullcast.training.saver import Saver
 from fullcast.training.watching import best_step, flat
 from fullcast.training.words import TextCache, varied
 from tests.models.tiny_families import tiny_pipeline
-from tests.training.test_train import CONFIG, TINY, Captions, Pixels, Stream, base, hashes  # noqa: F401
+from tests.training.test_train import CONFIG, TINY, Captions, Pixels, Stream, asked_at, base, hashes  # noqa: F401
 
 QUIET = CONFIG.model_copy(update={"probe_every": 0, "sample_every": 0, "checkpoint_every": 2, "log_every": 1})
 
@@ -42,8 +42,7 @@ def live(run_dir: Path) -> dict[str, torch.Tensor]:
 def resumed_is_uninterrupted(base: Path, config: TrainingConfig, tmp_path: Path, steps: int = 4) -> Path:  # noqa: F811
     stream = Stream(num_steps=steps)
     whole = train(base, stream, Pixels(), Captions(), config, tmp_path / "whole")
-    calls = iter(range(100))
-    train(base, stream, Pixels(), Captions(), config, tmp_path / "cut", stop=lambda: next(calls) == steps // 2)
+    train(base, stream, Pixels(), Captions(), config, tmp_path / "cut", stop=asked_at(stream, steps // 2))
     last = train(base, stream, Pixels(), Captions(), config, tmp_path / "cut")
     assert hashes(last.checkpoint) == hashes(whole.checkpoint)
     return whole.checkpoint
@@ -161,8 +160,7 @@ def test_a_denoiser_that_says_the_picture_is_trained_goes_on_and_draws_in_plain_
     folder = save_pipeline(build_pocket_pipeline(TINY.model_copy(update={"prediction_type": "sample"})), tmp_path / "b")
     whole = train(folder, Stream(4), Pixels(), Captions(), with_settings(), tmp_path / "whole")
     parts = with_settings(checkpoint_every=2)
-    calls = iter(range(9))
-    train(folder, Stream(4), Pixels(), Captions(), parts, tmp_path / "parts", stop=lambda: next(calls) == 1)
+    train(folder, Stream(4), Pixels(), Captions(), parts, tmp_path / "parts", stop=asked_at(Stream(4), 1))
     again = train(folder, Stream(4), Pixels(), Captions(), parts, tmp_path / "parts")
     assert hashes(again.checkpoint) == hashes(whole.checkpoint)
     pipeline = load_pipeline(whole.checkpoint)

@@ -13,7 +13,7 @@ from fullcast.training.checkpoint import read_state
 from fullcast.training.loop import train
 from fullcast.training.metrics import read_metrics
 from fullcast.training.ranks import Ranks
-from tests.training.test_train import CONFIG, Captions, Pixels, Stream, base  # noqa: F401
+from tests.training.test_train import CONFIG, Captions, Pixels, Stream, asked_at, base  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,8 +40,7 @@ def curve(run_dir: Path) -> dict[int, float]:
 
 def test_two_processes_train_as_one_and_take_over_from_it(base, tmp_path):  # noqa: F811
     alone = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path / "alone")
-    calls = iter(range(100))
-    train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path / "both", stop=lambda: next(calls) == 3)
+    train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path / "both", stop=asked_at(Stream(), 3))
     run_with_two(base, tmp_path / "both", stop_at=5)
     together = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path / "both")
     assert together.finished and read_state(together.checkpoint).ledger == read_state(alone.checkpoint).ledger

@@ -13,7 +13,7 @@ from fullcast.training.checkpoint import checkpoints
 from fullcast.training.config import Change
 from fullcast.training.loop import train
 from fullcast.training.metrics import read_metrics
-from tests.training.test_train import CONFIG, TINY, Captions, Pixels, Stream, hashes
+from tests.training.test_train import CONFIG, TINY, Captions, Pixels, Stream, asked_at, hashes
 
 CHANGES = (
     Change(from_step=0, settings={"text_encoder_learning_rate": 0.0}),
@@ -36,7 +36,6 @@ def test_stages_are_followed_and_resumed_inside(tmp_path: Path) -> None:
     assert any(not torch.equal(before[name], after[name]) for name in before), "and not in the second"
     rates = {m["step"]: m["learning_rate"] for m in read_metrics(tmp_path / "whole" / "metrics.jsonl") if "loss" in m}
     assert rates[4] == CONFIG.learning_rate and rates[6] == 1e-4
-    calls = iter(range(100))
-    train(base, Stream(), Pixels(), Captions(), STAGED, tmp_path / "cut", stop=lambda: next(calls) == 2)
+    train(base, Stream(), Pixels(), Captions(), STAGED, tmp_path / "cut", stop=asked_at(Stream(), 2))
     done = train(base, Stream(), Pixels(), Captions(), STAGED, tmp_path / "cut")
     assert hashes(done.checkpoint) == hashes(last)

@@ -1,6 +1,7 @@
 """Training on a tiny real pipeline: it learns, it stops and goes on bit for bit, its checkpoints are plain models."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -93,6 +94,13 @@ def base(tmp_path_factory) -> Path:
     return save_pipeline(pipeline, tmp_path_factory.mktemp("base") / "model")
 
 
+def asked_at(stream: Stream, step: int) -> Callable[[], bool]:
+    """A stop that comes in this step, from 0, of a training from nothing: it is asked before every picture that is
+    encoded, too."""
+    calls = iter(range(-len(wanted(stream, 0)), 1000))
+    return lambda: next(calls) == step
+
+
 def hashes(checkpoint: Path) -> dict[str, str]:
     return {
         str(p.relative_to(checkpoint)): sha256(p.read_bytes()).hexdigest()
@@ -108,8 +116,7 @@ def whole(base, tmp_path_factory) -> Path:
 
 
 def test_stopped_and_resumed_equals_uninterrupted(base, whole, tmp_path):
-    calls = iter(range(-len(wanted(Stream(), 0)), 100))  # asked before every picture that is encoded, too
-    first = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path, stop=lambda: next(calls) == 6)
+    first = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path, stop=asked_at(Stream(), 6))
     assert first.step == 7 and not first.finished
     second = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path, stop=lambda: True)
     assert second.step == 8
