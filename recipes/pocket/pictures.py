@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image as PILImage
 
+from fullcast.mixture.composites.scenes import narrowest, tidy_cells
 from fullcast.pocket.backgrounds import FOREGROUNDS, LIGHTS, SETTINGS, draw_foreground, relight
 from fullcast.pocket.scene import paste
 from fullcast.records import GRID
@@ -17,8 +17,6 @@ COUNT_SHARES = (0.05, 0.27, 0.24, 0.19, 0.14, 0.11)
 """Share of pictures with 0, 1, ... 5 people."""
 LIGHT_SHARES = (0.6, 0.2, 0.2)
 TIDY_LIGHT_SHARES = (0.8, 0.1, 0.1)
-TIDY_ROWS = (1, 2)
-"""Rows of the grid in which heads of tidy pictures are, as those of scenes."""
 
 
 @dataclass
@@ -117,11 +115,10 @@ def _background(bank: Bank, rng: np.random.Generator, setting: int, width: int, 
 
 def _in_cells(rng: np.random.Generator, count: int, width: int, height: int):
     """(chin x, chin y, skull px) of each figure of a tidy picture, from left to right: one to a column of the grid."""
-    columns = sorted(rng.choice(GRID, count, replace=False))
-    gap = min((b - a for a, b in itertools.pairwise(columns)), default=GRID) * width / GRID
-    size = min(0.34 * height, 0.62 * gap) * rng.uniform(0.85, 1.05)
-    for column in columns:
-        x, y = column + 0.5 + rng.uniform(-0.15, 0.15), rng.choice(TIDY_ROWS) + 0.5 + rng.uniform(-0.2, 0.2)
+    cells = tidy_cells(count, rng)
+    size = min(0.34 * height, 0.62 * narrowest(cells) * width / GRID) * rng.uniform(0.85, 1.05)
+    for column, row in cells:
+        x, y = column + 0.5 + rng.uniform(-0.15, 0.15), row + 0.5 + rng.uniform(-0.2, 0.2)
         yield x * width / GRID, y * height / GRID + 0.5 * size, size * rng.uniform(0.93, 1.07)
 
 

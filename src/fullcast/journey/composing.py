@@ -40,8 +40,8 @@ class Material:
 def with_composites(journey: Journey, prepared: Prepared) -> Prepared:
     """The prepared show and `mixture.composites.count` composites of its frames; as it is where none are asked for.
 
-    Made anew only when frames, portraits, people, cast or settings are others than before. Frames that are not in
-    `prepared` (shots held out) lend neither figure nor background.
+    Made anew only when frames, portraits, people, their words, cast or settings are others than before. Frames that
+    are not in `prepared` (shots held out) lend neither figure nor background.
     """
     recipe = journey.recipe
     if not recipe.mixture.composites.count:
@@ -86,7 +86,7 @@ def _key(material: Material) -> str:
     frames = [f"{image.id} {image.shot_id}" for image in material.images]
     if mixture.composites.backdrops_per_scene:
         about["scenes"] = {image: list(words) for image, words in material.scene_tags.items()}
-    people = [f"{p.id} {p.name} {p.identity_margin:.5f} {p.xyxy} {p.head_xyxy}" for p in material.people]
+    people = [f"{p.id} {p.name} {p.identity_margin:.5f} {p.xyxy} {p.head_xyxy} {p.tags}" for p in material.people]
     return partition_key([*frames, *people], about, version=VERSION)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fullcast.models.base import PersonDetector
 from fullcast.records import Image, Person
-from fullcast.store.errors import UnreadableFile
+from fullcast.store.errors import FullcastError, UnreadableFile
 from fullcast.store.partitions import cached_dir, partition_key
 from fullcast.store.pictures import file_id, read_picture
 from fullcast.store.tables import read_records, write_records
@@ -54,10 +54,13 @@ def find_portraits(journey: Journey, doors: Doors) -> None:
 
 
 def read_portraits(workspace: Workspace) -> tuple[list[Image], list[Person]]:
-    """Pictures and their people; nothing where `prepare` has not looked for them yet."""
+    """Pictures and their people. Raises FullcastError when no `prepare` has looked for them yet."""
     folder = workspace.show_dir / FOLDER
     if not (folder / "images.parquet").exists():
-        return [], []
+        raise FullcastError(
+            f"{workspace.root} was prepared before figures were cut from reference pictures; run: "
+            f"fullcast prepare -w {workspace.root}, or leave reference out of mixture.composites.cut_from"
+        )
     return read_records(folder / "images.parquet", Image), read_records(folder / "people.parquet", Person)
 
 

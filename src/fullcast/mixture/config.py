@@ -189,7 +189,7 @@ class CompositeConfig(BaseModel):
         default=0.0,
         ge=0,
         description="Backgrounds are used whose light differs by at most this from the show's middle (as a logarithm, "
-        "per channel): 0.15 leaves out dusk and night. 0: all.",
+        "per channel); 0: all. On two pocket shows days differed by up to 0.30, dusk by 0.16 and more, night by 0.6.",
     )
     min_outline: float = Field(
         default=0.95,

@@ -109,14 +109,24 @@ def choose_heads(count: int, width: float, height: float, rng: np.random.Generat
     return [tuple(float(v) for v in head) for head in blend]  # type: ignore[misc]
 
 
+def tidy_cells(count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """(column, row) of heads from left to right: one to a column of the grid as long as there are columns."""
+    columns = sorted(int(c) for c in rng.choice(GRID, count, replace=count > GRID))
+    return [(column, int(rng.choice(TIDY_ROWS))) for column in columns]
+
+
+def narrowest(cells: Sequence[tuple[int, int]]) -> int:
+    """Columns from one head to the next, at least; all of them where one stands alone."""
+    return max(1, min((b[0] - a[0] for a, b in itertools.pairwise(cells)), default=GRID))
+
+
 def _tidy_heads(count: int, width: float, height: float, rng: np.random.Generator) -> list[Box]:
-    """One head to a column of the grid as long as there are columns, all of one size: its cell says where it is."""
-    columns = sorted(rng.choice(GRID, count, replace=False)) if count <= GRID else np.linspace(0, GRID - 1, count)
-    gap = min((b - a for a, b in itertools.pairwise(columns)), default=GRID) * width / GRID
-    high = 0.95 * min(gap / PITCH, height / TIDY_BUST)
+    """In the middles of cells, all of one size: a head's cell says where it is."""
+    cells = tidy_cells(count, rng)
+    high = 0.95 * min(narrowest(cells) * width / GRID / PITCH, height / TIDY_BUST)
     heads = []
-    for column in columns:
-        x, y = (column + 0.5) * width / GRID, (rng.choice(TIDY_ROWS) + 0.5) * height / GRID
+    for column, row in cells:
+        x, y = (column + 0.5) * width / GRID, (row + 0.5) * height / GRID
         heads.append((x - high / 2, y - high / 2, x + high / 2, y + high / 2))
     return heads
 
