@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fullcast.mixture.composites.backdrops import find_backdrops, light_of_shots
+from fullcast.mixture.composites.backdrops import Backdrop, find_backdrops, light_of_shots
 from fullcast.mixture.composites.cutouts import CutOut, cut_out
-from fullcast.mixture.composites.making import make_composites
+from fullcast.mixture.composites.making import _in_turn, make_composites
 from fullcast.mixture.composites.scenes import Balance, choose_heads, choose_names, paint
-from fullcast.mixture.composites.stock import gather, look_margin
+from fullcast.mixture.composites.stock import Stock, gather, look_margin
 from fullcast.mixture.config import CompositeConfig, MixtureConfig
 from fullcast.mixture.samples import cut_samples
 from fullcast.records import Cast, Character, Form, Image, Person, person_id
@@ -125,7 +125,7 @@ def test_names_come_out_even() -> None:
     for k in range(70):
         chosen = choose_names(names, 3, balance, np.random.default_rng(k))
         assert len(set(chosen)) == 3
-        balance.add(chosen, [(0, 0)] * 3, "b")
+        balance.add(chosen, [(0, 0)] * 3)
     assert set(balance.names.values()) == {30}
     assert len(balance.pairs) == 21 and max(balance.pairs.values()) <= 2 * min(balance.pairs.values())
 
@@ -178,7 +178,22 @@ def test_figures_come_from_portraits_and_backgrounds_from_ordinary_frames() -> N
     assert {cut.person.id for cut in both.cuts} == {people[1].id, people[2].id, "ref/1"}
     assert {b.image.id for b in both.backdrops} == {i.id for i in images[:4]}, "no portrait is a background"
     assert {b.image.id for b in found(max_backdrop_light=0.2).backdrops} == {i.id for i in images[:3]}
-    assert len(found(backdrops_per_scene=2).backdrops) == 2
+
+
+def test_of_each_scene_a_few_backgrounds_are_used_and_all_scenes_alike_often() -> None:
+    images = [Image(f"i{n}", f"{n}.png", 9, 9, "screenshots", shot_id=f"s{n}") for n in range(8)]
+    scene_of = {image.id: ("park" if n < 6 else "street", "day") for n, image in enumerate(images)}
+    backdrops = tuple(Backdrop(image, (), ((4.0, 4.0),), 3.0) for image in images)
+    stock = Stock((), backdrops, {}, {}, scene_of, ())
+    balance, draw = Balance.empty(), np.random.default_rng(0)
+    unusable = "i6"
+    for _ in range(40):
+        order = [b.image.id for b in _in_turn(stock, balance, 2, draw) if b.image.id != unusable]
+        balance.add_backdrop(order[0], "", scene_of[order[0]])
+    used = balance.scenes
+    assert {scene: images.total() for scene, images in used.items()} == {("park", "day"): 20, ("street", "day"): 20}
+    assert len(used["park", "day"]) == 2 and set(used["street", "day"]) == {"i7"}
+    assert len(_in_turn(stock, balance, 0, draw)) == 8
 
 
 def test_looks_must_be_sure_where_there_are_several() -> None:

@@ -183,7 +183,7 @@ class CompositeConfig(BaseModel):
     backdrops_per_scene: int = Field(
         default=0,
         ge=0,
-        description="Backgrounds with the same words (park, day) at most, those in the most ordinary light; 0: all.",
+        description="Backgrounds with the same words (park, day) at most, each scene alike often; 0: all.",
     )
     max_backdrop_light: float = Field(
         default=0.0,

@@ -36,7 +36,7 @@ from fullcast.store.atomic import write_bytes
 from fullcast.store.pictures import bytes_id, encode_png
 from fullcast.store.seeding import rng
 
-VERSION = 3
+VERSION = 4
 """Raised when the same frames, people, settings and seed give other composites."""
 NATIVE = 0.8
 """A cut-out's head over its height in the composite, at least: figures are hardly ever enlarged. So for scenery."""
@@ -128,7 +128,7 @@ def _compose(
 ) -> tuple[Painted, Backdrop] | None:
     draw = rng(seed, "composite", index)
     count = wanted.people[index % len(wanted.people)]
-    order = sorted(stock.backdrops, key=lambda b: (balance.backdrops[shot_of(b.image)], draw.random()))
+    order = _in_turn(stock, balance, wanted.backdrops_per_scene, draw)
     best: tuple[float, Painted, Backdrop, list[str]] | None = None
     tries = choices = 0
     for backdrop in order:
@@ -146,8 +146,26 @@ def _compose(
         return None
     _, painted, backdrop, names = best
     height, width = painted.bare.shape
-    balance.add(names, [_cell(f, width, height) for f in painted.figures], shot_of(backdrop.image))
+    balance.add(names, [_cell(f, width, height) for f in painted.figures])
+    balance.add_backdrop(backdrop.image.id, shot_of(backdrop.image), stock.scene_of[backdrop.image.id])
     return painted, backdrop
+
+
+def _in_turn(stock: Stock, balance: Balance, per_scene: int, draw: np.random.Generator) -> list[Backdrop]:
+    """Backgrounds in the order in which they are tried: those of the shot that was seen least first, or, where a scene
+    is to have `per_scene` only, those of the scene that was seen least. A scene that has all of its own gets no other:
+    they count when they are used, since before many a frame nothing fits."""
+
+    def is_free(backdrop: Backdrop) -> bool:
+        used = balance.scenes[stock.scene_of[backdrop.image.id]]
+        return not per_scene or len(used) < per_scene or backdrop.image.id in used
+
+    def seen(backdrop: Backdrop) -> tuple[int, float]:
+        if per_scene:
+            return balance.scenes[stock.scene_of[backdrop.image.id]].total(), draw.random()
+        return balance.shots[shot_of(backdrop.image)], draw.random()
+
+    return sorted((b for b in stock.backdrops if is_free(b)), key=seen)
 
 
 def _stage(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,17 +66,23 @@ class Balance:
     names: Counter[str]
     pairs: Counter[tuple[str, str]]
     cells: Counter[tuple[str, tuple[int, int]]]
-    backdrops: Counter[str]
+    shots: Counter[str]
+    """That a background is from."""
+    scenes: dict[tuple[str, ...], Counter[str]]
+    """Words of a scene -> image that a background is from."""
 
     @classmethod
     def empty(cls) -> Balance:
-        return cls(Counter(), Counter(), Counter(), Counter())
+        return cls(Counter(), Counter(), Counter(), Counter(), defaultdict(Counter))
 
-    def add(self, names: Sequence[str], cells: Sequence[tuple[int, int]], backdrop: str) -> None:
+    def add(self, names: Sequence[str], cells: Sequence[tuple[int, int]]) -> None:
         self.names.update(names)
         self.pairs.update(itertools.combinations(sorted(names), 2))
         self.cells.update(zip(names, cells, strict=True))
-        self.backdrops[backdrop] += 1
+
+    def add_backdrop(self, image: str, shot: str, scene: tuple[str, ...]) -> None:
+        self.shots[shot] += 1
+        self.scenes[scene][image] += 1
 
 
 def choose_names(available: Sequence[str], count: int, balance: Balance, rng: np.random.Generator) -> list[str]:

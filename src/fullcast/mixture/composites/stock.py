@@ -39,6 +39,8 @@ class Stock:
     """Shot -> (3,) log of its light."""
     shot_of: Mapping[str, str]
     """Image -> shot."""
+    scene_of: Mapping[str, tuple[str, ...]]
+    """Image -> words of its scene."""
     drops: tuple[Drop, ...]
 
 
@@ -96,9 +98,10 @@ def gather(
     backdrops = _some(find_backdrops([i for i in frames.values() if i.source == FRAMES], of_image), light)
     return Stock(
         tuple(_surest(cuts, wanted.cuts_per_look)),
-        tuple(_ordinary(backdrops, light, wanted, scene_tags or {})),
+        tuple(b for b in backdrops if _is_ordinary(light[shot_of(b.image)], wanted)),
         light,
         {i.id: shot_of(i) for i in frames.values()},
+        {i.id: tuple((scene_tags or {}).get(i.id, i.tags)) for i in frames.values()},
         tuple(drops),
     )
 
@@ -124,24 +127,8 @@ def _surest(cuts: Sequence[CutOut], count: int) -> list[CutOut]:
     return [cut for cut in cuts if cut.person.id in kept]
 
 
-def _ordinary(
-    backdrops: Iterable[Backdrop],
-    light: Mapping[str, np.ndarray],
-    wanted: CompositeConfig,
-    scene_tags: Mapping[str, Sequence[str]],
-) -> list[Backdrop]:
-    """Those in the most ordinary light: near enough to the show's middle, and the nearest of each scene."""
-
-    def strange(backdrop: Backdrop) -> float:
-        return float(np.abs(light[shot_of(backdrop.image)]).max())
-
-    found = [b for b in backdrops if not wanted.max_backdrop_light or strange(b) <= wanted.max_backdrop_light]
-    if not wanted.backdrops_per_scene:
-        return found
-    of_scene: dict[tuple[str, ...], list[Backdrop]] = defaultdict(list)
-    for backdrop in sorted(found, key=lambda b: (strange(b), b.image.id)):
-        of_scene[tuple(scene_tags.get(backdrop.image.id, backdrop.image.tags))].append(backdrop)
-    return [b for scene in of_scene.values() for b in scene[: wanted.backdrops_per_scene]]
+def _is_ordinary(light: np.ndarray, wanted: CompositeConfig) -> bool:
+    return not wanted.max_backdrop_light or float(np.abs(light).max()) <= wanted.max_backdrop_light
 
 
 def work_head_px(config: MixtureConfig) -> float:
