@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fullcast.records import Found
+from fullcast.records import Box, Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,10 @@ class CaptionSource(Protocol):
     """Words for a visit, drawn afresh each time from a seed: a pure function of (sample, visit)."""
 
     def caption(self, sample_id: str, visit: int) -> str: ...
+
+    def regions(self, sample_id: str, visit: int) -> Sequence[tuple[Box, str]]:
+        """For each figure that the caption speaks of its part of the picture (xyxy as fractions) and its own words."""
+        ...
 
 
 class Hints(Protocol):

@@ -176,3 +176,36 @@ def test_a_name_outside_the_cast_is_refused() -> None:
 
 def test_words_for_places_are_five_by_five() -> None:
     assert len(COLUMNS) == len(ROWS) == 5
+
+
+def test_regions_say_each_figure_alone_where_it_stands():
+    source = Captions([SAMPLE, EMPTY], CAST, ALWAYS, 7)
+    first, second, third = source.regions("s1", 0)
+    words = source.caption("s1", 0).split(", ")[-3:]
+    assert first[1] == ", ".join(["1 person", "aoi hairdown smile", *words])
+    assert second[1] == ", ".join(["1 person", "person red hair", *words])
+    assert third[1] == ", ".join(["1 person", "mio sad hoodie", *words])
+    assert [box[0] for box, _ in (first, second, third)] == pytest.approx([0.0, 0.275, 0.7])
+    assert first[0][1] == pytest.approx(0.1) and first[0][3] == 1.0  # from above the head to the bottom
+    assert source.regions("s2", 0) == []
+
+
+def test_regions_are_those_of_a_prompt_for_the_same_people():
+    from fullcast.generation.regions import regions_of
+
+    config = CaptionsConfig(keep_own_tag=0, say_row=1, omit_places=0, medium={})
+    people = (person(30, 30, "Aoi", "Hair Down"), person(70, 50, "Mio"), person(90, 50))
+    sample = replace(SAMPLE, people=people, tags=("park",))
+    said = Captions([sample], CAST, config, 7).regions("s1", 0)
+    scene = Scene("s", "park", tuple(Placement(p.character, p.form, p.cell(100, 100)) for p in people))
+    asked = [(r.box, r.prompt) for r in regions_of(scene, CAST) if r.prompt]
+    assert [words for _, words in said] == [words for _, words in asked]
+    for (trained, _), (drawn, _) in zip(said, asked, strict=True):
+        assert trained == pytest.approx(drawn)
+
+
+def test_captions_that_bind_nothing_have_no_regions():
+    source = Captions([SAMPLE], CAST, CaptionsConfig(grammars={"plain": 1.0}), 7)
+    assert source.regions("s1", 0) == []
+    by_hand = Captions([SAMPLE], CAST, ALWAYS, 7, own={"i": "aoi and mio at the lake"})
+    assert by_hand.regions("s1", 0) == []

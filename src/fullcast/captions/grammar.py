@@ -22,7 +22,9 @@ from fullcast.recognition.words import (
     Phrase,
     count_words,
     join,
+    sentence,
 )
+from fullcast.records import Box
 
 SEED_MAX_PEOPLE, SEED_MAX_TAGS = 6, 15
 """The seed wrote "manypeople" from six on, and at most 15 tags (data-preparation.md 1.2)."""
@@ -56,6 +58,8 @@ class Figure:
     """Trigger words, or ``person``."""
     cell: tuple[int, int]
     own: tuple[str, ...] = ()
+    region: Box = (0.0, 0.0, 1.0, 1.0)
+    """The part of the picture that is this figure's, xyxy as fractions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,12 @@ class Draft:
     @property
     def text(self) -> str:
         return join([*self.head, *(phrase.text() for phrase in self.phrases), *self.tail])
+
+    @property
+    def alone(self) -> tuple[str, ...]:
+        """For each phrase what a prompt would say of that figure alone, without its place; "" where that is nothing."""
+        said = [replace(phrase, cell=None) for phrase in self.phrases]
+        return tuple("" if p.who == SOMEBODY and not p.own else sentence([p], self.tail) for p in said)
 
     def shorter(self) -> Draft | None:
         """One word less: the last own word of whoever has most, then from the tail's end; None: nothing left to cut."""

@@ -11,8 +11,9 @@ from fullcast.captions.config import CaptionsConfig
 from fullcast.captions.core import own_tags
 from fullcast.captions.count import CountCheck
 from fullcast.captions.grammar import Draft, Figure, View, draw
+from fullcast.recognition.regions import region_boxes
 from fullcast.recognition.words import who_words
-from fullcast.records import Cast, Person, Sample
+from fullcast.records import Box, Cast, Person, Sample
 from fullcast.store.seeding import rng
 
 CountTokens = Callable[[str], int]
@@ -52,6 +53,13 @@ class Captions:
     def caption(self, sample_id: str, visit: int) -> str:
         """The words of one visit, no longer than the limit; the same for the same visit, in any process."""
         return self._fit(self._draft(sample_id, visit))[0].text
+
+    def regions(self, sample_id: str, visit: int) -> list[tuple[Box, str]]:
+        """For each figure the part of the picture that is its own, xyxy as fractions, and the words that are heard
+        there: those of this visit's caption about it alone. [] where the caption binds no words to figures."""
+        said = self._fit(self._draft(sample_id, visit))[0].alone
+        figures = self.views[sample_id].figures
+        return [(figure.region, words) for figure, words in zip(figures, said, strict=False) if words]
 
     def _draft(self, sample_id: str, visit: int) -> Draft:
         if sample_id in self.own:
@@ -100,8 +108,11 @@ class Survey:
 def view_of(sample: Sample, cast: Cast, config: CaptionsConfig, check: CountCheck | None = None) -> View:
     """What may be said of a sample; places are those inside its crop. `check`: the count of the whole picture."""
     people = sorted(sample.people, key=lambda person: person.place_xy[0])
+    places = [(x / sample.width, y / sample.height) for x, y in (person.place_xy for person in people)]
     return View(
-        figures=tuple(_figure(person, sample, cast, config) for person in people),
+        figures=tuple(
+            _figure(person, box, sample, cast, config) for person, box in zip(people, region_boxes(places), strict=True)
+        ),
         scene=sample.tags,
         medium=config.medium.get(sample.source, ""),
         cropped=sample.kind in ("person", "head"),  # a group crop is a picture framed anew
@@ -110,6 +121,6 @@ def view_of(sample: Sample, cast: Cast, config: CaptionsConfig, check: CountChec
     )
 
 
-def _figure(person: Person, sample: Sample, cast: Cast, config: CaptionsConfig) -> Figure:
+def _figure(person: Person, region: Box, sample: Sample, cast: Cast, config: CaptionsConfig) -> Figure:
     who = who_words(cast, person.character, person.form)
-    return Figure(who, person.cell(sample.width, sample.height), own_tags(person, cast, config))
+    return Figure(who, person.cell(sample.width, sample.height), own_tags(person, cast, config), region)

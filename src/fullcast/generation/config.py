@@ -35,6 +35,10 @@ class GenerationConfig(BaseModel):
     batch_size: int = Field(default=8, ge=1, description="Pictures sampled together.")
     width: int = Field(default=0, ge=0, description="Pixels; 0: the model's own width.")
     height: int = Field(default=0, ge=0, description="Pixels; 0: the model's own height.")
+    plan_places: bool = Field(
+        default=False,
+        description="Gives places to people who have none, drawn as the show places as many, so that regions bind.",
+    )
     region_global: float = Field(
         default=0.3,
         gt=0,

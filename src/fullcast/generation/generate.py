@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fullcast.generation.config import GenerationConfig
+from fullcast.generation.layout import with_places
 from fullcast.generation.metadata import Recipe, Slot, png_text, read_recipe
 from fullcast.generation.painters import FEWEST, Painters
 from fullcast.generation.regions import regions_of
@@ -77,10 +78,11 @@ def recipe_for(
     """A scene in the words and numbers of one picture."""
     own_width, own_height = model.default_size
     negative = ", ".join(n for n in (scene.negative_prompt, config.negative_prompt) if n)
-    regions = regions_of(scene, cast) if config.region_steps > 0 else []
+    planned = with_places(scene, cast, seed) if config.plan_places else scene
+    regions = regions_of(planned, cast) if config.region_steps > 0 else []
     return Recipe(
-        scene=scene,
-        prompt=prompt_for(scene, cast),
+        scene=scene,  # as it was asked for: what it is judged by
+        prompt=prompt_for(planned, cast),
         negative_prompt=negative,
         regions=tuple({"box": list(r.box), "prompt": r.prompt, "negative_prompt": r.negative_prompt} for r in regions),
         seed=seed,

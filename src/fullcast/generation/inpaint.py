@@ -52,6 +52,7 @@ def inpaint(
     if not 0 < strength <= 1:
         raise FullcastError(f"strength is {strength}; give more than 0 and at most 1 (1 paints anew)")
     scene = replace(scene, width=image.shape[1], height=image.shape[0])
+    config = config.model_copy(update={"plan_places": False})  # the mask says where
     recipe = recipe_for(model, scene, seed, cast, config, checkpoint, model.sha256())
     how = {
         "parent": _id_of(picture),

@@ -12,7 +12,7 @@ import numpy as np
 
 from fullcast.journey.doors import Doors
 from fullcast.ports import Batch, CaptionSource, Visit
-from fullcast.records import UNKNOWN, Cast, Image, Placement, Sample, Scene
+from fullcast.records import UNKNOWN, Box, Cast, Image, Placement, Sample, Scene
 from fullcast.store.errors import FullcastError
 from fullcast.store.seeding import rng
 
@@ -117,7 +117,13 @@ class WithHeldOut:
     ids: frozenset[str]
 
     def caption(self, sample_id: str, visit: int) -> str:
-        return (self.held_out if sample_id in self.ids else self.trained).caption(sample_id, visit)
+        return self._of(sample_id).caption(sample_id, visit)
+
+    def regions(self, sample_id: str, visit: int) -> Sequence[tuple[Box, str]]:
+        return self._of(sample_id).regions(sample_id, visit)
+
+    def _of(self, sample_id: str) -> CaptionSource:
+        return self.held_out if sample_id in self.ids else self.trained
 
 
 # The judge

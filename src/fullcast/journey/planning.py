@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from fullcast.journey.several import in_several_processes, train_in_several
 from fullcast.journey.speed import images_per_s
 from fullcast.ports import BatchStream, CaptionSource
 from fullcast.recipe import Recipe, write_recipe
-from fullcast.records import Cast, Sample
+from fullcast.records import Box, Cast, Sample
 from fullcast.store.atomic import write_json, write_text
 from fullcast.store.errors import FullcastError
 from fullcast.store.partitions import partition_key
@@ -83,6 +83,9 @@ class StagedCaptions:
 
     def caption(self, sample_id: str, visit: int) -> str:
         return self.sources[self.of_sample[sample_id]].caption(sample_id, visit)
+
+    def regions(self, sample_id: str, visit: int) -> Sequence[tuple[Box, str]]:
+        return self.sources[self.of_sample[sample_id]].regions(sample_id, visit)
 
 
 def plan(journey: Journey) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SAME_WEIGHTS = (
     "checkpoint_every",
@@ -111,6 +111,19 @@ class TrainingConfig(BaseModel):
     )
     keep_tags: int = Field(
         default=1, ge=0, description="Tags at the beginning of a caption that are neither left out nor moved."
+    )
+    region_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of visits in which each figure's words are bound to its own part of the picture, as "
+        "generation binds them where places are given; 0.7 leaves the rest to plain captions.",
+    )
+    region_global: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="Weight of the whole caption against a figure's own words in its region, as in generation.",
     )
     prediction_type: Literal["base", "epsilon", "v_prediction", "sample"] = Field(
         default="base", description="What the denoiser is trained to say; base: as the base model does."
@@ -242,6 +255,15 @@ class TrainingConfig(BaseModel):
     changes: tuple[Change, ...] = Field(
         default=(), description="What stages change; written by the plan from the recipe's [[stages]]."
     )
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> TrainingConfig:
+        if self.compile and self.region_share:
+            raise ValueError(
+                "compile and region_share were both set; regions change from batch to batch, so that every step would "
+                "be compiled anew: leave out one of them"
+            )
+        return self
 
     def at(self, step: int) -> TrainingConfig:
         """The settings that hold at a step: a pure function, so a checkpoint resumes inside any stage."""

@@ -17,6 +17,7 @@ from fullcast.models.stable_diffusion.adapter import add_adapter, merged, withou
 from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.ports import BatchStream
 from fullcast.store.atomic import write_json
+from fullcast.training.binding import bound
 from fullcast.training.checkpoint import (
     SavedTensors,
     TrainState,
@@ -150,8 +151,8 @@ class Run:
         total: torch.Tensor | None = None
         parts = ready.parts(self.config.gradient_accumulation)
         for part in parts:
-            with self._unsynced() if part is not parts[-1] else nullcontext():
-                words = self.text.words(part.captions) if self.text else None
+            with self._unsynced() if part is not parts[-1] else nullcontext(), bound(self.model, part, config):
+                words = self.text.words_of(part) if self.text else None
                 loss = loss_of(self.network, self.model, part, self.power_T, config, words, self.teacher)
                 if len(parts) > 1:
                     loss = loss * (len(part) / len(ready))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from fullcast.diffusion.schedule import add_noise, signal_to_noise, target
 from fullcast.diffusion.weighting import biased_timesteps, min_snr_weights, velocity_weights
 from fullcast.models.stable_diffusion.family import StableDiffusion, latents_of
 from fullcast.ports import Batch, CaptionSource, Hints
+from fullcast.training.binding import distinct, region_tensors, told_of
 from fullcast.training.config import TrainingConfig
 from fullcast.training.latents import LatentStore
 from fullcast.training.words import varied
@@ -45,6 +46,11 @@ class Prepared:
     """(B, 1, h, w) in [0, 1], where the loss is masked."""
     priors: tuple[bool, ...] = ()
     """Whose target is the base's own prediction; () for nobody's."""
+    region_ids: torch.Tensor | None = None
+    """(B, N, L) tokens of what each figure's region hears, where words are bound to regions."""
+    region_masks: torch.Tensor | None = None
+    """(B, N, h, w) bool, where it is heard."""
+    region_captions: list[list[str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -90,6 +96,9 @@ def prepare(
         "" if drop else varied(captions.caption(v.sample_id, v.visit), item, config)
         for v, drop, item in zip(batch.visits, dropped, items, strict=True)
     ]
+    priors = tuple(hints.is_prior(i) for i in ids) if hints and config.prior_preservation else ()
+    silent = [bool(drop) or prior for drop, prior in zip(dropped, priors or [False] * len(ids), strict=True)]
+    told = told_of(batch, items, silent, captions, config)
     return Prepared(
         latents_of(moments, noise(config.seed, "posterior", items, shape)),
         e,
@@ -98,7 +107,8 @@ def prepare(
         torch.tensor([v.loss_weight for v in batch.visits], dtype=torch.float32),
         store.model.token_ids(said),
         _masks(hints, ids, batch, shape) if hints and config.masked_loss else None,
-        tuple(hints.is_prior(i) for i in ids) if hints and config.prior_preservation else (),
+        priors,
+        *region_tensors(told, store.model, shape),
     )
 
 
@@ -121,15 +131,23 @@ class Network(nn.Module):
             self.add_module(name, model.module(name))
 
     def forward(
-        self, noisy: torch.Tensor, timesteps: torch.Tensor, token_ids: torch.Tensor, words: Any = None
+        self,
+        noisy: torch.Tensor,
+        timesteps: torch.Tensor,
+        token_ids: torch.Tensor,
+        words: Any = None,
+        which: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Noisy latents (B, C, h, w), timesteps (B,), token_ids (B, L) -> prediction (B, C, h, w).
 
-        `words` is what the text encoder says to them, where that is known already.
+        `words` is what the text encoder says to them, where that is known already. With `which` (B, N+1) the tokens are
+        (U, L) texts of which each row hears those: its caption and its N regions' words.
         """
         if words is None:
             with torch.set_grad_enabled(self.train_text and torch.is_grad_enabled()):
                 words = self.model.encode_tokens(token_ids)
+        if which is not None:
+            words = self.model.side_by_side(words, which)
         return self.model.predict(noisy, timesteps, words)
 
 
@@ -142,7 +160,8 @@ def loss_of(
     words: Any = None,
     teacher: Teacher | None = None,
 ) -> torch.Tensor:
-    """Mean over the batch of loss_weight * min-SNR weight * error, float32, with gradient.
+    """Mean over the batch of loss_weight * min-SNR weight * error, float32, with gradient. Call it, and go backward,
+    inside `binding.bound`.
 
     `network` is a `Network` of `model`, or a wrapper around one. Not divided by the sum of the loss weights: the
     mixture scales them to a mean of 1 over the plan, and dividing inside a batch would bias small batches.
@@ -153,8 +172,14 @@ def loss_of(
     )
     noisy = add_noise(x, e, t, power_T)
     wanted = target(model.prediction_type, x, e, t, power_T)
+    heard: tuple[Any, ...] = (ids,) if words is None else (ids, words)
+    if ready.region_ids is not None:
+        once, which = distinct(ready.token_ids, ready.region_ids)
+        if words is not None:  # one text after another, as `TextCache.words_of` gives them
+            which = torch.arange(which.numel()).reshape(which.shape)
+        heard = (once.to(model.device), words, which.to(model.device))
     with torch.autocast(x.device.type, torch.bfloat16, enabled=_is_bf16(config)):
-        prediction = network(noisy, t, ids) if words is None else network(noisy, t, ids, words)
+        prediction = network(noisy, t, *heard)
         rows = [row for row, prior in enumerate(ready.priors) if prior]
         if rows and teacher is not None:
             wanted = wanted.index_copy(0, *_of_teacher(teacher, rows, noisy, t, ids))

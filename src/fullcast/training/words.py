@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.store.seeding import rng
 from fullcast.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from fullcast.training.step import Prepared
 
 SEPARATOR = ", "
 
@@ -43,6 +46,13 @@ class TextCache:
     def words(self, captions: Sequence[str]) -> Any:
         """What `StableDiffusion.encode_prompts` gives, up to rounding."""
         return self.model.join([self._one(caption) for caption in captions])
+
+    def words_of(self, ready: Prepared) -> Any:
+        """Of a batch's captions; where words are bound to regions each row's caption and then its regions' words."""
+        if not ready.region_captions:
+            return self.words(ready.captions)
+        rows = zip(ready.captions, ready.region_captions, strict=True)
+        return self.words([text for caption, bound in rows for text in (caption, *bound)])
 
     def _one(self, caption: str) -> Any:
         if caption in self._said:

@@ -167,6 +167,10 @@ class StableDiffusion:
         """Captions that were encoded one by one, as one batch."""
         return torch.cat(list(said))
 
+    def side_by_side(self, words: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """Words (U, L, D) and which of them each row hears (B, K) -> (B, K * L, D), as `regions` wants them."""
+        return words[which].flatten(1, 2)
+
     # The network
 
     def for_training(self, device: torch.device, text_encoder: bool, gradient_checkpointing: bool = False) -> None:

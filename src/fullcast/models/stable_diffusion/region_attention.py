@@ -49,6 +49,8 @@ class RegionAttention:
             )
         )
         bias = self.tables[queries]
+        if bias is not None and bias.shape[-1] != encoder_hidden_states.shape[1]:
+            bias = None  # plain words, heard everywhere: those of a teacher beside a batch that is bound
         heard = F.scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias.to(q.dtype))
         heard = heard.transpose(1, 2).reshape(batch, queries, -1).to(q.dtype)
         out = attn.to_out[1](attn.to_out[0](heard))

@@ -89,6 +89,10 @@ class StableDiffusionXL(StableDiffusion):
             "(fullcast export safetensors FILE)"
         )
 
+    def side_by_side(self, words: Words, which: torch.Tensor) -> Words:  # type: ignore[override]
+        """The pooled vector is that of the first: the whole caption."""
+        return Words(words.embeds[which].flatten(1, 2), words.pooled[which[:, 0]])
+
     def join(self, said: Sequence[Words]) -> Words:  # type: ignore[override]
         """Several captions, encoded one by one, as one batch."""
         return Words(torch.cat([words.embeds for words in said]), torch.cat([words.pooled for words in said]))
