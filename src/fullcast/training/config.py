@@ -179,8 +179,10 @@ class TrainingConfig(BaseModel):
     lora_merged: bool = Field(
         default=True, description="A LoRA's checkpoint holds the merged model too: what generate and judge open."
     )
-    optimizer: Literal["adamw", "adamw8bit"] = Field(
-        default="adamw", description="adamw8bit keeps its moments in 8 bits; needs CUDA and the package bitsandbytes."
+    optimizer: Literal["adamw", "adamw8bit", "muon"] = Field(
+        default="adamw",
+        description="muon: rare things such as names are learnt in fewer steps, at adamw's rates; adamw8bit keeps its "
+        "moments in 8 bits, needs CUDA and the package bitsandbytes.",
     )
     weights_dtype: Literal["float32", "bf16"] = Field(
         default="float32",
@@ -262,6 +264,11 @@ class TrainingConfig(BaseModel):
             raise ValueError(
                 "compile and region_share were both set; regions change from batch to batch, so that every step would "
                 "be compiled anew: leave out one of them"
+            )
+        if self.optimizer == "muon" and (self.weights_dtype == "bf16" or self.parallel == "fsdp2"):
+            raise ValueError(
+                "optimizer = muon needs whole matrices in float32: take adamw, or leave out weights_dtype = bf16 and "
+                "parallel = fsdp2"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""Optimizers: torch's fused AdamW, 8-bit moments where the device has them, and AdamW in bfloat16.
+"""Optimizers: torch's fused AdamW, Muon, 8-bit moments where the device has them, and AdamW in bfloat16.
 
 All of them can be told on the device, by `found_inf`, that a step must not happen: a batch whose gradient is no number
 is passed over without a question to the device.
@@ -14,15 +14,18 @@ import torch
 from fullcast.store.errors import FullcastError
 from fullcast.store.seeding import key
 from fullcast.training.config import TrainingConfig
+from fullcast.training.muon import MuonAdamW
 
 
 def make_optimizer(groups: Iterable[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
-    """Over parameter groups with "params", "lr" and a name "part"."""
+    """Over parameter groups with "params", "lr", a name "part", and "muon" where they are matrices (see `muon`)."""
     given: dict[str, Any] = {"betas": (0.9, config.adam_beta2), "weight_decay": config.weight_decay}
     if config.weights_dtype == "bf16":
         return RoundingAdamW(groups, seed=config.seed, **given)
     if config.optimizer == "adamw8bit":
         return _eight_bit(list(groups), given)
+    if config.optimizer == "muon":
+        return MuonAdamW(groups, fused=True, **given)
     return torch.optim.AdamW(groups, fused=True, **given)
 
 

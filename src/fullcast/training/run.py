@@ -29,6 +29,7 @@ from fullcast.training.checkpoint import (
 )
 from fullcast.training.config import TrainingConfig
 from fullcast.training.ema import Ema
+from fullcast.training.muon import is_matrix
 from fullcast.training.optimizers import RoundingAdamW, make_optimizer, pass_over
 from fullcast.training.ranks import Ranks, whole
 from fullcast.training.step import Network, Prepared, Teacher, loss_of
@@ -98,11 +99,7 @@ class Run:
         if ranks.count > 1 and config.parallel == "fsdp2":
             network = ranks.shard(network)
         live = {f"{part}.{name}": p for part in rates for name, p in model.parameters(part)}
-        groups = [
-            {"params": [p for name, p in live.items() if name.startswith(part + ".")], "lr": rate, "part": part}
-            for part, rate in rates.items()
-        ]
-        optimizer = make_optimizer(groups, config)
+        optimizer = make_optimizer(_groups(live, rates, config), config)
         text = TextCache(model) if config.cache_text and not train_text else None
         power_T = model.alphas_cumprod().to(model.device)
         ema = Ema(live, config.ema_decay)
@@ -248,6 +245,20 @@ def _rates(config: TrainingConfig, model: StableDiffusion) -> dict[str, float]:
     rates = {"denoiser": config.highest("learning_rate")}
     rates |= dict.fromkeys(model.text_components, config.highest("text_encoder_learning_rate"))
     return {part: rate for part, rate in rates.items() if rate > 0}
+
+
+def _groups(
+    live: dict[str, torch.nn.Parameter], rates: dict[str, float], config: TrainingConfig
+) -> list[dict[str, Any]]:
+    """The parameters of each part, matrices apart where the optimizer moves them otherwise."""
+    groups = []
+    for part, rate in rates.items():
+        own = {name: p for name, p in live.items() if name.startswith(part + ".")}
+        matrices = [name for name, p in own.items() if config.optimizer == "muon" and is_matrix(name, p)]
+        rest = [p for name, p in own.items() if name not in set(matrices)]
+        groups += [{"params": rest, "lr": rate, "part": part}] if rest else []
+        groups += [{"params": [own[n] for n in matrices], "lr": rate, "part": part, "muon": True}] if matrices else []
+    return groups
 
 
 def fingerprint_of(stream: BatchStream, config: TrainingConfig, model: StableDiffusion) -> str:
