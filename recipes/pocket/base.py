@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.config import PocketModelConfig
 from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.ports import Batch, Visit
+from fullcast.recognition.regions import region_boxes
 from fullcast.recognition.words import Phrase, sentence
-from fullcast.records import cell_of
+from fullcast.records import Box, cell_of
 from fullcast.store.atomic import replacing_dir
 from fullcast.store.seeding import rng as keyed
 from fullcast.training.config import TrainingConfig
@@ -32,10 +33,12 @@ from recipes.pocket.bank import Bank
 from recipes.pocket.chain import LATENT_CHANNELS
 from recipes.pocket.pictures import TrainingPicture, random_picture, rows_by_style
 from recipes.pocket.state import SHIPPED_BASE, state_dir
+from recipes.pocket.words import taught
 
 BATCH = 16
 UNET_CHANNELS = (64, 128, 160)
 NUM_STEPS = 4_000
+LEARNING_RATE = 3e-3
 NUM_PICTURES = 12_000
 SIZES = {(144, 64): 0.6, (128, 72): 0.4}
 """Pixels and shares; areas of about 9,200: what scenes are drawn at, and what frames of 16:9 are cut to."""
@@ -105,13 +108,13 @@ def picture_of(sample_id: str, width: int, height: int) -> TrainingPicture:
 
 @cache
 def facts_of(sample_id: str, width: int, height: int) -> tuple[str, str, tuple]:
-    """(setting, light, ((cell, tags, expression, clothes), ...)) of a picture: what captions need of it."""
+    """(setting, light, ((head's centre as fractions, tags, expression, clothes), ...)): what captions need of a picture."""
     made = picture_of(sample_id, width, height)
     people = []
     for person in made.people:
         x0, y0, x1, y1 = person.head
-        cell = cell_of((x0 + x1) / 2 / width, (y0 + y1) / 2 / height)
-        people.append((cell, tuple(person.row["tags"]), person.row["expression"], person.row["clothes"]))
+        centre = ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height)
+        people.append((centre, tuple(person.row["tags"]), person.row["expression"], person.row["clothes"]))
     return made.setting, made.light, tuple(people)
 
 
@@ -144,7 +147,7 @@ class Stream:
         return Batch(step, width, height, visits)
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(f"{self.sizes} {STYLES} {BATCH} {NUM_PICTURES} {TIDY} v4".encode()).hexdigest()
+        return hashlib.sha256(f"{self.sizes} {STYLES} {BATCH} {NUM_PICTURES} {TIDY} v5".encode()).hexdigest()
 
 
 @lru_cache(maxsize=4)
@@ -157,31 +160,45 @@ class Captions:
     """CaptionSource: the default grammar with looks in words, drawn afresh at every visit."""
 
     def caption(self, sample_id: str, visit: int) -> str:
+        phrases, scene, _ = self._said(sample_id, visit)
+        return sentence(phrases, scene)
+
+    def regions(self, sample_id: str, visit: int) -> list[tuple[Box, str]]:
+        """Each figure alone, in the words of the same caption."""
+        phrases, scene, centres = self._said(sample_id, visit)
+        alone = [sentence([replace(phrase, cell=None)], scene) for phrase in phrases]
+        return list(zip(region_boxes(centres), alone, strict=True))
+
+    def _said(self, sample_id: str, visit: int) -> tuple[list[Phrase], list[str], list[tuple[float, float]]]:
+        """Figures and words about the picture as they are said at a visit, and where the heads are."""
         width, height = (int(v) for v in sample_id.rsplit("-", 1)[1].split("x"))
         setting, light, people = facts_of(sample_id, width, height)
         rng = keyed(37, "caption", f"{sample_id}/{visit}")
         placed, with_row, named = rng.random() < 0.75, rng.random() < 0.4, rng.random() < 0.2
         phrases = []
         told = (0.5 if len(people) > 3 else 0.75) * float(not named or rng.random() < 0.5)  # 77 tokens hold five people
-        for cell, tags, expression, clothes in people:
+        for centre, tags, expression, clothes in people:
             words = [w for w in tags if rng.random() < told]
             words += [expression] * int(rng.random() < 0.6) + [clothes] * int(rng.random() < 0.4)
             rng.shuffle(words)
             who = "".join(rng.choice(SYLLABLES, int(rng.integers(1, 4)))) if named and rng.random() < 0.7 else "person"
-            phrases.append(Phrase(who, cell if placed else None, with_row, tuple(words)))
+            phrases.append(Phrase(who, cell_of(*centre) if placed else None, with_row, tuple(words)))
         scene = [w for w in (setting, light) if rng.random() < 0.9]
         rng.shuffle(scene)
-        return sentence(phrases, scene)
+        return phrases, scene, [centre for centre, *_ in people]
 
 
 def start(folder: Path, from_shipped: bool) -> None:
-    """The model that ships, or an untrained one with the VAE in it, which is final."""
+    """The denoiser that ships, or an untrained one, with the VAE and the text encoder, which are final."""
     if from_shipped:
+        model = StableDiffusion.load(SHIPPED_BASE)
+        model.module("text_encoder").load_state_dict(taught())
         with replacing_dir(folder) as temporary:
-            StableDiffusion.load(SHIPPED_BASE).write(temporary)
+            model.write(temporary)
         return
     pipeline = build_pocket_pipeline(config(), seed=41)
     pipeline.vae.load_state_dict(vae.whitened().state_dict())
+    pipeline.text_encoder.load_state_dict(taught())
     with replacing_dir(folder) as temporary:
         StableDiffusion(pipeline).write(temporary)
 
@@ -203,7 +220,7 @@ class Printed:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=None)
-    parser.add_argument("--from-shipped", action="store_true", help="begin at the weights that ship, not at chance")
+    parser.add_argument("--from-shipped", action="store_true", help="begin with the denoiser that ships, not at chance")
     args = parser.parse_args()
     torch.set_num_threads(1)
     folder = state_dir("base")
@@ -211,8 +228,11 @@ def main() -> None:
         start(folder / "start", args.from_shipped)
     settings = TrainingConfig(
         seed=43,
-        learning_rate=1.5e-3,
-        text_encoder_learning_rate=1e-3,
+        learning_rate=LEARNING_RATE,
+        text_encoder_learning_rate=0.0,  # it is taught by `words`, as CLIP's comes to Stable Diffusion
+        optimizer="muon",
+        region_share=0.5,
+        region_global=0.1,
         warmup_steps=100,
         lr_schedule="cosine",
         ema_decay=0.998,
