@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from fullcast.training.config import TrainingConfig
-from fullcast.training.muon import MuonAdamW, is_matrix, orthogonal
+from fullcast.training.muon import MuonAdamW, _of_square, _of_wide, is_matrix, orthogonal
 from fullcast.training.optimizers import pass_over
 from tests.training.test_features import live, resumed_is_uninterrupted, with_settings
 from tests.training.test_train import base  # noqa: F401
@@ -27,6 +27,12 @@ def test_singular_values_become_alike_and_vectors_stay(shape):
     values = found.diagonal()
     assert float(values.min()) > 0.6 and float(values.max()) < 1.3
     assert float((found - torch.diag(values)).abs().max()) < 1e-4
+
+
+def test_wide_matrices_come_out_as_by_the_plain_iteration():
+    x = drawn(24, 216)
+    x = x / x.norm()
+    assert torch.allclose(_of_wide(x), _of_square(x), atol=1e-5)
 
 
 def test_a_step_is_as_large_as_adamws():

@@ -77,12 +77,29 @@ def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
 
     In bfloat16 on a GPU, as its authors do.
     """
-    a, b, c = COEFFICIENTS
     x = matrix.bfloat16() if matrix.is_cuda else matrix
     x = x / (x.norm() + 1e-7)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
+    x = _of_wide(x) if x.shape[1] >= 2 * x.shape[0] else _of_square(x)
+    return (x.T if tall else x).to(matrix.dtype)
+
+
+def _of_square(x: torch.Tensor) -> torch.Tensor:
+    a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    return x
+
+
+def _of_wide(x: torch.Tensor) -> torch.Tensor:
+    """The same: the iteration is odd, so all of it is one polynomial of x x^T before x, on the small square. Of
+    a 3x3 convolution that is about half of the time."""
+    a, b, c = COEFFICIENTS
+    square = x @ x.T
+    product = eye = torch.eye(len(x), dtype=x.dtype, device=x.device)
+    for _ in range(ITERATIONS):
+        factor = a * eye + b * square + c * square @ square
+        product, square = factor @ product, factor @ square @ factor
+    return product @ x
