@@ -173,11 +173,12 @@ def loss_of(
     noisy = add_noise(x, e, t, power_T)
     wanted = target(model.prediction_type, x, e, t, power_T)
     heard: tuple[Any, ...] = (ids,) if words is None else (ids, words)
-    if ready.region_ids is not None:
+    if ready.region_ids is not None and words is None:
         once, which = distinct(ready.token_ids, ready.region_ids)
-        if words is not None:  # one text after another, as `TextCache.words_of` gives them
-            which = torch.arange(which.numel()).reshape(which.shape)
-        heard = (once.to(model.device), words, which.to(model.device))
+        heard = (once.to(model.device), None, which.to(model.device))
+    elif ready.region_ids is not None:  # one text after another, as `TextCache.words_of` gives them
+        texts = ready.region_ids.shape[1] + 1
+        heard = (ids, words, torch.arange(len(ready) * texts, device=model.device).reshape(-1, texts))
     with torch.autocast(x.device.type, torch.bfloat16, enabled=_is_bf16(config)):
         prediction = network(noisy, t, *heard)
         rows = [row for row, prior in enumerate(ready.priors) if prior]
