@@ -67,23 +67,26 @@ class Bank:
         return self.pixels[row["offset"] : row["offset"] + h * w * 4].reshape(h, w, 4)
 
     @staticmethod
-    def load() -> Bank:
-        folder = state_dir("bank")
+    def load(styles: tuple[str, ...] = TRAINING_STYLES) -> Bank:
+        """What is drawn in the first few of `TRAINING_STYLES`, or all: drawn where it is not there yet."""
+        folder = state_dir("bank" if styles == TRAINING_STYLES else "-".join(("bank", *styles)))
         if not (folder / "table.json").exists():
-            build(folder)
+            build(folder, styles)
         table = json.loads((folder / "table.json").read_text())
         return Bank(
             table, np.load(folder / "pixels.npy", mmap_mode="r"), np.load(folder / "backgrounds.npy", mmap_mode="r")
         )
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, styles: tuple[str, ...]) -> None:
+    if styles != TRAINING_STYLES[: len(styles)]:
+        raise ValueError(f"{styles} are not the first of {TRAINING_STYLES}: figures would differ from bank to bank")
     backgrounds = np.stack(
         [np.stack([draw_background(s, 10_000 + i, 384, 216) for i in range(BACKGROUNDS)]) for s in SETTINGS]
     )
     np.save(folder / "backgrounds.npy", backgrounds)
     table, chunks, offset, identity = [], [], 0, 0
-    for style in TRAINING_STYLES:
+    for style in styles:
         for look in identities(style, IDENTITIES[style]):
             for render in range(RENDERS):
                 rng = keyed(7, "render", f"{identity}/{render}")

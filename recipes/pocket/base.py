@@ -94,7 +94,7 @@ def config() -> PocketModelConfig:
 
 @lru_cache(maxsize=1)
 def bank_and_rows() -> tuple[Bank, dict]:
-    bank = Bank.load()
+    bank = Bank.load(STYLES)
     return bank, rows_by_style(bank)
 
 
