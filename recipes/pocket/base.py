@@ -37,8 +37,8 @@ from recipes.pocket.words import taught
 
 BATCH = 16
 UNET_CHANNELS = (64, 128, 160)
-NUM_STEPS = 4_000
-LEARNING_RATE = 3e-3
+NUM_STEPS = 2_400
+LEARNING_RATE = 4e-3
 NUM_PICTURES = 12_000
 SIZES = {(144, 64): 0.6, (128, 72): 0.4}
 """Pixels and shares; areas of about 9,200: what scenes are drawn at, and what frames of 16:9 are cut to."""
@@ -231,12 +231,12 @@ def main() -> None:
         learning_rate=LEARNING_RATE,
         text_encoder_learning_rate=0.0,  # it is taught by `words`, as CLIP's comes to Stable Diffusion
         optimizer="muon",
-        region_share=0.5,
+        region_share=0.7,
         region_global=0.1,
         warmup_steps=100,
         lr_schedule="cosine",
         ema_decay=0.998,
-        timestep_share_high=0.5,
+        timestep_share_high=0.75,
         mixed_precision="no",
         checkpoint_every=400,
         keep_checkpoints=2,
