@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,21 @@ def test_a_failure_there_is_one_sentence_here(home: Path) -> None:  # noqa: F811
     journey = Journey.open(home, {"training.processes": "2", "mixture.batch_size": "3", "mixture.num_steps": "2"})
     with pytest.raises(FullcastError, match="batch of 3 cannot be shared by 2 processes"):
         journey.train()
+
+
+class Stopping(Told):
+    """Asks for a stop, as a person or a spot machine does, when the first steps are told."""
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        super().advance(count, note)
+        if self.titles[-1] == "train" and self.steps == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_stop_ends_after_the_step_in_work_and_loses_nothing(home: Path) -> None:  # noqa: F811
+    settings = {"training.processes": "2", "mixture.num_steps": "60", "training.log_every": "50"}
+    told = Stopping()
+    answer = Journey.open(home, settings, progress=told).train()
+    assert not answer.data["finished"] and 2 <= answer.data["step"] == told.steps < 60
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert not list((home / "data").glob("several-processes.stop"))

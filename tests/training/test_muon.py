@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -106,34 +101,3 @@ def test_a_training_with_it_goes_on_where_it_stopped(base, tmp_path):  # noqa: F
 def test_it_is_refused_where_matrices_are_not_whole(settings):
     with pytest.raises(ValidationError, match="needs whole matrices"):
         TrainingConfig(optimizer="muon", **settings)
-
-
-SHAPES = ((32, 8, 3, 3), (48, 200), (16, 16), (9, 40), (64, 12))
-
-
-def moved_weights() -> str:
-    """sha256 of five matrices after three steps, each with gradients that every process draws alike."""
-    weights = [torch.nn.Parameter(drawn(*shape, seed=k)) for k, shape in enumerate(SHAPES)]
-    optimizer = MuonAdamW([{"params": weights, "lr": 1e-2, "muon": True}], fused=True, weight_decay=0.01)
-    for step in range(3):
-        for k, weight in enumerate(weights):
-            weight.grad = drawn(*weight.shape, seed=100 * step + k)
-        optimizer.step()
-    return hashlib.sha256(b"".join(w.detach().numpy().tobytes() for w in weights)).hexdigest()
-
-
-def test_two_processes_share_the_work_and_move_as_one():
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}", "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    torch.set_num_threads(1)
-    assert done.stdout.split() == [moved_weights()] * 2
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo")
-    sys.stdout.write(moved_weights() + "\n")
-    torch.distributed.destroy_process_group()

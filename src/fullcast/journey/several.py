@@ -22,6 +22,7 @@ from fullcast.ports import Progress
 from fullcast.recipe import read_recipe, write_recipe
 from fullcast.store.errors import FullcastError
 from fullcast.store.workspace import Workspace
+from fullcast.training.stop import STOP_FILE
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
@@ -41,27 +42,43 @@ def train_in_several(journey: Journey, minutes: float | None) -> None:
     write_recipe(told, recipe)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(recipe.training.processes)]
     words = [*launcher, "-m", __name__, str(root), str(told), "" if minutes is None else f"{minutes:g}"]
-    environment = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", **os.environ}  # torchrun's own, said by us
-    errors = journey.workspace.data_dir / "several-processes.log"
+    data = journey.workspace.data_dir
+    errors, stop = data / "several-processes.log", data / "several-processes.stop"
+    stop.unlink(missing_ok=True)
+    # What torchrun would say itself, said by us.
+    quiet = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+    environment = {**quiet, **os.environ, STOP_FILE: str(stop)}
     with errors.open("w+", encoding="utf-8") as log:
         process = subprocess.Popen(
-            [sys.executable, *words], stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+            [sys.executable, *words],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment,
+            start_new_session=True,  # a terminal's Ctrl-C would end torchrun at once
         )
-        with _signals_passed_on(process):
+        with _stop_passed_on(process, stop):
             assert process.stdout is not None
             _show(process.stdout, journey.progress)
             code = process.wait()
         if code:
             raise FullcastError(f"training in {recipe.training.processes} processes failed: {_reason(log)}")
     errors.unlink()
+    stop.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _signals_passed_on(process: subprocess.Popen[str]) -> Iterator[None]:
-    """SIGTERM here is SIGTERM there, which stops after the step in work; Ctrl-C reaches the processes by itself."""
+def _stop_passed_on(process: subprocess.Popen[str], stop: Path) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM asks for a stop after the step in work, by a file; a second one ends all at once."""
+
+    def ask(number: int, frame: object) -> None:
+        if stop.exists():
+            process.terminate()
+        stop.touch()
+
     former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
-    signal.signal(signal.SIGINT, lambda number, frame: None)
+    for number in former:
+        signal.signal(number, ask)
     try:
         yield
     finally:

@@ -168,8 +168,9 @@ class Training:
                 state.ledger[visit.sample_id] = state.ledger.get(visit.sample_id, 0) + 1
             last = state.step == self.stream.num_steps
             stopping = stopping or asked()
-            # With one process a stop is looked for after every step; of several, each would wait for the others.
-            between = run.ranks.count > 1 and state.step % config.log_every and not last
+            # A stop is looked for after every step, but on several GPUs, where each would wait for the others.
+            on_gpus = run.ranks.count > 1 and run.model.device.type == "cuda"
+            between = on_gpus and state.step % config.log_every and not last
             ending = last or (not between and run.ranks.any(stopping, run.model.device))
             saving = ending or self._due()
             if state.step % config.log_every == 0 or saving:  # before a save always: it finds a loss that is no number

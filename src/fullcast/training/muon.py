@@ -8,11 +8,10 @@ U-Net is convolutions; here a kernel (out, in, h, w) is the matrix (out, in * h 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic iteration: steepest at 0 among those that end near 1 (Jordan et al.)."""
@@ -49,59 +48,28 @@ class MuonAdamW(torch.optim.AdamW):
             super().step()
         finally:
             self.param_groups = groups
-        moved = [(p, group) for group in groups if group["muon"] for p in group["params"] if p.grad is not None]
-        for (parameter, group), step in zip(moved, orthogonal_of_all([p for p, _ in moved], self._ahead), strict=True):
-            self._move(parameter, group, step)
+        for group in groups:
+            if group["muon"]:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        self._move(parameter, group)
 
-    def _ahead(self, parameter: torch.Tensor) -> torch.Tensor:
-        """(m, n): Nesterov momentum, which takes the gradient in where `found_inf` does not say otherwise."""
+    def _move(self, parameter: torch.Tensor, group: dict[str, Any]) -> None:
+        """Nesterov momentum, made orthogonal, as a decoupled step; nothing where `found_inf` says so."""
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         gradient = parameter.grad
         assert gradient is not None
-        if self.found_inf is not None:
+        rate, bad = group["lr"], self.found_inf
+        good = 1.0 if bad is None else 1.0 - bad
+        if bad is not None:
             gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
-        state["momentum"].lerp_(gradient, (1 - MOMENTUM) * self._good())
-        return gradient.lerp(state["momentum"], MOMENTUM).reshape(len(parameter), -1)
-
-    def _move(self, parameter: torch.Tensor, group: dict[str, Any], step: torch.Tensor) -> None:
-        """The orthogonal `step` (m, n) and a decoupled decay; nothing where `found_inf` says so."""
-        rate = group["lr"]
+        state["momentum"].lerp_(gradient, (1 - MOMENTUM) * good)
+        ahead = gradient.lerp(state["momentum"], MOMENTUM)
+        step = orthogonal(ahead.reshape(len(ahead), -1))
         size = 0.2 * max(step.shape) ** 0.5 * rate
-        parameter.sub_(self._good() * (size * step.reshape(parameter.shape) + rate * group["weight_decay"] * parameter))
-
-    def _good(self) -> torch.Tensor | float:
-        return 1.0 if self.found_inf is None else 1.0 - self.found_inf
-
-
-def orthogonal_of_all(
-    parameters: Sequence[torch.Tensor], ahead: Callable[[torch.Tensor], torch.Tensor]
-) -> list[torch.Tensor] | Iterator[torch.Tensor]:
-    """`orthogonal(ahead(p))` of each. Processes that train together and hold the same gradients share the work: in each
-    round every one makes one matrix, of about equal size, and tells it to the others."""
-    count = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-    if count == 1:
-        return (orthogonal(ahead(p)) for p in parameters)
-    made = [torch.empty(0)] * len(parameters)
-    by_work = sorted(range(len(parameters)), key=lambda i: (_work(parameters[i]), i))
-    for at in range(0, len(by_work), count):
-        told = []
-        for rank, i in enumerate(by_work[at : at + count]):
-            matrix = ahead(parameters[i])
-            made[i] = orthogonal(matrix).contiguous() if rank == dist.get_rank() else torch.empty_like(matrix)
-        for rank, i in enumerate(by_work[at : at + count]):
-            told.append(dist.broadcast(made[i], rank, async_op=True))
-        for one in told:
-            one.wait()
-    return made
-
-
-def _work(parameter: torch.Tensor) -> int:
-    """About the multiplications of `orthogonal`."""
-    rows, columns = len(parameter), parameter.numel() // len(parameter)
-    small = min(rows, columns)
-    return small * small * (max(rows, columns) + 10 * small)
+        parameter.sub_(good * (size * step.reshape(parameter.shape) + rate * group["weight_decay"] * parameter))
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
