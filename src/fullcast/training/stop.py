@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 STOP_FILE = "FULLCAST_STOP_FILE"
-"""Environment variable: a path; as soon as a file is there a stop is asked for. Processes that torchrun starts cannot be
-asked by a signal: torchrun, told to end, calls that a failure and kills what has not ended after half a minute."""
+"""Environment variable: a path; as soon as a file is there a stop is asked for. Processes that torchrun starts cannot
+be asked by a signal: torchrun, told to end, calls that a failure and kills what has not ended after half a minute."""
 
 
 @contextmanager
