@@ -37,7 +37,7 @@ from recipes.pocket.words import taught
 
 BATCH = 16
 UNET_CHANNELS = (64, 128, 160)
-NUM_STEPS = 2_400
+NUM_STEPS = 2_000
 LEARNING_RATE = 4e-3
 NUM_PICTURES = 12_000
 SIZES = {(144, 64): 0.6, (128, 72): 0.4}
