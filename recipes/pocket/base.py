@@ -235,6 +235,7 @@ def main() -> None:
         region_global=0.1,
         warmup_steps=100,
         lr_schedule="cosine",
+        lr_end=0.01,
         ema_decay=0.998,
         timestep_share_high=0.75,
         mixed_precision="no",

@@ -320,6 +320,11 @@ def test_settings_are_checked_and_rates_are_pure():
     config = TrainingConfig(warmup_steps=10, lr_schedule="cosine")
     assert config.rate_at(0, 100) == pytest.approx(0.1)
     assert config.rate_at(99, 100) == pytest.approx(0.1, abs=0.01)
+    to_nothing = config.model_copy(update={"lr_end": 0.0})
+    assert to_nothing.rate_at(50, 100) == pytest.approx(0.5) and to_nothing.rate_at(100, 100) == pytest.approx(
+        0, abs=1e-9
+    )
+    assert "lr_end" in to_nothing.about_weights() and "lr_end" not in config.about_weights()
     assert json.dumps(config.about_weights())
     assert "device" not in config.about_weights()
 

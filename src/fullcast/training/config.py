@@ -44,9 +44,9 @@ ALWAYS_TOLD = frozenset(_FIRST.split())
 default, so that a run begun before they came can be gone on with."""
 
 _CARRIED_ON = (
-    "seed adam_beta2 weight_decay ema_decay mixed_precision gradient_checkpointing warmup_steps lr_schedule changes "
-    "prediction_type zero_terminal_snr clip_skip lora_rank lora_alpha optimizer weights_dtype parallel compile "
-    "cache_text gradient_accumulation"
+    "seed adam_beta2 weight_decay ema_decay mixed_precision gradient_checkpointing warmup_steps lr_schedule lr_end "
+    "changes prediction_type zero_terminal_snr clip_skip lora_rank lora_alpha optimizer weights_dtype parallel "
+    "compile cache_text gradient_accumulation"
 )
 ONE_FOR_ALL = frozenset(SAME_WEIGHTS) | frozenset(_CARRIED_ON.split())
 """Settings that hold for the whole of a training, in every stage: optimizer, average and network are carried on."""
@@ -80,7 +80,13 @@ class TrainingConfig(BaseModel):
     warmup_steps: int = Field(default=100, ge=0, description="Steps over which the rate rises linearly from 0.")
     lr_schedule: Literal["constant", "cosine"] = Field(
         default="constant",
-        description="cosine falls to a tenth of the rate at the last step; constant can be prolonged.",
+        description="cosine falls to lr_end at the last step; constant can be prolonged.",
+    )
+    lr_end: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="What cosine ends at, as a share of the rate; Muon's steps get no smaller by themselves: 0.01.",
     )
     adam_beta2: float = Field(
         default=0.99, gt=0, lt=1, description="0.99 forgets a bad batch in 100 steps, 0.999 in 1,000."
@@ -286,7 +292,8 @@ class TrainingConfig(BaseModel):
         warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
         if self.lr_schedule == "constant":
             return warm
-        return warm * (0.55 + 0.45 * math.cos(math.pi * min(1.0, step / max(1, num_steps))))
+        fallen = 0.5 - 0.5 * math.cos(math.pi * min(1.0, step / max(1, num_steps)))
+        return warm * (1 - (1 - self.lr_end) * fallen)
 
     def about_weights(self) -> dict[str, Any]:
         """The settings that the weights depend on: a run may be resumed only with the same ones."""
