@@ -47,8 +47,8 @@ STYLES = ("toon-head",)
 taught no more than a linear filter knows (docs/experiments.md): the rest comes when this is learnt."""
 TIDY = 0.75
 """Share of pictures with heads about the middles of cells: their words say more of what is to be seen than those of the
-rest, in which places, sizes and light vary (docs/experiments.md). The base that ships was trained with 0, 7,500 steps
-planned and 60 % of the draws from t = 600 on."""
+rest, in which places, sizes and light vary (docs/experiments.md). The base that ships was trained with 0 at first, 60 % of
+the draws from t = 600 on, and with 0.75 for its last 2,000 steps, at the end of which the rate was a tenth."""
 SYLLABLES = [
     "ka",
     "ki",
