@@ -30,6 +30,7 @@ from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
 from fullcast.ports import silent
 from fullcast.training import run as run_module
 from fullcast.training.config import TrainingConfig
+from fullcast.training.ema import EAGER
 from fullcast.training.latents import LatentStore
 from fullcast.training.loop import Beside, Training
 from fullcast.training.ranks import Ranks
@@ -39,6 +40,8 @@ POCKET = PocketModelConfig(latent_channels=16, vae_block_out_channels=(16, 32, 6
 """The pocket base's shape: 7 million parameters, factor 8."""
 BUCKETS = ((160, 96), (128, 128), (96, 160))
 PAIRS = int(os.environ.get("PAIRS", "5"))
+"""Turns of steps that are compared."""
+PERIOD = TrainingConfig().ema_every
 QUIET = TrainingConfig(
     text_encoder_learning_rate=0.0,
     checkpoint_every=10**6,
@@ -81,7 +84,7 @@ def _make(models: dict[Path, PocketModelConfig]) -> None:
 def open_training(model: Path, folder: Path, stream: Stream, config: TrainingConfig) -> Training:
     opened = Run.open(model, stream, config, folder, Ranks())
     training = Training(opened, stream, Captions(), folder, silent, Beside())
-    training.fill(Pixels(), folder / "latents")
+    training.fill(Pixels(), folder / "latents", lambda: False)
     return training
 
 
@@ -118,28 +121,31 @@ def clock(device: str) -> float:
 def pairs_at(
     model: Path, folder: Path, batch_size: int, goal: Goal | None, live_text: bool = False, device: str = "cpu"
 ) -> Iterator[Figure]:
-    """After each of our steps one bare step of the same shape, timed apart. The bare one hears ready words, so ours has
-    them from its cache; with `live_text` the frozen encoder runs in every step of ours."""
-    steps = len(BUCKETS) * (PAIRS + 1)
+    """After each of our steps one bare step of the same shape, timed apart; a ratio is that of a turn, `PERIOD` steps
+    of one shape, since not every step is averaged. The bare one hears ready words, so ours has them from its cache;
+    with `live_text` the frozen encoder runs in every step of ours."""
+    steps = EAGER + len(BUCKETS) * PERIOD * PAIRS
     config = QUIET.model_copy(update={"cache_text": not live_text, "device": device})
     training = open_training(model, folder, Stream(batch_size, steps, BUCKETS), config)
     bare = Bare.of(training.run.model)
-    ratios: dict[tuple[int, int], list[float]] = {size: [] for size in BUCKETS}
+    pairs: dict[tuple[int, int], list[tuple[float, float]]] = {size: [] for size in BUCKETS}
     ours = [clock(device)]
 
     def beside() -> bool:
-        taken = clock(device) - ours[0]
-        size = BUCKETS[(training.run.state.step - 1) % len(BUCKETS)]
-        ready = _ready(training.run.model, size, batch_size)
-        began = clock(device)
-        bare.step(*ready)
-        ratios[size].append(taken / (clock(device) - began))
+        taken, step = clock(device) - ours[0], training.run.state.step
+        size = BUCKETS[(step - 1) % len(BUCKETS)]
+        if step > EAGER - len(BUCKETS):  # the last of these warm the bare network up
+            ready = _ready(training.run.model, size, batch_size)
+            began = clock(device)
+            bare.step(*ready)
+            pairs[size].append((taken, clock(device) - began))
         ours[0] = clock(device)
         return False
 
     training.go(beside)
-    for (width, height), found in ratios.items():
-        counted = sorted(found[1:])  # the first of each shape warms up
+    for (width, height), found in pairs.items():
+        turns = np.array(found[1:]).reshape(PAIRS, PERIOD, 2).sum(1)
+        counted = sorted((turns[:, 0] / turns[:, 1]).tolist())
         yield Figure(
             f"our step / bare step, batch {batch_size}, {width}x{height}{', words encoded live' if live_text else ''}",
             statistics.median(counted),

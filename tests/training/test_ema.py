@@ -44,3 +44,20 @@ def test_sigterm_asks_for_a_stop_and_handlers_come_back():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == former
+
+
+def test_average_of_every_fourth_step_follows_the_average_of_all():
+    """Weights that wander: after the first steps one of four is looked at, and the averages stay together."""
+    live = {"w": torch.nn.Parameter(torch.zeros(2000))}
+    each, fourth = Ema(live, 0.98), Ema(live, 0.98, every=4)
+    draw = torch.Generator().manual_seed(0)
+    for step in range(1, 601):
+        with torch.no_grad():
+            live["w"].add_(torch.randn(2000, generator=draw))
+        each.update(live, step)
+        fourth.update(live, step)
+        if step == 40:
+            assert torch.equal(each.shadow["w"], fourth.shadow["w"])
+    apart = (each.shadow["w"] - fourth.shadow["w"]).std()
+    lag = (each.shadow["w"] - live["w"].detach()).std()
+    assert 0 < apart < 0.4 * lag

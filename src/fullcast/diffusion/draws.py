@@ -7,6 +7,7 @@ the draw of n (torch's own CPU generator is not: its values change when a tensor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,8 @@ from fullcast.store.seeding import rng
 
 def noise(seed: int, purpose: str, items: Sequence[str], shape: Sequence[int]) -> torch.Tensor:
     """(len(items), *shape) float32 standard normal on the CPU; row i depends on items[i] alone."""
-    rows = [rng(seed, purpose, item).standard_normal(int(np.prod(shape)), dtype=np.float32) for item in items]
+    size = math.prod(shape)
+    rows = [rng(seed, purpose, item).standard_normal(size, dtype=np.float32) for item in items]
     return torch.from_numpy(np.stack(rows)).view(len(items), *shape)
 
 

@@ -123,7 +123,7 @@ class LatentStore:
         size = (width, height)
         if size not in self._maps:
             shape = (len(self._index(width, height)), *self._row_shape(width, height))
-            self._maps[size] = np.memmap(self._paths(width, height)[0], np.float16, "r", shape=shape)
+            self._maps[size] = np.asarray(np.memmap(self._paths(width, height)[0], np.float16, "r", shape=shape))
         return self._maps[size]
 
 

@@ -6,7 +6,7 @@ is passed over without a question to the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from fullcast.store.errors import FullcastError
 from fullcast.store.seeding import key
 from fullcast.training.config import TrainingConfig
 from fullcast.training.muon import MuonAdamW
+from fullcast.training.ranks import whole
 
 
 def make_optimizer(groups: Iterable[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
@@ -37,6 +38,21 @@ def _eight_bit(groups: list[dict[str, Any]], given: dict[str, Any]) -> torch.opt
     except ModuleNotFoundError:
         raise FullcastError("training.optimizer = adamw8bit needs a package: pip install bitsandbytes") from None
     return AdamW8bit(groups, **given)
+
+
+def clip(optimizer: torch.optim.Optimizer, parameters: Sequence[torch.Tensor], max_norm: float) -> torch.Tensor:
+    """Scales gradients down to the L2 norm `max_norm`; returns the norm that they had, 0-d on the device.
+
+    torch's fused AdamW divides them itself, in the pass over memory that it makes anyway.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    total = torch.nn.utils.get_total_norm(gradients)
+    norm = whole(total)
+    if type(optimizer) is torch.optim.AdamW and norm is total:
+        optimizer.grad_scale = ((norm + 1e-6) / max_norm).clamp(min=1.0)  # type: ignore[attr-defined]
+    else:
+        torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, total)
+    return norm
 
 
 def pass_over(optimizer: torch.optim.Optimizer, bad: torch.Tensor, parameters: Iterable[torch.Tensor]) -> None:

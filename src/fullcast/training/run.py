@@ -30,7 +30,7 @@ from fullcast.training.checkpoint import (
 from fullcast.training.config import TrainingConfig
 from fullcast.training.ema import Ema
 from fullcast.training.muon import is_matrix
-from fullcast.training.optimizers import RoundingAdamW, make_optimizer, pass_over
+from fullcast.training.optimizers import RoundingAdamW, clip, make_optimizer, pass_over
 from fullcast.training.ranks import Ranks, whole
 from fullcast.training.step import Network, Prepared, Teacher, loss_of
 from fullcast.training.words import TextCache
@@ -102,7 +102,7 @@ class Run:
         optimizer = make_optimizer(_groups(live, rates, config), config)
         text = TextCache(model) if config.cache_text and not train_text else None
         power_T = model.alphas_cumprod().to(model.device)
-        ema = Ema(live, config.ema_decay)
+        ema = Ema(live, config.ema_decay, config.ema_every)
         run = cls(model, config, TrainState(fingerprint), live, optimizer, ema, power_T, network, ranks, text, teacher)
         run._begin(run_dir)
         return run
@@ -133,7 +133,7 @@ class Run:
             if not rate:  # frozen in this stage: neither moved nor counted in the norm
                 for parameter in group["params"]:
                     parameter.grad = None
-        norm = whole(torch.nn.utils.clip_grad_norm_(self.live.values(), self.config.max_grad_norm))
+        norm = clip(self.optimizer, list(self.live.values()), self.config.max_grad_norm)
         pass_over(self.optimizer, ~torch.isfinite(norm), self.live.values())
         if isinstance(self.optimizer, RoundingAdamW):
             self.optimizer.at_step = self.state.step

@@ -166,8 +166,9 @@ def loss_of(
     `network` is a `Network` of `model`, or a wrapper around one. Not divided by the sum of the loss weights: the
     mixture scales them to a mean of 1 over the plan, and dividing inside a batch would bias small batches.
     """
+    device = model.device
     x, e, t, ids, weights = (
-        tensor.to(model.device, non_blocking=True)
+        tensor.to(device, non_blocking=True)
         for tensor in (ready.latents, ready.noise, ready.timesteps, ready.token_ids, ready.loss_weights)
     )
     noisy = add_noise(x, e, t, power_T)

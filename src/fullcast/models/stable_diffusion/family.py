@@ -266,14 +266,11 @@ def _sha256(module: torch.nn.Module, digest: hashlib._Hash) -> None:
 
 def token_ids(tokenizer: Any, prompts: Sequence[str]) -> torch.Tensor:
     """(B, L) int64, padded and cut to the tokenizer's length. One thread at a time: it is set up anew by each call."""
+    length = tokenizer.model_max_length
     with TOKENIZING:
-        return tokenizer(
-            list(prompts),
-            padding="max_length",
-            max_length=tokenizer.model_max_length,
-            truncation=True,
-            return_tensors="pt",
-        ).input_ids
+        said = tokenizer(list(prompts), max_length=length, truncation=True, return_attention_mask=False).input_ids
+    # Padded here: the tokenizer's own padding and tensors took twice the time of all the rest (docs/experiments.md).
+    return torch.tensor([ids + [tokenizer.pad_token_id] * (length - len(ids)) for ids in said], dtype=torch.int64)
 
 
 def _layers(encoder: torch.nn.Module) -> torch.nn.ModuleList:
