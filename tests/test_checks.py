@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from checks import __main__ as entry
 from checks.framework import Check, Context, Figure, Goal, as_table, passed, run, short
+from fullcast.judging.rows import Row
+from fullcast.records import Found, Placement, Scene, Verdict
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +112,24 @@ def test_journey_has_the_issue_s_seven_lines():
     from checks.journey import CHECK
 
     assert sorted(CHECK.lines) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_pairs_of_the_trainers_speed_check_run(tmp_path):
+    """A small case of check-trainer-2, whose whole is run by hand: it must not fall behind the trainer."""
+    speed = import_module("checks.trainer.speed")
+    model = speed.base(tmp_path / "model", speed.TINY)
+    figures = list(speed.pairs_at(model, tmp_path / "run", 1, None))
+    assert len(figures) == len(speed.BUCKETS) and all(figure.n == speed.PAIRS for figure in figures)
+    assert all(figure.value > 0.5 for figure in figures)
+
+
+def test_study_tells_whom_soft_pictures_resemble():
+    """Of check-trainer-6: one figure that is nearest to who was asked for counts, sure or not; two do not."""
+    nearest = import_module("checks.trainer.study").nearest_by_character
+
+    def row(asked: str, *scores: tuple[float, float]) -> Row:
+        found = tuple(Found((0.0, 0.0, 9.0, 9.0), None, 1.0, "unknown", "", 0.0, 0.0, scores=s) for s in scores)
+        return Row(Scene("one", "", (Placement(asked),)), Verdict("p", "one", 1, len(found), found))
+
+    rows = [row("aoi", (0.2, 0.1)), row("aoi", (0.1, 0.2)), row("ken", (0.1, 0.2)), row("ken", (0.0, 0.9), (0.0, 0.9))]
+    assert nearest(rows, ("aoi", "ken")) == {"": 0.5, "aoi": 0.5, "ken": 0.5}

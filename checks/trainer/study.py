@@ -14,7 +14,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from fullcast.journey.beside_training import CharacterJudge
 from fullcast.journey.demo import make_pocket_show
 from fullcast.journey.doors import Doors
 from fullcast.journey.planning import Planned, is_prepared, make_plan, staged_captions, training_config
+from fullcast.judging.rows import Row, read_rows
 from fullcast.mixture.beside import multiplies_of
 from fullcast.mixture.peers import ed1_order
 from fullcast.mixture.pixels import WorkspacePixels
@@ -43,6 +44,7 @@ from fullcast.training.loop import train
 SHOW_SEED = 11
 SEEDS = (0, 1, 2)
 ORDERS = ("exact", "everydream1")
+MEASURES = ("success", "nearest")
 PICTURES = 24
 """Of each character, judged for each run: 72 for each arm, so an interval of about a fifth for one character."""
 
@@ -128,10 +130,10 @@ class Study:
     def result(self, arm: Arm) -> Path:
         return self.folder / f"{arm.name}.json"
 
-    def results(self, order: str) -> list[dict[str, float]]:
-        """Success by character of the finished runs of an order."""
+    def results(self, order: str, measure: str) -> list[dict[str, float]]:
+        """A measure by character of the finished runs of an order; "" is that of all pictures."""
         done = [self.result(arm) for arm in ARMS if arm.order == order and self.result(arm).exists()]
-        return [json.loads(path.read_text(encoding="utf-8"))["success"] for path in done]
+        return [json.loads(path.read_text(encoding="utf-8"))[measure] for path in done]
 
     def stream(self, arm: Arm) -> BatchStream:
         plan = self.planned.mixture.stream
@@ -177,10 +179,14 @@ class Study:
         recipe = self.journey.recipe
         asked = recipe.model_copy(update={"training": recipe.training.model_copy(update={"judge_pictures": PICTURES})})
         journey = self.journey.with_recipe(asked)
-        judge = CharacterJudge.of(journey, self.planned.prepared, self.folder / f"{arm.name}-judged")
+        folder = self.folder / f"{arm.name}-judged"
+        judge = CharacterJudge.of(journey, self.planned.prepared, folder)
         success = judge(open_model(journey, checkpoint).pipeline, self.planned.stream.num_steps)
-        write_json(self.result(arm), {"success": success, "ledger": read_state(checkpoint).ledger})
-        say(f"{arm.name}: {success['']:.3f} of single pictures show who was asked for")
+        (verdicts,) = folder.rglob("verdicts.parquet")
+        nearest = nearest_by_character(read_rows(verdicts), judge.cast.names)
+        found = {"success": success, "nearest": nearest, "ledger": read_state(checkpoint).ledger}
+        write_json(self.result(arm), found)
+        say(f"{arm.name}: success {success['']:.3f}, nearest to who was asked for {nearest['']:.3f}")
 
 
 @CHECK.line(6, "exact weights against EveryDream1's order: success by character, three seeds each")
@@ -194,15 +200,28 @@ def study(context: Context) -> Iterable[Figure]:
         return
     exposure = _exposure(here.planned)
     rare = sorted(exposure, key=lambda name: (exposure[name], name))[: max(1, len(exposure) // 3)]
-    yield from _compared(here, "all characters", [""])
-    yield from _compared(here, f"the rarest ({', '.join(rare)})", rare)
-    for name in sorted(exposure):
-        yield from _compared(here, name, [name])
+    for measure in MEASURES:
+        yield from _compared(here, measure, "all characters", [""])
+        yield from _compared(here, measure, f"the rarest ({', '.join(rare)})", rare)
+        for name in sorted(exposure):
+            yield from _compared(here, measure, name, [name])
 
 
-def _compared(study: Study, what: str, names: list[str]) -> Iterator[Figure]:
-    """Mean success of each order over its seeds, and their difference with its interval over seeds (Student's t)."""
-    means = {order: [float(np.mean([r[n] for n in names])) for r in study.results(order)] for order in ORDERS}
+def nearest_by_character(rows: Sequence[Row], names: Sequence[str]) -> dict[str, float]:
+    """By character the share of its pictures whose figures are one, nearer to it than to anybody else of the cast, sure
+    or not; under "" that of all. Pictures that are too soft for the judge's threshold still tell who they look like."""
+    right: dict[str, list[bool]] = {name: [] for name in names}
+    for row in rows:
+        found, asked = row.verdict.found, row.scene.people[0].character
+        right[asked].append(len(found) == 1 and names[int(np.argmax(found[0].scores))] == asked)
+    every = [one for own in right.values() for one in own]
+    return {"": float(np.mean(every))} | {name: float(np.mean(own)) for name, own in right.items() if own}
+
+
+def _compared(study: Study, measure: str, what: str, names: list[str]) -> Iterator[Figure]:
+    """Mean of each order over its seeds, and their difference with its interval over seeds (Student's t)."""
+    means = {order: [float(np.mean([r[n] for n in names])) for r in study.results(order, measure)] for order in ORDERS}
+    what = f"{measure}, {what}"
     for order, found in means.items():
         yield Figure(f"{what}: {order}", float(np.mean(found)), n=len(found), low=min(found), high=max(found))
     gain = np.subtract(means["exact"], means["everydream1"])
