@@ -18,7 +18,7 @@ from checks.trainer import CHECK
 from checks.trainer.world import CONFIG, STAGE_AT, Captions, Pixels, Stream, base, differing, hashes
 from fullcast.store.seeding import rng
 from fullcast.training import checkpoint, run
-from fullcast.training.checkpoint import checkpoints, latest_resumable, read_state
+from fullcast.training.kept import checkpoints, latest_resumable, read_state
 from fullcast.training.loop import train
 from fullcast.training.metrics import read_metrics
 

@@ -38,7 +38,7 @@ from fullcast.recipe import commented_toml, find_preset, read_recipe
 from fullcast.records import UNKNOWN
 from fullcast.store.atomic import write_json, write_text
 from fullcast.store.workspace import Workspace
-from fullcast.training.checkpoint import latest_resumable, read_state
+from fullcast.training.kept import latest_resumable, read_state
 from fullcast.training.loop import train
 
 SHOW_SEED = 11

@@ -18,8 +18,8 @@ from checks.framework import ROOT, Context, Figure, Goal, passed
 from checks.trainer import CHECK
 from checks.trainer.speed import POCKET
 from checks.trainer.world import CONFIG, TINY, Captions, Pixels, Stream, base, differing
-from fullcast.training.checkpoint import latest_resumable, read_state
 from fullcast.training.config import TrainingConfig
+from fullcast.training.kept import latest_resumable, read_state
 from fullcast.training.loop import train
 from fullcast.training.metrics import read_metrics
 

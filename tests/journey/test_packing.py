@@ -22,7 +22,7 @@ from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import write_png
 from fullcast.store.tables import write_records
-from fullcast.training.checkpoint import read_state
+from fullcast.training.kept import read_state
 from fullcast.training.metrics import read_metrics
 from tests.training.test_train import TINY, hashes
 
@@ -125,7 +125,7 @@ def test_a_whole_model_and_a_lora_are_exported_with_their_licence(home: Path, tm
 
 def test_the_live_line_says_cost_and_the_furthest_share() -> None:
     from fullcast.journey.beside_training import LiveLine
-    from fullcast.training.checkpoint import TrainState
+    from fullcast.training.kept import TrainState
 
     line = LiveLine({"a": frozenset({"aoi"}), "b": frozenset({"mio"})}, {"aoi": 0.5, "mio": 0.5}, 3.6)
     state = TrainState("", step=4, seconds=1000.0, ledger={"a": 3, "b": 1})

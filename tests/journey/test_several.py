@@ -11,7 +11,7 @@ import pytest
 from fullcast.journey import Journey
 from fullcast.journey.planning import latest_checkpoint
 from fullcast.store.errors import FullcastError
-from fullcast.training.checkpoint import read_state
+from fullcast.training.kept import read_state
 from fullcast.training.metrics import read_metrics
 from tests.journey.test_packing import home  # noqa: F401  (a fixture: a show of twelve pictures)
 

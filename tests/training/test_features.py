@@ -15,8 +15,8 @@ from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.models.stable_diffusion.folder import load_pipeline, save_pipeline
 from fullcast.ports import Batch, Visit
 from fullcast.store.errors import FullcastError
-from fullcast.training.checkpoint import checkpoints, kept
 from fullcast.training.config import ALWAYS_TOLD, ONE_FOR_ALL, TrainingConfig
+from fullcast.training.kept import checkpoints, kept
 from fullcast.training.loop import Beside, train
 from fullcast.training.metrics import read_metrics
 from fullcast.training.optimizers import RoundingAdamW, rounded_bf16

@@ -9,7 +9,7 @@ import pytest
 
 from fullcast.ports import Batch, Visit
 from fullcast.store.errors import FullcastError
-from fullcast.training.checkpoint import read_state
+from fullcast.training.kept import read_state
 from fullcast.training.loop import train
 from fullcast.training.metrics import read_metrics
 from fullcast.training.ranks import Ranks

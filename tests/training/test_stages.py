@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.folder import save_pipeline
-from fullcast.training.checkpoint import checkpoints
 from fullcast.training.config import Change
+from fullcast.training.kept import checkpoints
 from fullcast.training.loop import train
 from fullcast.training.metrics import read_metrics
 from tests.training.test_train import CONFIG, TINY, Captions, Pixels, Stream, asked_at, hashes

@@ -19,8 +19,8 @@ from fullcast.ports import Batch, Visit
 from fullcast.store.errors import FullcastError
 from fullcast.store.locks import locked
 from fullcast.store.seeding import rng
-from fullcast.training.checkpoint import checkpoints, read_state
 from fullcast.training.config import TrainingConfig
+from fullcast.training.kept import checkpoints, read_state
 from fullcast.training.loop import Beside, train, wanted
 from fullcast.training.metrics import read_metrics, wrong_captions
 

@@ -49,5 +49,9 @@ def missing_extra(error: ModuleNotFoundError) -> FullcastError:
     }
     for extra, modules in extras.items():
         if module in modules:
-            return FullcastError(f"this needs {module}, which is not installed; run: pip install 'fullcast[{extra}]'")
+            less = (
+                " (fullcast[generate] is enough to draw and to judge)" if extra == "train" and module != "peft" else ""
+            )
+            told = f"this needs {module}, which is not installed; run: pip install 'fullcast[{extra}]'{less}"
+            return FullcastError(told)
     raise error

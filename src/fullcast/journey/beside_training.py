@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fullcast.journey import Journey
     from fullcast.journey.planning import Planned
     from fullcast.journey.preparing import Prepared
-    from fullcast.training.checkpoint import TrainState
+    from fullcast.training.kept import TrainState
     from fullcast.training.loop import Beside
 
 PRIOR = "regularization"

@@ -106,7 +106,7 @@ def _latents(journey: Journey, planned: Planned, base: Path) -> Path:
 
 
 def _pack_results(journey: Journey, planned: Planned, run_dir: Path, out: Path) -> Answer:
-    from fullcast.training.checkpoint import latest_resumable, read_state
+    from fullcast.training.kept import latest_resumable, read_state
 
     newest = latest_resumable(run_dir)
     if newest is None:

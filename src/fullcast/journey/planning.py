@@ -231,7 +231,7 @@ def caption_changes(journey: Journey, planned: Planned) -> tuple[str, dict[str, 
 
 def train(journey: Journey, minutes: float | None = None) -> Answer:
     """Fine-tunes on the plan, or goes on; a finished training is not touched."""
-    from fullcast.training.checkpoint import latest_resumable, read_state
+    from fullcast.training.kept import latest_resumable, read_state
 
     planned = make_plan(journey)
     run_dir = run_dir_of(journey, planned)
@@ -339,7 +339,7 @@ def run_dir_of(journey: Journey, planned: Planned) -> Path:
 
 def latest_checkpoint(workspace: Workspace) -> Path:
     """The newest checkpoint of the run that was trained last. Raises FullcastError when nothing was trained."""
-    from fullcast.training.checkpoint import checkpoints
+    from fullcast.training.kept import checkpoints
 
     runs = [run for run in workspace.runs_dir.iterdir() if run.is_dir()] if workspace.runs_dir.is_dir() else []
     newest = [found[-1] for run in runs if (found := checkpoints(run))]

@@ -277,7 +277,7 @@ def _sample_pictures(workspace: Workspace, run_dir: Path, most: int = 10) -> Ite
 
 
 def _trained_step(run_dir: Path) -> int:
-    from fullcast.training.checkpoint import latest_resumable, read_state
+    from fullcast.training.kept import latest_resumable, read_state
 
     newest = latest_resumable(run_dir)
     return read_state(newest).step if newest else 0
@@ -295,8 +295,10 @@ def _machine() -> str:
 
 
 def _accelerator() -> str:
-    import torch
-
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return "no torch"
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
 
 

@@ -20,8 +20,8 @@ class JudgingConfig(BaseModel):
     max_overlap: float = Field(default=0.5, gt=0, le=1)
     """IoU of heads (of figures where a head is missing) above which two detections are one: the weaker one goes."""
     min_area: float = Field(default=0.003, ge=0, lt=1)
-    """Share of the picture that a head must cover to count: 0.3 %, 11 pixels square in a picture of 200 x 200. At half of
-    that an ornament of 5 pixels in a picture of 144 x 64 was counted as a head (docs/experiments.md)."""
+    """Share of the picture that a head must cover to count: 0.3 %, 11 pixels square in a picture of 200 x 200. At
+    half of that an ornament of 4 pixels in a picture of 144 x 64 was counted as a head."""
     hybrid_margin: float = Field(default=0.03, ge=0, le=2)
     """A figure is a hybrid when it is closer than this (in cosine) to two of those asked for. Set it to the fifth
     percentile of the margin on true pictures (`verdict.calibrate_hybrid_margin`), so that one true figure in twenty

@@ -24,8 +24,9 @@ from fullcast.ports import (
 )
 from fullcast.store.locks import locked
 from fullcast.training.ahead import ahead
-from fullcast.training.checkpoint import TrainState, latest_resumable, save_checkpoint, step_of, tidy
+from fullcast.training.checkpoint import save_checkpoint
 from fullcast.training.config import TrainingConfig
+from fullcast.training.kept import TrainState, latest_resumable, step_of, tidy
 from fullcast.training.latents import LatentStore
 from fullcast.training.metrics import Metrics, NoMetrics, Probe, read_metrics
 from fullcast.training.ranks import Ranks

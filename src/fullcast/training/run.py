@@ -18,17 +18,10 @@ from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.ports import BatchStream
 from fullcast.store.atomic import write_json
 from fullcast.training.binding import bound
-from fullcast.training.checkpoint import (
-    SavedTensors,
-    TrainState,
-    latest_resumable,
-    load_checkpoint,
-    optimizer_tensors,
-    restore_optimizer,
-    sweep,
-)
+from fullcast.training.checkpoint import SavedTensors, load_checkpoint, optimizer_tensors, restore_optimizer
 from fullcast.training.config import TrainingConfig
 from fullcast.training.ema import Ema
+from fullcast.training.kept import TrainState, latest_resumable, sweep
 from fullcast.training.muon import is_matrix
 from fullcast.training.optimizers import RoundingAdamW, clip, make_optimizer, pass_over
 from fullcast.training.ranks import Ranks, whole
