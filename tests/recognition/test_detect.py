@@ -108,3 +108,16 @@ def test_what_two_detectors_see_is_one_figure() -> None:
     assert len(people) == 2
     near = [head(100, 100, 160, 170), head(120, 100, 180, 170)]  # one detector's own two: side by side, both stay
     assert len(JointDetector([Says(*near), Says()]).detect([np.zeros((9, 9, 3), np.uint8)])[0]) == 2
+
+
+def test_a_figure_between_two_surer_ones_is_a_double_and_a_hidden_one_is_not() -> None:
+    two = [body(0, 0, 80, 200, 0.95), head(15, 0, 65, 60), body(90, 0, 170, 200, 0.95), head(105, 0, 155, 60)]
+    between = [body(45, 0, 125, 200, 0.6), head(38, 2, 88, 62, 0.6)]
+    people, lost = join_heads([*two, *between], "img", "d")
+    assert len(people) == 2 and [one.reason for one in lost] == ["double"]
+    again = [body(5, 0, 84, 200, 0.7), head(25, 0, 75, 60, 0.7)]  # the left one, a second time
+    assert len(join_heads([*two, *again], "img", "d")[0]) == 2
+    sure = [body(45, 0, 125, 200, 0.94), head(38, 2, 88, 62, 0.94)]  # as sure as they are: somebody behind them
+    assert len(join_heads([*two, *sure], "img", "d")[0]) == 3
+    aside = [body(40, 30, 120, 200, 0.6), head(68, 30, 100, 70, 0.6)]  # its head is in view
+    assert len(join_heads([*two, *aside], "img", "d")[0]) == 3

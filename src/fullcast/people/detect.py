@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fullcast.models.base import Detection, Embedder, PersonDetector
+from fullcast.models.base import Embedder, PersonDetector
 from fullcast.people.config import PeopleConfig
 from fullcast.ports import Progress, silent
 from fullcast.recognition.detect import look_for_people
@@ -15,7 +15,7 @@ from fullcast.records import Drop, Image, Person, person_id
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import read_picture
 
-VERSION = 2
+VERSION = 3
 """Raised when the same pictures, networks and settings would give other people."""
 
 CONFIG_FIELDS = ("confidence", "iou", "lone_confidence", "batch")
@@ -56,12 +56,7 @@ def detect_partition(
         found = look_for_people(list(pictures.values()), list(pictures), detector, lone=config.lone_confidence)
         people += embed_people([person for group, _ in found for person in group], pictures, embedder)
         for image_id, (_, lost) in zip(pictures, found, strict=True):
-            drops += [_unconfirmed(image_id, one) for one in lost]
+            drops += [Drop(person_id(image_id, one.xyxy), "people", one.reason, one.detail) for one in lost]
         progress.advance(len(batch))
     progress.done()
     return Detected(tuple(people), tuple(drops))
-
-
-def _unconfirmed(image_id: str, one: Detection) -> Drop:
-    """A head without a body, or a body without a head, too faint to be believed."""
-    return Drop(person_id(image_id, one.xyxy), "people", "unconfirmed", f"{one.label} {one.confidence:.2f}, alone")
