@@ -18,7 +18,7 @@ from recipes.pocket.nets import Detector, TaggerNet
 from recipes.pocket.state import SHIPPED, state_dir, weights_of
 
 OPSET = 17
-DETECTOR_THRESHOLD = 0.38
+DETECTOR_THRESHOLD = 0.5
 TAGGER_THRESHOLD = 0.5
 
 
