@@ -55,8 +55,8 @@ def test_perfect_picture():
 
 def test_an_ornament_inside_a_head_is_nobody_and_a_small_head_beside_it_is_somebody():
     aoi = figure("aoi", 1)
-    inside = replace(figure("hinata", 1, confidence=0.95), head_xyxy=(25, 31, 30, 36))
-    beside = replace(figure("hinata", 1), head_xyxy=(37, 31, 42, 36))
+    inside = replace(figure("hinata", 1, confidence=0.95), head_xyxy=(25, 31, 31, 37))
+    beside = replace(figure("hinata", 1), head_xyxy=(37, 31, 43, 37))
     scene = ask("aoi")
     assert judge([aoi, inside], scene).success
     assert judge([aoi, beside], scene).num_found == 2
@@ -165,3 +165,9 @@ def test_name_outside_the_cast_is_said():
         judge([], ask("kaede"))
     with pytest.raises(ValueError, match="no form 'bun'"):
         judge([], ask("aoi/bun"))
+
+
+def test_a_head_under_three_thousandths_of_the_picture_is_nobody():
+    aoi = figure("aoi", 1)
+    assert judge([aoi, replace(figure("hinata", 3), head_xyxy=(60, 31, 65, 36))], ask("aoi")).success
+    assert judge([aoi, replace(figure("hinata", 3), head_xyxy=(60, 31, 66, 37))], ask("aoi")).num_found == 2
