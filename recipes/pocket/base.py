@@ -38,9 +38,9 @@ from recipes.pocket.words import taught
 
 BATCH = 16
 UNET_CHANNELS = (64, 128, 160)
-NUM_STEPS = 3_000
+NUM_STEPS = 2_000
 LEARNING_RATE = 4e-3
-NUM_PICTURES = 24_000
+NUM_PICTURES = 12_000
 SIZES = {(144, 64): 0.6, (128, 72): 0.4}
 """Pixels and shares; areas of about 9,200: what scenes are drawn at, and what frames of 16:9 are cut to."""
 STYLES = ("toon-head",)
@@ -235,7 +235,7 @@ def main() -> None:
         lr_schedule="cosine",
         lr_end=0.01,
         ema_decay=0.998,
-        timestep_share_high=0.6,
+        timestep_share_high=0.75,
         mixed_precision="no",
         checkpoint_every=400,
         keep_checkpoints=2,
