@@ -147,3 +147,13 @@ def test_short_work_shows_no_bar_and_long_work_does(capsys: pytest.CaptureFixtur
     assert bars.bar is not None
     bars.done()
     assert bars.bar is None and "quick" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    """`fullcast settings | head`: the other end of the pipe is closed before everything is written."""
+    words = [sys.executable, "-m", "fullcast", "settings"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read()
+    assert process.returncode == 1 and told == ""

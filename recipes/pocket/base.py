@@ -192,7 +192,8 @@ class Captions:
 def start(folder: Path, from_shipped: bool) -> None:
     """The base that ships, or an untrained denoiser beside the VAE and the text encoder, which are final."""
     if from_shipped:
-        shutil.copytree(SHIPPED_BASE, folder)
+        with replacing_dir(folder) as temporary:
+            shutil.copytree(SHIPPED_BASE, temporary, dirs_exist_ok=True)
         return
     pipeline = build_pocket_pipeline(config(), seed=41)
     pipeline.vae.load_state_dict(vae.whitened().state_dict())

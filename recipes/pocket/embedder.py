@@ -25,14 +25,10 @@ from recipes.pocket.state import SHIPPED, Slice, ema_update
 from recipes.pocket.vae import ThroughVae
 from recipes.pocket.warm import from_onnx
 
-SIZE = 80
-CROP_SCALE = 2.0
-"""The crop's side over the head's: down to the shoulders. At 1.5 the ends of the hair lay outside it, and twins that
-differ in them alone could not be told apart (docs/experiments.md)."""
+SIZE = 64
+CROP_SCALE = 1.5
 BATCH = 96
 COSFACE_SCALE, COSFACE_MARGIN = 24.0, 0.25
-TWIN_MARGIN = 0.1
-"""Added to the cosines to the other three of an identity's group, its near twins among them: they have to be farther."""
 
 
 DRAWN = ((144, 64), (112, 80), (96, 96))
@@ -52,10 +48,10 @@ class Which:
 
 WHICH = {
     "labeller": Which(
-        ResEmbedder, 0, 1800, 1.5e-3, "pocket-embedder.onnx", ((320, 192), (512, 288), (512, 288), (160, 96))
+        ResEmbedder, 0, 700, 1.5e-3, "pocket-embedder.onnx", ((320, 192), (512, 288), (512, 288), (160, 96))
     ),
     "judge": Which(
-        MixEmbedder, 1, 1800, 1.5e-3, "pocket-judge-embedder.onnx", (*DRAWN, *DRAWN, (144, 64), (160, 96), (320, 192))
+        MixEmbedder, 1, 1300, 1.5e-3, "pocket-judge-embedder.onnx", (*DRAWN, *DRAWN, (144, 64), (160, 96), (320, 192))
     ),
 }
 
@@ -108,7 +104,6 @@ class Crops:
         mine = {g for g in groups if g % 2 == parity}
         identities = sorted({r["identity"] for r in bank.table if r["identity"] // 4 in mine})
         self.class_of = {identity: k for k, identity in enumerate(identities)}
-        self.groups = torch.tensor([identity // 4 for identity in identities])
         styles = sorted({r["style"] for r in bank.table})
         self.rows = {
             s: np.array([i for i, r in enumerate(bank.table) if r["style"] == s and r["identity"] in self.class_of])
@@ -132,12 +127,10 @@ class Crops:
         return (x - torch.tensor(CLIP_MEAN).view(3, 1, 1)) / torch.tensor(CLIP_STD).view(3, 1, 1), labels
 
 
-def cosface(embeddings: Tensor, prototypes: Tensor, labels: Tensor, groups: Tensor) -> Tensor:
-    """`groups` (classes,): which classes are near twins."""
+def cosface(embeddings: Tensor, prototypes: Tensor, labels: Tensor) -> Tensor:
     cosine = embeddings @ F.normalize(prototypes, dim=1).T
-    own = F.one_hot(labels, prototypes.shape[0])
-    twins = (groups[labels][:, None] == groups).float() - own
-    return F.cross_entropy(COSFACE_SCALE * (cosine - COSFACE_MARGIN * own + TWIN_MARGIN * twins), labels)
+    margin = F.one_hot(labels, prototypes.shape[0]) * COSFACE_MARGIN
+    return F.cross_entropy(COSFACE_SCALE * (cosine - margin), labels)
 
 
 @torch.no_grad()
@@ -185,7 +178,7 @@ def main() -> None:
         optimizer.param_groups[0]["lr"] = rate
         x, labels = crops.batch(args.which, run.step)
         embeddings = model(x.contiguous(memory_format=torch.channels_last)).float()
-        loss = cosface(embeddings, prototypes["w"], labels, crops.groups)
+        loss = cosface(embeddings, prototypes["w"], labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()

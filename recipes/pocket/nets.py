@@ -75,7 +75,7 @@ class Detector(nn.Module):
 
 
 class ResEmbedder(nn.Module):
-    """(B, 3, 80, 80) CLIP-normalised -> (B, 128) unit vectors. Residual network with global average pooling."""
+    """(B, 3, 64, 64) CLIP-normalised -> (B, 128) unit vectors. Residual network with global average pooling."""
 
     def __init__(self, dim: int = 128) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Mixing(nn.Module):
 
 
 class MixEmbedder(nn.Module):
-    """(B, 3, 80, 80) CLIP-normalised -> (B, 128) unit vectors. Patches, depthwise mixing, learned attention pooling."""
+    """(B, 3, 64, 64) CLIP-normalised -> (B, 128) unit vectors. Patches, depthwise mixing, learned attention pooling."""
 
     def __init__(self, dim: int = 128) -> None:
         super().__init__()

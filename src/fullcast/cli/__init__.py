@@ -184,6 +184,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("stopped; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # whoever reads has enough, as in `fullcast settings | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it closes it
+        sys.exit(1)
 
 
 def _complain(error: Exception) -> int:

@@ -49,9 +49,8 @@ def missing_extra(error: ModuleNotFoundError) -> FullcastError:
     }
     for extra, modules in extras.items():
         if module in modules:
-            less = (
-                " (fullcast[generate] is enough to draw and to judge)" if extra == "train" and module != "peft" else ""
+            less = " (fullcast[generate] is enough to draw)" if extra == "train" and module != "peft" else ""
+            return FullcastError(
+                f"this needs {module}, which is not installed; run: pip install 'fullcast[{extra}]'{less}"
             )
-            told = f"this needs {module}, which is not installed; run: pip install 'fullcast[{extra}]'{less}"
-            return FullcastError(told)
     raise error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fullcast.journey import Journey
     from fullcast.journey.doors import Doors
 
-VERSION = 1
+VERSION = 2
 """Raised when the same references would give other people."""
 FOLDER = "portraits"
 """In data/show, so that a packed training has them."""

@@ -19,7 +19,7 @@ from fullcast.records import Cast, Found
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.tables import read_records, write_records
 
-VERSION = 3
+VERSION = 4
 """Raised when the same networks would be asked in another way, or `Sight` changes."""
 
 

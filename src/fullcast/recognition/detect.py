@@ -1,4 +1,8 @@
-"""Pictures -> people: a detector's boxes joined into figures, head and body on one record."""
+"""Pictures -> people: a detector's boxes joined into figures, head and body on one record.
+
+Whoever keeps what comes of it has a VERSION to raise when the joining changes: `people.detect`, `journey.portraits`,
+`judging.cache`.
+"""
 
 from __future__ import annotations
 
@@ -116,9 +120,9 @@ def join_heads(
         else:
             lost.append(_unconfirmed(head))
     unique = list({person.id: person for person in people}.values())
-    doubles = [person for person in unique if _is_double(person, unique)]
-    lost += [Unbelieved(person.xyxy, "double", f"{person.confidence:.2f}, covered by surer ones") for person in doubles]
-    return sorted((p for p in unique if p not in doubles), key=lambda person: person.place_xy), lost
+    doubles = {person.id: person for person in unique if _is_double(person, unique)}
+    lost += [Unbelieved(p.xyxy, "double", f"{p.confidence:.2f}, covered by surer ones") for p in doubles.values()]
+    return sorted((p for p in unique if p.id not in doubles), key=lambda person: person.place_xy), lost
 
 
 def _unconfirmed(one: Detection) -> Unbelieved:
@@ -129,8 +133,8 @@ def _is_double(person: Person, people: Sequence[Person]) -> bool:
     """Whether surer figures cover it: their shares are added, since it often lies between two."""
     if person.head_xyxy is None:
         return False
-    surer = [p for p in people if p.head_xyxy is not None and p.confidence >= person.confidence + LESS_SURE]
-    body = sum(_inside(person.xyxy, other.xyxy) for other in surer)
+    surer = [p for p in people if p.confidence >= person.confidence + LESS_SURE]
+    body = sum(_inside(person.xyxy, other.xyxy) for other in surer if other.head_xyxy is not None)
     head = sum(_inside(person.head_xyxy, other.head_xyxy) for other in surer if other.head_xyxy is not None)
     return body >= COVERED_BODY and head >= COVERED_HEAD
 
