@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from fullcast.journey import Journey
 from fullcast.journey.planning import latest_checkpoint
+from fullcast.journey.several import _reason
 from fullcast.store.errors import FullcastError
 from fullcast.training.kept import read_state
 from fullcast.training.metrics import read_metrics
@@ -55,6 +57,15 @@ def test_a_failure_there_is_one_sentence_here(home: Path) -> None:  # noqa: F811
     journey = Journey.open(home, {"training.processes": "2", "mixture.batch_size": "3", "mixture.num_steps": "2"})
     with pytest.raises(FullcastError, match="batch of 3 cannot be shared by 2 processes"):
         journey.train()
+
+
+def test_what_a_signal_ended_is_told_by_its_name() -> None:
+    log = io.StringIO(
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:\n"
+        "Root Cause (first observed failure):\n  exitcode  : -9 (pid: 42)\n"
+        "  traceback : Signal 9 (SIGKILL) received by PID 42\n==========\n"
+    )
+    assert _reason(log) == "Signal 9 (SIGKILL) received by PID 42"
 
 
 class Stopping(Told):

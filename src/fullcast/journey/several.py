@@ -9,6 +9,7 @@ process writes its progress to standard output, a JSON object a line, and it is 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import signal
@@ -97,13 +98,16 @@ def _show(lines: Iterable[str], progress: Progress) -> None:
 
 
 def _reason(log: TextIO) -> str:
-    """The last error that a process of ours told, without the launcher's report of it."""
+    """The last error that a process of ours told, without the launcher's report of it; else what ended it, as the
+    launcher reports it ("Signal 9 (SIGKILL) received by PID 42": the memory did not suffice, for one)."""
     log.flush()
     log.seek(0)
     lines = [line.strip() for line in log.read().splitlines() if line.strip()][-TOLD_LINES * 10 :]
     own = [line for line in lines if "Error" in line and "ChildFailedError" not in line and "elastic" not in line]
-    last = own[-1] if own else lines[-1] if lines else "it said nothing"
-    return last.split("FullcastError: ")[-1]
+    ended = [line for line in lines if " received by PID " in line]
+    said = [line for line in lines if line.strip("=-")]
+    last = (own or ended or said or ["it said nothing"])[-1]
+    return last.split("FullcastError: ")[-1].split("traceback : ")[-1]
 
 
 class Lines:
@@ -128,6 +132,7 @@ class Lines:
 
 def main(root: str, recipe: str, minutes: str) -> None:
     """One of the processes."""
+    faulthandler.enable()  # where a signal ends it, the log says in which line
     from fullcast.journey import Journey
     from fullcast.journey.planning import make_plan, train_here
 

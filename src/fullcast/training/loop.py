@@ -106,6 +106,7 @@ def train(
         training.fill(pixels, latents_dir or run_dir / "latents", stop)
         training.go(asked)
         newest = ranks.told_by_main(latest_resumable(run_dir))
+        ranks.wait()  # nobody leaves while another still listens
     return Trained(newest, run.state.step, stream.num_steps, run.state.seconds)
 
 

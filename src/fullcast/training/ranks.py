@@ -7,6 +7,7 @@ One process is the case of one rank: nothing of torch.distributed is touched the
 
 from __future__ import annotations
 
+import atexit
 import os
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +34,12 @@ def whole(tensor: torch.Tensor, like: torch.Tensor | None = None) -> torch.Tenso
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
+def _leave() -> None:
+    """Closes the group while the interpreter still stands: its threads, left alone, may end a process by a signal."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 @dataclass(frozen=True)
 class Ranks:
     """This process's place among those that train together."""
@@ -48,6 +55,7 @@ class Ranks:
             return cls()
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            atexit.register(_leave)
         return cls(torch.distributed.get_rank(), count)
 
     @property
