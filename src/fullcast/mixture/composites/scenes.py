@@ -175,6 +175,7 @@ def paint(
         return None
     canvas, bare = backdrop.astype(np.float32), np.ones((height, width), np.float32)
     layers: dict[int, np.ndarray] = {}
+    alone: dict[int, np.ndarray] = {}
     front = sorted(range(len(cuts)), key=lambda i: (places[i] or (0, 0, 0))[1] + heads[i][3] - heads[i][1])
     for i in front:
         place = places[i]
@@ -183,13 +184,13 @@ def paint(
         canvas += alpha[..., None] * (np.clip(colour * gains[i], 0, 255) - canvas)
         for behind in (bare, *layers.values()):
             behind *= 1 - alpha
-        layers[i] = alpha.copy()
+        layers[i], alone[i] = alpha.copy(), alpha
     figures = []
     for i, cut in enumerate(cuts):
         x, y, scale = places[i] or (0.0, 0.0, 1.0)
         hx0, hy0, hx1, hy1 = (v * scale for v in cut.head_xyxy)
         head = (max(0.0, x + hx0), max(0.0, y + hy0), min(float(width), x + hx1), min(float(height), y + hy1))
-        whole, _ = _head_pixels(_layer(cut, (x, y, scale), width, height)[1], head)
+        whole, _ = _head_pixels(alone[i], head)
         seen, _ = _head_pixels(layers[i], head)
         if seen < MIN_SEEN * whole or hx1 - hx0 > (head[2] - head[0]) / 0.97:
             return None
