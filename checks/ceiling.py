@@ -14,7 +14,6 @@ import numpy as np
 
 from fullcast.journey.doors import Doors
 from fullcast.journey.naming import judge_cast_path
-from fullcast.judging.benchmark import bind_scenes, read_scenes
 from fullcast.models.stable_diffusion.family import StableDiffusion, to_images, to_tensor
 from fullcast.pocket.bodies import POSES, random_outfit
 from fullcast.pocket.cast import ShowCast, make_cast
@@ -22,6 +21,7 @@ from fullcast.pocket.heads import EXPRESSIONS
 from fullcast.pocket.scene import Drawing, Figure, compose
 from fullcast.recipe import read_recipe
 from fullcast.recognition.castfile import read_cast
+from fullcast.recognition.scenes import read_scenes
 from fullcast.records import GRID, Scene
 from fullcast.store.pictures import read_picture, resize, write_png
 from fullcast.store.seeding import rng
@@ -76,7 +76,7 @@ def drawing_of(scene: Scene, cast: ShowCast, width: int, height: int) -> Drawing
 def bound_scenes(path: Path, workspace: Path, per_count: int) -> list[Scene]:
     """The first ``per_count`` scenes of each number of people, roles given to the workspace's cast as `judge` does."""
     cast = read_cast(judge_cast_path(Workspace.open(workspace)))
-    scenes = bind_scenes(read_scenes(path), cast)
+    scenes = read_scenes(path, cast)
     numbers = sorted({scene.num_people for scene in scenes})
     return [s for n in numbers for s in [s for s in scenes if s.num_people == n][:per_count]]
 

@@ -95,6 +95,42 @@ def test_new_makes_a_workspace_and_says_what_to_put_in(capsys: pytest.CaptureFix
     code, out, _ = run(capsys, "new", str(folder), "--json")
     assert code == 0 and json.loads(out)["workspace"] == str(folder)
     assert (folder / "fullcast.toml").read_text() == "seed = 5\n"
+    assert "exists; its fullcast.toml was left as it is" in run(capsys, "new", str(folder))[1]
+    for asked in (("--show", "Y"), ("--recipe", "two-hours")):
+        code, _, err = run(capsys, "new", str(folder), *asked)
+        assert code == 2 and "was left as it is" in err
+    _, out, _ = run(capsys, "new", str(tmp_path / "y"), "--recipe", "yama-no-susume")
+    assert out.splitlines()[-1].startswith("Then: fullcast plan")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["new", "w/fullcast.toml/x"], "no workspace can be made at"),
+        (["review", "--training.seed", "1"], "review takes no settings: write it into fullcast.toml"),
+        (["new", "q", "--device", "cuda"], "new takes no settings"),
+        (["train", "--device", "cuda", "-w", "w"], "give it as --set device=cuda"),
+        (["train", "--device=cuda"], "give it as --set device=cuda"),
+        (["train", "--minutes", "-1", "-w", "w"], "from 0 on"),
+        (["audit", "sample", "--pictures", "0", "-w", "w"], "draw at least one"),
+        (["cast", "cluster", "-w", "w"], "run fullcast prepare first"),
+        (["card", "-w", "w"], "run: fullcast prepare"),
+    ],
+)
+def test_what_an_empty_workspace_cannot_do_is_one_sentence(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(capsys, "new", "w")
+    code, out, err = run(capsys, *words)
+    assert code == 2 and said in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("verb", "holds"), [("train", True), ("audit", True), ("review", False), ("new", False)])
+def test_the_footer_about_settings_stands_where_it_holds(
+    verb: str, holds: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ("Any setting of fullcast.toml" in run(capsys, verb, "--help")[1]) is holds
 
 
 def test_settings_lists_names_defaults_and_meanings(capsys: pytest.CaptureFixture[str]) -> None:

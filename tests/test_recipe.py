@@ -15,6 +15,7 @@ from fullcast.recipe import (
     make_recipe,
     read_recipe,
     settings,
+    value_text,
     write_recipe,
 )
 from fullcast.store.errors import FullcastError
@@ -30,7 +31,9 @@ OTHER = {
 def test_toml_out_and_in_gives_the_same_recipe(tmp_path: Path) -> None:
     for recipe in (Recipe(), make_recipe(OTHER)):
         write_recipe(tmp_path / "r.toml", recipe)
-        assert read_recipe(tmp_path / "r.toml") == recipe
+        again = read_recipe(tmp_path / "r.toml")
+        assert again == recipe.model_copy(update={"training": recipe.own_training()})
+        assert again.own_training() == recipe.own_training() and again.own_training().seed == recipe.seed
 
 
 def test_the_commented_file_changes_nothing_until_a_line_is_uncommented() -> None:
@@ -99,11 +102,39 @@ def test_every_setting_says_what_it_means() -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("name", ["demo", "smallest", "two-hours", "yama-no-susume"])
+@pytest.mark.parametrize("name", ["demo", "smallest", "two-hours", "yama-no-susume", "sd15", "sdxl-lora"])
 def test_the_recipes_that_come_with_fullcast_can_be_read(name: str) -> None:
-    assert read_recipe(find_preset(name)).show
+    recipe = read_recipe(find_preset(name))
+    real = name in ("sd15", "sdxl-lora")
+    assert recipe.mixture.num_steps and bool(recipe.show) != real
+    assert ("pocket" in (recipe.models.judge_embedder, recipe.models.embedder, recipe.models.base)) != real
 
 
 def test_an_unknown_preset_names_the_known_ones() -> None:
     with pytest.raises(FullcastError, match=r"'gone'.*demo.*smallest"):
         find_preset("gone")
+
+
+def test_settings_tell_real_defaults_as_toml_and_no_internals() -> None:
+    told = {name: value_text(default) for name, default, _ in settings()}
+    assert told["mixture.shares.by"] == '"source"' and told["mixture.shares.otherwise"] == "0.0"
+    assert told["mixture.shares.share"] == "{ screenshots = 0.3, fanart = 0.2, regularization = 0.5 }"
+    assert "training.changes" not in told and "#changes" not in commented_toml(Recipe())
+    for name, text in told.items():
+        assert text == "(not set)" or tomllib.loads(f"x = {text}"), name
+
+
+def test_the_commented_file_says_that_headers_are_commented_too() -> None:
+    assert "[header]" in commented_toml(Recipe(), "title").split("\n\n")[0]
+
+
+@pytest.mark.parametrize("folder", ["Users", "eels"])
+def test_a_windows_path_in_double_quotes_gets_a_hint(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "fullcast.toml").write_text(f'[models]\nbase = "C:\\{folder}\\x"\n')
+    with pytest.raises(FullcastError, match="'single quotes' or /"):
+        read_recipe(tmp_path / "fullcast.toml")
+
+
+def test_sides_too_small_for_a_figure_are_refused() -> None:
+    with pytest.raises(FullcastError, match="sides of 64 pixels or more"):
+        make_recipe({}, {"generation.width": "8"})

@@ -10,12 +10,12 @@ import numpy as np
 
 from checks.ceiling import SCALE, drawing_of
 from fullcast.journey.doors import WEIGHTS_DIR
-from fullcast.judging.benchmark import bind_scenes, read_scenes
 from fullcast.models.stable_diffusion.family import StableDiffusion, to_images, to_tensor
 from fullcast.pocket.cast import ShowCast, differing
 from fullcast.pocket.looks import Look
 from fullcast.pocket.scene import Drawing, Figure, compose, paste
 from fullcast.pocket.sprites import draw_figure
+from fullcast.recognition.scenes import read_scenes
 from fullcast.records import Cast, Scene
 from fullcast.store.pictures import resize, write_png
 from fullcast.store.seeding import rng
@@ -57,7 +57,7 @@ class World:
 
 def world_of(seed: int, cast: ShowCast, known: Cast, per_count: int, first: int = 0) -> World:
     """Scenes of the shipped benchmark, roles given to the cast that the judge knows."""
-    scenes = bind_scenes(read_scenes(SCENES), known)
+    scenes = read_scenes(SCENES, known)
     numbers = sorted({scene.num_people for scene in scenes})
     chosen = [s for n in numbers for s in [s for s in scenes if s.num_people == n][first : first + per_count]]
     return World(seed, cast, tuple(chosen))

@@ -109,7 +109,7 @@ def _shuffled() -> Iterator[Figure]:
         leak, other, place = (
             identity_leak(read, NAMES, 200, repeat),
             contrast(seen, 200),
-            measure_places(judged, repeat),
+            measure_places(judged),
         )
         assert leak is not None and other is not None and place is not None
         identity.append(leak.difference.value)

@@ -18,8 +18,8 @@ from checks.judge.drawings import HEIGHT, SCENES, WIDTH
 from checks.shows import fullcast, must, prepared
 from fullcast.journey import Journey
 from fullcast.journey.asking import judge_cast
-from fullcast.judging.benchmark import bind_scenes, read_scenes
 from fullcast.judging.judgement import DATA, recount
+from fullcast.recognition.scenes import read_scenes
 from fullcast.records import Scene
 from fullcast.store.pictures import read_picture, write_png
 
@@ -36,7 +36,7 @@ def speed(context: Context) -> Iterable[Figure]:
     files = prepared(context, seed, smallest=True)
     pictures, out = files.workspace.parent / "thousand", files.workspace.parent / "page"
     cast = judge_cast(Journey.open(files.workspace))
-    scenes = bind_scenes(read_scenes(SCENES), cast)[:PICTURES]
+    scenes = read_scenes(SCENES, cast)[:PICTURES]
     context.say(f"drawing {DRAWN} pictures, and from them {len(scenes)}")
     draw_scenes(scenes[:: PICTURES // DRAWN], seed, pictures.with_name("drawn"), WIDTH, HEIGHT)
     _vary(scenes, pictures.with_name("drawn"), pictures)

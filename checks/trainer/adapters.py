@@ -14,7 +14,7 @@ from safetensors import safe_open
 from checks.framework import ROOT, Context, Figure, Goal, passed
 from checks.trainer import CHECK
 from checks.trainer.world import CONFIG, Captions, Pixels, Stream, base
-from fullcast.models.stable_diffusion.adapter import KOHYA_FILE, PEFT_FILE
+from fullcast.models.stable_diffusion.folder import KOHYA_FILE, PEFT_FILE
 from fullcast.training.loop import train
 
 PAGE = ROOT / "docs" / "training.md"

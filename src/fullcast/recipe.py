@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 import re
 import textwrap
 import tomllib
@@ -27,6 +26,7 @@ from fullcast.mixture.cost_config import CostConfig, Pictures
 from fullcast.people.config import PeopleConfig
 from fullcast.store.atomic import write_text
 from fullcast.store.errors import FullcastError
+from fullcast.store.toml_text import toml_key, toml_value
 from fullcast.training.config import ONE_FOR_ALL, TrainingConfig
 
 
@@ -77,7 +77,9 @@ class ModelsConfig(BaseModel):
         "pocket", description="Which pixels show a figure: pocket (a graph cut inside its box), or box (all of them)."
     )
     base: str = Field(
-        "pocket", description="The image model to be fine-tuned: pocket, or a folder in diffusers' layout."
+        "pocket",
+        description="The image model to be fine-tuned: pocket, a folder in diffusers' layout, or a .safetensors or "
+        ".ckpt file.",
     )
     judge_detector: str = Field(
         "pocket", description="Finds people for the judge. The pocket detector also labels: the report says so."
@@ -161,6 +163,12 @@ class Recipe(BaseModel):
                 raise ValueError(f"stage {name!r} changes training.{late[0]}, which is set once for all stages")
         return self
 
+    def own_training(self) -> TrainingConfig:
+        """[training] with the recipe's seed and device where it is given none of its own."""
+        own = {"seed": self.seed, "device": self.device}
+        given = self.training.model_fields_set
+        return self.training.model_copy(update={name: value for name, value in own.items() if name not in given})
+
     def of_stages(self) -> tuple[tuple[str, Recipe], ...]:
         """(name, the recipe with the stage's settings) of every stage; without stages the recipe itself, named ""."""
         if not self.stages:
@@ -202,7 +210,8 @@ def read_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
     except FileNotFoundError:
         raise FullcastError(f"there is no recipe {path}; `fullcast new` writes one") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FullcastError(f"{path} is not TOML: {error}") from None
+        hint = "; in paths use 'single quotes' or /" if re.search(r"hex value|\\", str(error)) else ""
+        raise FullcastError(f"{path} is not TOML: {error}{hint}") from None
     return make_recipe(values, overrides, name=path.name)
 
 
@@ -233,7 +242,9 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
 
 
 def to_toml(recipe: BaseModel) -> str:
-    """Every setting with its value, no comments."""
+    """Every setting with its value, no comments; read back, it is the same recipe."""
+    if isinstance(recipe, Recipe):
+        recipe = recipe.model_copy(update={"training": recipe.own_training()})
     return "\n".join(_table(recipe, (), commented=False)).strip() + "\n"
 
 
@@ -241,18 +252,42 @@ def commented_toml(recipe: BaseModel, title: str = "") -> str:
     """For a person to edit: each setting explained; what has its default is commented out, so that better defaults
     of a later version count."""
     head = [f"# {line}" for line in textwrap.wrap(title, 116)] if title else []
-    text = "\n".join([*head, "", *_table(recipe, (), commented=True)])
+    table = _table(recipe, (), commented=True)
+    if title and any(line.startswith("#[") for line in table):
+        head.append("# Where the [header] above that line has a # too, take it from there as well.")
+    text = "\n".join([*head, "", *table])
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def settings(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterable[tuple[str, Any, str]]:
-    """(dotted name, default, description) of every setting: what `fullcast settings` prints."""
-    for name, field in model.model_fields.items():
-        default = field.get_default(call_default_factory=True)
+def settings(model: BaseModel | None = None, prefix: str = "") -> Iterable[tuple[str, Any, str]]:
+    """(dotted name, default, description) of every setting that a person sets: what `fullcast settings` prints.
+    Defaults are plain values: a tree of shares is a table."""
+    model = Recipe() if model is None else model
+    for name, field in type(model).model_fields.items():
+        default = getattr(model, name)
         if isinstance(default, BaseModel):
-            yield from settings(type(default), f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", default, " ".join((field.description or "").split())
+            yield from settings(default, f"{prefix}{name}.")
+        elif f"{prefix}{name}" not in INTERNAL:
+            plain = model.model_dump(include={name}, exclude_defaults=_is_tree(default))
+            yield f"{prefix}{name}", plain.get(name, default), " ".join((field.description or "").split())
+
+
+def top_level_settings() -> list[str]:
+    """Names of the settings that belong to no section."""
+    return [name for name, _, _ in settings() if "." not in name]
+
+
+INTERNAL = ("training.changes",)
+"""Settings that Fullcast sets itself, from [[stages]]."""
+
+
+def _is_tree(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(item, BaseModel) for item in value.values())
+
+
+def value_text(value: Any) -> str:
+    """A default as TOML writes it; None, which TOML cannot say, in words."""
+    return "(not set)" if value is None else toml_value(value)
 
 
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
@@ -312,7 +347,7 @@ def _known_keys(sections: Iterable[str]) -> list[str]:
         if not isinstance(default, BaseModel):
             break
         model = type(default)
-    return sorted(model.model_fields)
+    return sorted(name for name in model.model_fields if ".".join((*sections, name)) not in INTERNAL)
 
 
 def _table(model: BaseModel, path: tuple[str, ...], *, commented: bool) -> list[str]:
@@ -328,19 +363,19 @@ def _table(model: BaseModel, path: tuple[str, ...], *, commented: bool) -> list[
                 *_table(value, (*path, name), commented=commented),
             ]
             sections += _hidden(section) if commented and value == default and _needs_more(value) else section
-        elif isinstance(value, Mapping) and any(isinstance(item, BaseModel) for item in value.values()):
+        elif _is_tree(value):
             tables = []
             for key, item in value.items():
-                inner = (*path, name, _key(key))
+                inner = (*path, name, toml_key(key))
                 tables += ["", f"[{'.'.join(inner)}]", *_table(item, inner, commented=False)]
             sections += _hidden(tables) if commented and value == default else tables
-        else:
+        elif not (commented and value == default and ".".join((*path, name)) in INTERNAL):
             lines += _setting(name, field.description or "", value, default, commented)
     return lines + sections
 
 
 def _setting(name: str, description: str, value: Any, default: Any, commented: bool) -> list[str]:
-    line = [] if value is None else [f"{name} = {_value(value)}"]
+    line = [] if value is None else [f"{name} = {toml_value(value)}"]
     if not commented:
         return line
     words = [f"# {words}" for words in textwrap.wrap(" ".join(description.split()), 116)]
@@ -360,27 +395,3 @@ def _heading(model: BaseModel, path: tuple[str, ...], commented: bool) -> list[s
     about = (type(model).__doc__ or "").strip().split("\n\n")[0]
     words = textwrap.wrap(" ".join(about.split()), 116) if commented else []
     return [f"[{'.'.join(path)}]", *(f"# {line}" for line in words), *([""] if commented else [])]
-
-
-def _value(value: Any) -> str:
-    """One TOML value on one line."""
-    if isinstance(value, BaseModel):  # in a list
-        value = {name: item for name, item in value if item is not None}
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return str(value)
-        return repr(value) if not value.is_integer() or abs(value) >= 1e16 else f"{value:.1f}"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }" if value else "{}"
-    if isinstance(value, list | tuple | set | frozenset):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    return json.dumps(str(value), ensure_ascii=False)
-
-
-def _key(name: str) -> str:
-    bare = name.replace("_", "").replace("-", "")
-    return name if bare.isascii() and bare.isalnum() else json.dumps(name, ensure_ascii=False)

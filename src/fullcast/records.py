@@ -89,7 +89,7 @@ class Image:
     dropped: str = ""
     """Why the picture is not used; empty: it is. A dropped picture stays in its table."""
     crop: str = ""
-    """head | halfbody | person | face: which part of its parent a picture of source ``crop`` shows."""
+    """head | halfbody | person | face: the part of ``parent``, or of a picture nobody has, that it shows; '': all."""
     frame_xyxy: Box | None = None
     """Which part of the video's frame the picture shows when black bars were cut off; None: all of it."""
 
@@ -263,7 +263,10 @@ class Sample:
     tags: tuple[str, ...] = ()
     """Words about the whole picture (setting, light, medium), not about one figure."""
     shot_id: str = ""
-    rating: str = "general"
+    rating: str = ""
+    """general | sensitive | questionable | explicit, as the file says, else the tagger; '': nobody rated it."""
+    quality: str = ""
+    """A word such as ``masterpiece`` that came with the file; '': none did."""
 
     @property
     def width(self) -> float:
@@ -296,6 +299,11 @@ class Placement:
     """Whole figure, xyxy as fractions of the picture in [0, 1]."""
     prompt: str = ""
     negative_prompt: str = ""
+
+    @property
+    def is_named(self) -> bool:
+        """Whether somebody of the cast is asked for; else anybody who is nobody of it."""
+        return self.character not in ("", UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)

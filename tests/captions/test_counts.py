@@ -34,6 +34,11 @@ def test_what_tags_say_of_the_number(tags: dict[str, float], low: int, high: int
     assert told is not None and told[:2] == (low, high)
 
 
+def test_solo_focus_is_said_of_one_among_several() -> None:
+    assert count_in({"solo focus": 0.9}) is None
+    assert count_in({"2girls": 0.8, "solo focus": 1.0}) == (2, 2, 0.8, ("2girls",))
+
+
 def test_words_without_a_number_say_nothing() -> None:
     assert count_in({"girl": 0.9, "long hair": 0.9, "1980s": 0.9, "2girls1cup": 0.9}) is None
 

@@ -52,11 +52,25 @@ def image(name: str, tags: tuple[str, ...] = ()) -> Image:
             "armchair",
             "sailor collar",
             "sad",
+            "looking at viewer",
+            "hand on another's head",
+            "person",
+            "...",
         ],
         "light": ["night", "dusk", "night sky"],
         "setting": ["park", "outdoors", "train station"],
         "count": ["2girls", "1boy", "6+girls", "no people", "1 person", "3 people", "solo", "multiple girls"],
         "medium": ["monochrome", "white background", "upper body"],
+        "sentence": [
+            "person at left upper long brown hair smiling",
+            "person smiling",
+            "aoi at far right",
+            "a girl smiling",
+            "girl with long hair",
+            "hair is brown",
+            "long brown hair in morning light outside",
+            "night.",
+        ],
     }.items(),
 )
 def test_kinds_go_by_whole_words(kind: str, tags: list[str]) -> None:
@@ -116,6 +130,19 @@ def test_figures_get_no_scene_words_and_pictures_no_figures_words() -> None:
 def test_words_that_came_with_the_file_go_to_its_only_figure() -> None:
     (alone,) = tagged_people([person("a", "aoi")], [Words("a/0", ("smile",))], [image("a", ("blush", "1girl", "park"))])
     assert alone.tags == ("blush", "smile")
+
+
+def test_captions_beside_pictures_are_no_words_of_a_figure() -> None:
+    caption = ("1 person", "person at left upper long brown hair smiling", "park", "day", "hat")
+    (alone,) = tagged_people([person("a", "aoi")], [], [image("a", caption)])
+    assert alone.tags == ("hat",)
+    assert scene_tags([image("a", caption)], [], CONFIG) == {"a": ("park", "day")}
+
+
+def test_a_picture_that_holds_others_by_its_words_lends_none_to_the_one_who_was_found() -> None:
+    two = image("a", ("2girls", "blonde hair", "black hair"))
+    (found,) = tagged_people([person("a", "aoi")], [Words("a/0", ("smile",))], [two], miscounted={"a"})
+    assert found.tags == ("smile",)
 
 
 def crops() -> list[Person]:

@@ -48,6 +48,16 @@ def test_the_true_target_gives_the_true_sample(kind):
     noisy = schedule.add_noise(x, e, t, power)
     said = schedule.target(kind, x, e, t, power)
     assert torch.allclose(schedule.predicted_sample(kind, said, noisy, t, power), x, atol=1e-9)
+    assert torch.allclose(schedule.prediction_of(kind, x, noisy, t, power), said, atol=1e-9)
+
+
+def test_equally_noisy_timesteps_of_another_schedule():
+    plain, rescaled = (schedule.alphas_cumprod(1000, 0.00085, 0.012, "scaled_linear", zero) for zero in (False, True))
+    own = schedule.equally_noisy(rescaled, plain)
+    within = own < 999
+    assert torch.equal(schedule.equally_noisy(plain, plain), torch.arange(1000))
+    assert own[0] == 0 and (own.diff() >= 0).all() and 0.85 < within.double().mean() < 0.95
+    assert ((rescaled.sqrt() - plain[own].sqrt())[within].abs() < 1e-3).all()
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])

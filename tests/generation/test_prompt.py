@@ -2,7 +2,7 @@
 
 import pytest
 
-from fullcast.generation.prompt import parse_cell, parse_name, read_scenes, scene_from_prompt
+from fullcast.generation.prompt import parse_name, scene_from_prompt
 from fullcast.generation.regions import regions_of
 from fullcast.recognition.words import prompt_for
 from fullcast.records import UNKNOWN, Cast, Character, Form, Placement, Scene
@@ -44,64 +44,8 @@ def test_wrong_requests_are_said(prompt, names, says):
         scene_from_prompt(prompt, names, CAST)
 
 
-def test_cells_in_numbers_and_words():
-    assert parse_cell([4, 0]) == parse_cell("4:0") == parse_cell("far right top") == (4, 0)
-    assert parse_cell("center") == (2, 1)
+def test_a_name_may_carry_a_cell():
     assert parse_name("aoi @ 1:2").cell == (1, 2)
-
-
-SCENES = """
-[[scene]]
-id = "pair"
-prompt = "park"
-size = [160, 96]
-[[scene.people]]
-character = "aoi"
-cell = "left upper"
-[[scene.people]]
-character = "mio"
-box = [0.5, 0.1, 1.0, 1.0]
-prompt = "smiling"
-[[scene]]
-prompt = "night"
-"""
-
-
-def test_scene_file(tmp_path):
-    path = tmp_path / "scenes.toml"
-    path.write_text(SCENES)
-    first, second = read_scenes(path, CAST)
-    assert (first.id, first.width, first.height, second.id) == ("pair", 160, 96, "scene-002")
-    assert first.people == (
-        Placement("aoi", "", (1, 1)),
-        Placement("mio", "", None, (0.5, 0.1, 1.0, 1.0), "smiling"),
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("[[scene]]\npromt = 'x'", "scene 1: promt is not known"),
-        ("[[scene]]\nsize = [160]", r"give \[width, height\]"),
-        ("[[scene]]\n[[scene.people]]\ncharacter='zoe'", "person 1: nobody in the cast"),
-        ("[[scene]]\n[[scene.people]]\nbox=[0.5,0,0.1,1]", "fractions of the picture"),
-        ("[[scene]]\n[[scene.people]]\ncell=[0,0]\nbox=[0,0,1,1]", "not both"),
-        ("[[scene]]\nid='a'\n[[scene]]\nid='a'", "used twice"),
-        ("[[scene]]\nid='a/b'", "names a file"),
-        ("x = 1", "nothing else"),
-        ("[[scene", "no TOML"),
-    ],
-)
-def test_wrong_scene_files_are_said(tmp_path, text, says):
-    path = tmp_path / "scenes.toml"
-    path.write_text(text)
-    with pytest.raises(FullcastError, match=says):
-        read_scenes(path, CAST)
-
-
-def test_missing_scene_file(tmp_path):
-    with pytest.raises(FullcastError, match="no such scene file"):
-        read_scenes(tmp_path / "no.toml")
 
 
 def test_regions_meet_half_way_and_speak_of_one_each():

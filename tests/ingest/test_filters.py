@@ -10,10 +10,22 @@ import numpy as np
 import pytest
 
 from fullcast.ingest.config import FilterConfig, IngestConfig
-from fullcast.ingest.filters import OptOut, rating_of, read_opt_out, sift, sift_known, too_bold, why_not
+from fullcast.ingest.filters import (
+    OptOut,
+    boldest,
+    final_ratings,
+    merged,
+    rating_of,
+    read_opt_out,
+    sift,
+    sift_known,
+    too_bold,
+    why_not,
+)
 from fullcast.ingest.measuring import Eyes, Measure, colour, covered, detail, measure_partition
 from fullcast.models.base import Detection
 from fullcast.records import Image
+from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import write_png
 
 ART = Image("a" * 20, "fanart/a.png", 200, 200, "fanart", artist="Some One", url="https://www.example.org/art/7")
@@ -74,6 +86,43 @@ def test_who_opted_out_is_left_out_by_name_address_or_picture(tmp_path: Path) ->
     assert not read_opt_out(tmp_path / "missing.txt").why(ART)
 
 
+def test_the_strictest_of_several_ratings_counts_and_copies_add_up() -> None:
+    assert rating_of(("rating:general", "rating:q", "rating:s")) == "q" and boldest(("", "odd", "safe")) == "odd"
+    copy = replace(ART, tags=("smile", "rating:e"), artist="Two; Some One", licence="CC0", url="https://example.org/b")
+    both = merged(replace(ART, tags=("rating:g",), licence="own"), copy)
+    assert (both.artist, both.licence) == ("Some One, Two", "own; CC0")
+    assert merged(both, copy) == both
+    assert why_not(both, FINE, IngestConfig(), OptOut())[0] == "rating"
+    for listed in (
+        OptOut(frozenset({"two"})),
+        OptOut(addresses=("example.org/art",)),
+        OptOut(addresses=("example.org/b",)),
+    ):
+        assert why_not(both, FINE, IngestConfig(), listed)[0] == "opted-out"
+
+
+def test_an_opt_out_that_cannot_be_read_forbids_going_on(tmp_path: Path) -> None:
+    path = tmp_path / "opt-out.txt"
+    path.write_bytes("Zoë".encode("latin-1"))
+    with pytest.raises(FullcastError, match=r"opt-out.txt is no UTF-8 text .* save it again as UTF-8"):
+        read_opt_out(path)
+    path.unlink()
+    path.symlink_to(tmp_path / "unplugged")
+    with pytest.raises(FullcastError, match="is there and cannot be read"):
+        read_opt_out(path)
+
+
+def test_the_files_rating_goes_before_the_taggers_and_boards_words_are_spelt_out() -> None:
+    images = [
+        ART,
+        replace(ART, id="b", tags=("rating:s",)),
+        replace(ART, id="c"),
+        replace(ART, id="d", tags=("rating:x",)),
+    ]
+    found = final_ratings(images, {ART.id: "sensitive", "b": "explicit"})
+    assert found == {ART.id: "sensitive", "b": "sensitive", "d": "x"}
+
+
 def test_what_is_dropped_already_keeps_its_reason_and_others_get_a_detail() -> None:
     images = [replace(ART, dropped="by-hand"), replace(ART, id="c" * 20, tags=("rating:e",)), replace(ART, id="d" * 20)]
     sifted, details = sift(images, {}, IngestConfig(), OptOut())
@@ -84,6 +133,8 @@ def test_the_tagger_rates_what_nobody_rated_and_a_target_is_no_regularization() 
     rated = replace(ART, tags=("rating:g",))
     reg = replace(ART, id="e" * 20, source="regularization")
     images = [ART, replace(rated, id="f" * 20), reg]
+    again = replace(ART, dropped="near-duplicate")
+    assert sift_known([again], {ART.id: "explicit"}, {}, FilterConfig())[0][0].dropped == "rating"
     said = dict.fromkeys((ART.id, "f" * 20), "explicit")
     sifted, details = sift_known(images, said, {reg.id: "aoi/hairdown", ART.id: "aoi"}, FilterConfig())
     assert [i.dropped for i in sifted] == ["rating", "", "target-in-regularization"]

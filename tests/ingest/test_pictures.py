@@ -84,6 +84,12 @@ def test_tags_with_a_colon_are_no_fields() -> None:
     assert split_tags("re:zero smile") == ["re:zero", "smile"]
 
 
+def test_a_caption_without_commas_is_not_cut_into_words() -> None:
+    assert split_tags("A girl with a hat") == ["A girl with a hat"]
+    assert split_tags("a girl in a park, smiling") == ["a girl in a park", "smiling"]
+    assert split_tags("1girl looking_at_viewer hand_on_own_hip") == ["1girl", "looking at viewer", "hand on own hip"]
+
+
 def test_facts_reach_the_record(tmp_path: Path) -> None:
     write_png(tmp_path / "x.png", art(1))
     (tmp_path / "x.png.tags").write_text("general: smile, hat\nartist: a b\nrating: explicit\n")

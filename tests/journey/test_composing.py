@@ -91,6 +91,19 @@ def test_composites_come_as_often_as_the_tree_says_and_say_what_they_are(show: P
     assert all(words.caption(sample.id, 0).startswith(f"{sample.num_people} people") for sample in made)
 
 
+def test_a_composite_is_as_bold_as_the_boldest_of_its_parts(show: Path) -> None:
+    journey = Journey.open(show)
+    prepared = read_prepared(journey)
+    bold = next(person.image_id for person in prepared.people if person.character == "momo")
+    rated = {image.id: "general" for image in prepared.images} | {bold: "sensitive"}
+    made = with_composites(journey, replace(prepared, ratings=rated))
+    parts = {image.id: {image.parent} for image in made.composites}
+    for person in made.composite_people:
+        parts[person.image_id].add(person.detector.removeprefix("cut-out:").split("/")[0])
+    assert {made.ratings[image_id] == "sensitive" for image_id in parts} == {True, False}
+    assert all((made.ratings[image_id] == "sensitive") == (bold in of) for image_id, of in parts.items())
+
+
 def test_they_are_made_once_and_again_when_somebody_gets_another_name(show: Path, tmp_path: Path) -> None:
     root = tmp_path / "show"
     shutil.copytree(show, root)

@@ -9,12 +9,20 @@ from pathlib import Path
 import pytest
 
 from fullcast.journey import Journey
-from fullcast.journey.deciding import decide_images, decide_people, decide_tags, decided_ids, own_captions
+from fullcast.journey.deciding import (
+    decide_images,
+    decide_people,
+    decide_tags,
+    decided_ids,
+    own_captions,
+    question_of,
+)
 from fullcast.journey.planning import make_plan
 from fullcast.journey.preparing import Prepared, read_prepared
 from fullcast.journey.wording import caption_source
 from fullcast.records import UNKNOWN, Cast, Character, Form, Image, Person
-from fullcast.store.decisions import HAND, Decision, Log, append, target_of
+from fullcast.store.decisions import HAND, PEOPLE, Decision, Log, append, target_of
+from fullcast.store.errors import FullcastError
 from tests.journey.drawn_show import make_workspace, open_journey
 
 CAST = Cast("show", (Character("aoi", "aoi", (Form(""), Form("hairdown"))), Character("mio", "mio")))
@@ -103,6 +111,50 @@ def test_pictures_are_dropped_and_kept_against_the_stages() -> None:
         Decision("keep", (target_of(repeated),), "picture"), Decision("drop", (target_of(FRAMES[1]),), "picture")
     )
     assert [i.dropped for i in decide_images([repeated, *FRAMES[1:]], said)] == ["", "by-hand", ""]
+
+
+def dropped_after(reason: str, *said: Decision) -> str:
+    (image,) = decide_images([replace(FRAMES[0], dropped=reason)], log(*said))
+    return image.dropped
+
+
+def test_a_kept_picture_overrules_the_one_reason_that_it_was_kept_against() -> None:
+    people, again, undropped, old = (
+        Decision("keep", (target_of(FRAMES[0]),), "picture", answers=answers)
+        for answers in (PEOPLE, "near-duplicate", "by-hand", "")
+    )
+    drop = Decision("drop", (target_of(FRAMES[0]),), "picture")
+    assert dropped_after("rating", people) == "rating", "who says that the count is right has not spoken of the rating"
+    assert dropped_after("near-duplicate", again) == "" and dropped_after("rating", again) == "rating"
+    assert dropped_after("near-duplicate", again, people) == "", "both were said, and both count"
+    assert dropped_after("", drop, people) == "by-hand" and dropped_after("", drop, undropped) == ""
+    assert dropped_after("near-duplicate", again, drop, undropped) == ""
+    assert dropped_after("rating", old) == "", "entries of before mean what they meant"
+    assert dropped_after("rating", old, drop) == "by-hand" and dropped_after("rating", drop, old) == ""
+
+
+@pytest.mark.parametrize("answers", ["", PEOPLE, "near-duplicate", "opted-out"])
+def test_who_opted_out_stays_out_whatever_was_said(answers: str) -> None:
+    kept = Decision("keep", (target_of(FRAMES[0]),), "picture", answers=answers)
+    assert dropped_after("opted-out", kept) == "opted-out"
+    assert dropped_after("opted-out", Decision("drop", (target_of(FRAMES[0]),), "picture")) == "opted-out"
+    with pytest.raises(FullcastError, match=r"stands in opt-out\.txt"):
+        question_of(replace(FRAMES[0], dropped="opted-out"))
+
+
+@pytest.mark.parametrize(("answers", "settled"), [("", True), (PEOPLE, True), ("near-duplicate", False)])
+def test_a_duplicate_that_is_used_again_has_not_been_counted(answers: str, settled: bool) -> None:
+    kept = Decision("keep", (target_of(FRAMES[0]),), "picture", answers=answers)
+    assert (FRAMES[0].id in decided_ids(decide_people([], FRAMES, CAST, log(kept)))) == settled
+
+
+def test_a_neighbour_of_somebody_added_keeps_name_and_box() -> None:
+    image = Image("p", "p.png", 800, 800, "screenshots")
+    aoi = Person("p/aoi", "p", (300, 50, 700, 700), 0.9, detector="yolo", character="aoi")
+    target = replace(target_of(image), xyxy=(380, 60, 760, 700), detector=HAND)
+    added = Decision("add", (target,), character="mio", beside=(aoi.xyxy,))
+    decided = decide_people([aoi], [image], CAST, log(added))
+    assert {(p.character, p.xyxy) for p in decided.people} == {("aoi", aoi.xyxy), ("mio", target.xyxy)}
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fullcast.formats.imagefolder import export_imagefolder
 from fullcast.formats.kohya import export_kohya
 from fullcast.journey import Journey, new_workspace
 from fullcast.journey.given_names import with_given_names
 from fullcast.journey.importing import Origin, imported_people
 from fullcast.journey.taking_in import take_in
-from fullcast.records import UNKNOWN, Box, Image, Person
+from fullcast.records import UNKNOWN, Box, Cast, Character, Form, Image, Person
 from fullcast.store.errors import FullcastError
-from fullcast.store.pictures import file_id, picture_size
+from fullcast.store.pictures import file_id, picture_size, write_png
 from fullcast.store.tables import read_records
 from tests.formats.foreign_sets import EMBEDDING, FIRST, SECOND, write_first, write_pickled, write_second
 from tests.formats.gallery import make_items, weights_of
@@ -47,10 +50,12 @@ def test_both_versions_of_the_seed_become_records(journey: Journey, tmp_path: Pa
         stored = journey.workspace.root / image.path
         assert file_id(stored) == file_id(tmp_path / "old" / f"{name}.png") == image.id
         assert (image.width, image.height) == picture_size(stored)
-    assert {i.source for i in images.values()} == {"screenshots", "fanart", "regularization"}
+    assert {i.source for i in images.values()} == {"screenshots", "fanart", "regularization", "crop"}
     crop = next(o for name, o in origins.items() if name.endswith("EP1_12_0"))
     whole = next(o for name, o in origins.items() if name.endswith("EP1_12"))
-    assert images[crop.image_id].parent == whole.image_id and whole.multiply == 26.67
+    cut, alone = images[crop.image_id], next(i for i in images.values() if i.crop == "person")
+    assert (cut.parent, cut.source, cut.crop) == (whole.image_id, "crop", "face") and whole.multiply == 26.67
+    assert (alone.parent, alone.source) == ("", "screenshots"), "its original is not in the dataset"
     first, second = (p for p in people if p.image_id == whole.image_id)
     assert first.head_xyxy == pytest.approx((60, 12, 80, 30)) and first.name == "YukimuraAoi"
     assert second.head_xyxy == pytest.approx((10, 15, 30, 33)) and second.name == "KuraueHinata/Hairdown"
@@ -64,6 +69,44 @@ def test_both_versions_of_the_seed_become_records(journey: Journey, tmp_path: Pa
     assert {image.id for image in taken.images} == set(images)
     again = journey.import_dataset("seed", tmp_path / "old")
     assert again.data == answer.data and len(imported_people(journey.workspace)) == len(people)
+
+
+def test_a_rating_in_the_metadata_reaches_the_filters(journey: Journey, tmp_path: Path) -> None:
+    write_second(tmp_path / "old")
+    path = next((tmp_path / "old").rglob(".123_pic_meta.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "rating": "explicit"}))
+    journey.import_dataset("seed", tmp_path / "old")
+    rated = [i for i in take_in(journey).images if "rating:explicit" in i.tags]
+    assert [i.dropped for i in rated] == ["rating"]
+
+
+def test_links_of_a_dataset_whose_targets_are_away_are_counted(journey: Journey, tmp_path: Path) -> None:
+    write_second(tmp_path / "old")
+    (tmp_path / "old" / "gone.png").symlink_to(tmp_path / "unplugged")
+    answer = journey.import_dataset("seed", tmp_path / "old")
+    assert [(d["item"], d["reason"]) for d in answer.data["drops"]] == [("gone.png", "missing")]
+
+
+def test_a_crop_of_the_second_version_finds_its_original_by_the_path_it_says(journey: Journey, tmp_path: Path) -> None:
+    """Another folder, another suffix, a path of another system."""
+    whole, cut = tmp_path / "old/2_characters/a_3.png", tmp_path / "old/1_character/a_3_person1.png"
+    write_png(whole, np.full((60, 100, 3), 40, np.uint8))
+    write_png(cut, np.full((60, 40, 3), 40, np.uint8))
+    meta = {"path": "C:\\raw\\a_3.webp", "crop": {"type": "halfbody", "score": 0.8}, "characters": []}
+    cut.with_name(".a_3_person1_meta.json").write_text(json.dumps(meta))
+    journey.import_dataset("seed", tmp_path / "old")
+    images = read_records(journey.workspace.data_dir / "imports/old/images.parquet", Image)
+    assert [(i.source, i.crop) for i in images] == [("fanart", ""), ("crop", "halfbody")]
+    assert images[1].parent == images[0].id
+
+
+def test_our_own_crops_come_back_as_crops(journey: Journey, tmp_path: Path) -> None:
+    (item, *_) = make_items(1)
+    item = replace(item, sample=replace(item.sample, kind="head", rating="sensitive"))
+    export_imagefolder([item], tmp_path / "set")
+    journey.import_dataset("dataset", tmp_path / "set")
+    (image,) = read_records(journey.workspace.data_dir / "imports/set/images.parquet", Image)
+    assert (image.source, image.crop) == (item.sample.source, "head") and "rating:sensitive" in image.tags
 
 
 def test_a_pickle_refuses_the_whole_import(journey: Journey, tmp_path: Path) -> None:
@@ -133,6 +176,11 @@ def test_wrong_words_are_answered(
         journey.import_dataset(what, tmp_path / "empty", **options)
 
 
+def cast(*names: str, **forms: tuple[str, ...]) -> Cast:
+    looks = {name: ("",) for name in names} | forms
+    return Cast("show", tuple(Character(n, n, tuple(Form(f, f) for f in own)) for n, own in looks.items()))
+
+
 def figure(image: str, x: float, character: str = UNKNOWN) -> Person:
     return Person(f"{image}/{x}", image, (x, 0, x + 20, 80), 0.9, (x, 0, x + 20, 20), character=character)
 
@@ -149,7 +197,7 @@ def test_names_of_the_dataset_are_put_on_the_figures_at_their_place() -> None:
         *(said("a", "hinata", (4, 4, 16, 16)), said("a", "aoi", (44, 4, 56, 16)), said("a", UNKNOWN, (74, 4, 86, 16))),
         said("c", "mio", (1, 1, 9, 9)),
     ]
-    named = with_given_names(people, given, ("aoi", "hinata", "mio"))
+    named = with_given_names(people, given, cast("aoi", "hinata", "mio"))
     found = {(p.image_id, p.place_xy[0]): p.character for p in named.people}
     assert found == {("b", 10): "mio", ("a", 10): "hinata", ("a", 50): "aoi", ("a", 80): UNKNOWN, ("c", 5): "mio"}
     assert named.drops == []
@@ -158,7 +206,35 @@ def test_names_of_the_dataset_are_put_on_the_figures_at_their_place() -> None:
 def test_a_name_without_a_place_is_given_when_one_figure_is_left() -> None:
     people = [figure("a", 0), figure("b", 0), figure("b", 40), figure("c", 0, "aoi"), figure("c", 40)]
     given = [said("a", "aoi"), said("b", "aoi"), said("c", "aoi"), said("c", "hinata"), said("a", "stranger")]
-    named = with_given_names(people, given, ("aoi", "hinata"))
+    named = with_given_names(people, given, cast("aoi", "hinata"))
     found = {p.id: p.character for p in named.people}
     assert found == {"a/0": "aoi", "b/0": UNKNOWN, "b/40": UNKNOWN, "c/0": "aoi", "c/40": "hinata"}
     assert [(d.item, d.reason) for d in named.drops] == [("a", "not-in-cast"), ("b", "name-without-place")]
+
+
+@pytest.mark.parametrize(
+    ("form", "forms", "seen", "known"),
+    [
+        ("hairdown, uniform", ("", "hairdown"), "", "hairdown"),
+        ("uniform, hairdown", ("", "hairdown"), "", "hairdown"),
+        ("swimsuit", ("", "hairdown"), "hairdown", ""),
+        ("", ("hairdown", "ponytail"), "ponytail", "ponytail"),
+        ("swimsuit", ("hairdown", "ponytail"), "", "hairdown"),
+    ],
+)
+def test_a_look_that_the_cast_lacks_is_counted_and_another_stands_for_it(
+    form: str, forms: tuple[str, ...], seen: str, known: str
+) -> None:
+    found = replace(figure("a", 0, "aoi"), form=seen)
+    given = [replace(said(image, "aoi", (0, 0, 20, 20) if image == "a" else None), form=form) for image in "ab"]
+    named = with_given_names([found, figure("b", 0)], given, cast(aoi=forms))
+    assert named.people[0].form == known and named.people[1].form in forms
+    detail = f"aoi/{form}" if form else "aoi"
+    assert [(d.item, d.reason, d.detail) for d in named.drops] == [(i, "form-not-in-cast", detail) for i in "ab"]
+
+
+def test_a_figure_of_the_datasets_own_has_no_vector_of_another_network() -> None:
+    """It would stand in a table of our embedder's, which has other dimensions."""
+    given = [replace(said("a", "aoi", (0, 0, 20, 20)), form="uniform", embedding=np.ones(3, np.float32))]
+    (added,) = with_given_names([], given, cast(aoi=("", "hairdown"))).people
+    assert added.embedding is None and added.name == "aoi"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -12,8 +13,10 @@ import pytest
 
 from fullcast.cli import main
 from fullcast.journey.answers import drop_lines
+from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.portraits import read_portraits
 from fullcast.journey.preparing import read_prepared
+from fullcast.recognition.castfile import read_cast, write_cast
 from fullcast.records import UNKNOWN, Drop, Person, Sample
 from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import read_picture
@@ -197,7 +200,7 @@ def test_grid_of_everybody_by_seed(trained: Path) -> None:
 def test_judge_and_card_tell_the_whole_story(trained: Path) -> None:
     journey = open_journey(trained)
     answer = journey.judge()
-    assert set(answer.data) == {"main", "placed", "base", "page"}
+    assert set(answer.data) == {"main", "placed", "base", "not_used", "page"}
     assert [count["num_pictures"] for count in answer.data["main"]["by_count"]] == [2, 2]
     verdicts = next((trained / "data" / "judging").glob("*-prompts/verdicts.parquet"))
     stamp = verdicts.stat().st_mtime_ns
@@ -208,6 +211,23 @@ def test_judge_and_card_tell_the_whole_story(trained: Path) -> None:
     assert "Drawn show" in page and "rin" in page and "Before training" in page
     assert "http" not in page.replace("http://www.w3.org", "")
     assert (trained / "card" / "README.md").read_text().startswith("---\n")
+
+
+def test_a_corrected_judge_judges_the_same_pictures_anew(trained: Path) -> None:
+    journey = open_journey(trained)
+    journey.judge()
+    drawn = {path: path.stat().st_mtime_ns for path in (trained / "data" / "judging").glob("*/pictures/*.png")}
+    path = judge_cast_path(journey.workspace)
+    cast = read_cast(path)
+    verdicts = next((trained / "data" / "judging").glob("*-prompts/verdicts.parquet"))
+    stamp = verdicts.stat().st_mtime_ns
+    write_cast(path, replace(cast, threshold=cast.threshold / 2))
+    try:
+        journey.judge()
+    finally:
+        write_cast(path, cast)
+    assert verdicts.stat().st_mtime_ns != stamp
+    assert drawn and {path: path.stat().st_mtime_ns for path in drawn} == drawn
 
 
 def test_pictures_from_elsewhere_can_be_judged(trained: Path, tmp_path: Path) -> None:
@@ -266,8 +286,8 @@ def test_each_verb_says_which_one_comes_before_it(tmp_path: Path) -> None:
             verb()
     with pytest.raises(FullcastError, match="fullcast train"):
         journey.generate("park")
-    journey.card()
-    assert "fullcast prepare" in (root / "report.html").read_text()
+    with pytest.raises(FullcastError, match=r"has none yet.*fullcast prepare"):
+        journey.card()
 
 
 def test_people_are_told_apart_by_picture_and_box(prepared: Path) -> None:

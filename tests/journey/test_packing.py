@@ -28,6 +28,7 @@ from tests.training.test_train import TINY, hashes
 
 RECIPE = """
 device = "cpu"
+seed = 5
 [models]
 base = "base"
 [mixture]
@@ -144,6 +145,8 @@ def test_a_base_goes_by_its_hash(home: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_archive_of_ours_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FullcastError, match="there is no file"):
+        unpack(tmp_path / "missing.tar", tmp_path / "there", None)
     (tmp_path / "x.tar").write_bytes(b"no archive")
     with pytest.raises(FullcastError, match="no archive of fullcast pack"):
         unpack(tmp_path / "x.tar", tmp_path / "y", None)

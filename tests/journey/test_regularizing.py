@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fullcast.ingest.sidecars import read_sidecar
 from fullcast.journey.preparing import read_prepared
 from fullcast.journey.regularizing import nameless_captions, refuse_names, regularize
 from fullcast.records import Cast, Character, Drop, Image
@@ -40,6 +41,7 @@ def test_pictures_are_left_out_with_their_reasons(root: Path) -> None:
     assert drops["opted-out"].detail == "artist Some One" and drops["target-in-regularization"].detail == "aoi"
     images = {i.id: i for i in read_records(root / "data/show/images.parquet", Image)}
     assert all(images[d.item].dropped == reason for reason, d in drops.items())
+    assert read_prepared(open_journey(root)).ratings == {drops["rating"].item: "explicit"}, "the tagger rates nothing"
 
 
 def test_captions_without_names_still_say_places_and_what_names_had_absorbed(root: Path) -> None:
@@ -65,10 +67,13 @@ def test_pictures_are_drawn_once_with_their_captions_and_targets_left_out(
     answer = regularize(journey, 3, None, seed=4, checkpoint="")
     made = sorted((root / "regularization/made").glob("*.png"))
     assert [root / path for path in answer.data["pictures"]] == made and len(made) == 3
-    captions = [path.with_suffix(".txt").read_text().strip() for path in made]
+    captions = [path.with_suffix(".caption").read_text().strip() for path in made]
+    assert not read_sidecar(made[0]).tags, "a caption is no list of tags"
+    made[0].with_suffix(".txt").write_text("1 person, person smiling\n")  # of a run before captions had their own name
     refuse_names(captions, read_prepared(journey).cast)
     before = [path.stat().st_mtime_ns for path in made]
     assert len(regularize(journey, 3, None, seed=4, checkpoint="").data["pictures"]) == 3
+    assert not made[0].with_suffix(".txt").exists()
     assert [path.stat().st_mtime_ns for path in made] == before
     from fullcast.recognition.look import CastLook
 
@@ -90,7 +95,7 @@ def test_a_file_of_captions_is_used_and_an_empty_one_is_refused(root: Path, tmp_
     journey = open_journey(root)
     (tmp_path / "c.txt").write_text("a person in the park\n\na street at night\n")
     regularize(journey, 3, tmp_path / "c.txt", seed=9, checkpoint="")
-    said = [p.read_text().strip() for p in sorted((root / "regularization/made").glob("*.txt"))]
+    said = [p.read_text().strip() for p in sorted((root / "regularization/made").glob("*.caption"))]
     assert said == ["a person in the park", "a street at night", "a person in the park"]
     (tmp_path / "none.txt").write_text("\n")
     with pytest.raises(FullcastError, match="no caption"):

@@ -17,7 +17,8 @@ from fullcast.journey.preparing import Prepared
 from fullcast.recognition.castfile import write_cast
 from fullcast.records import UNKNOWN, Cast, Character, Drop, Form, Image, Person
 from fullcast.store.atomic import write_json
-from fullcast.store.decisions import read_log
+from fullcast.store.decisions import HAND, read_log
+from fullcast.store.decisions import PEOPLE as PEOPLE_ARE_RIGHT
 from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import write_png
 from fullcast.store.tables import write_records
@@ -128,6 +129,35 @@ def test_by_number_by_id_and_by_track(journey: Journey) -> None:
     assert reviewing.show_log(journey).text.count("- ") == 1
 
 
+def test_keep_writes_down_which_question_it_answers(journey: Journey) -> None:
+    reasons = ["near-duplicate", "opted-out"]
+    dropped = [replace(image, dropped=reason) for image, reason in zip(IMAGES, reasons, strict=False)]
+    write_records(journey.workspace.show_dir / "images.parquet", [*dropped, *IMAGES[2:]], Image)
+    reviewing.decide(journey, "keep", [f"picture:{IMAGES[n].id}" for n in (0, 2)])
+    with pytest.raises(FullcastError, match=r"opt-out\.txt"):
+        reviewing.decide(journey, "keep", [f"picture:{IMAGES[1].id}"])
+    assert [d.answers for d in read_log(journey.workspace.review_log).decisions] == ["near-duplicate", PEOPLE_ARE_RIGHT]
+
+
+def test_who_is_added_stands_beside_everybody_who_was_there(journey: Journey) -> None:
+    """Also beside a figure that was dropped, and is in no table any more."""
+    reviewing.decide(journey, "drop", [PEOPLE[6].id])
+    write_records(journey.workspace.show_dir / "people.parquet", [p for p in PEOPLE if p is not PEOPLE[6]], Person)
+    reviewing.add(journey, IMAGES[6].id, (4, 10, 44, 90), "aoi")
+    _, added = read_log(journey.workspace.review_log).decisions
+    assert set(added.beside) == {PEOPLE[6].xyxy, PEOPLE[7].xyxy}
+    hers = Person("h", IMAGES[6].id, (4, 10, 44, 90), 1.0, detector=HAND, character="aoi")
+    write_records(journey.workspace.show_dir / "people.parquet", [PEOPLE[7], hers], Person)
+    reviewing.add(journey, IMAGES[6].id, (4, 10, 44, 90), "aoi", (10, 10, 30, 30))
+    assert read_log(journey.workspace.review_log).decisions[-1].beside == (PEOPLE[7].xyxy, PEOPLE[6].xyxy)
+
+
+def test_looks_of_a_dataset_that_the_cast_lacks_have_no_gap() -> None:
+    strange = [person(0, "aoi/uniform", 0.9, 0.4, embedding=vector(1, 0, 0))]
+    assert doubting.form_gaps([*PEOPLE, *strange], CAST).keys() == {PEOPLE[4].id, PEOPLE[5].id}
+    assert doubting.form_gaps(strange, CAST) == {}
+
+
 @pytest.mark.parametrize(
     ("refs", "name", "said"),
     [
@@ -160,7 +190,8 @@ def test_the_contact_sheet_saves_what_apply_takes(journey: Journey, tmp_path: Pa
     reviewing.apply_file(journey, file, by="somebody")
     named, kept = read_log(journey.workspace.review_log).decisions
     assert (named.action, named.character, named.form, len(named.targets)) == ("relabel", "aoi", "up", 2)
-    assert (kept.action, kept.scope, kept.by) == ("keep", "picture", "somebody")
+    assert (kept.action, kept.scope, kept.by, kept.answers) == ("keep", "picture", "somebody", PEOPLE_ARE_RIGHT)
+    assert not any("answers" in drop for drop in data["1"]["drop"])
     file.write_text('[{"action": "explode"}]')
     with pytest.raises(FullcastError, match="is no list of decisions"):
         reviewing.apply_file(journey, file)

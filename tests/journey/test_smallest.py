@@ -56,7 +56,7 @@ def test_every_room_is_walked_through_in_three_minutes(walked: tuple[Path, dict,
     folder, told, seconds = walked
     stages = told["stages"]
     assert list(stages) == ["prepare", "plan", "train", "generate", "judge", "card"]
-    assert stages["train"]["finished"] and set(stages["judge"]) == {"main", "placed", "base", "page"}
+    assert stages["train"]["finished"] and set(stages["judge"]) == {"main", "placed", "base", "not_used", "page"}
     assert seconds < PROCESSOR_SECONDS
     workspace = folder / "demo"
     named = {path.name for path in (workspace / "references").iterdir()}

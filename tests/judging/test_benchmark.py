@@ -7,16 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fullcast.judging.benchmark import (
-    bind_scenes,
-    make_scenes,
-    read_scenes,
-    seed_of,
-    template_cast,
-    write_scenes,
-)
-from fullcast.judging.verdict import check_scene
-from fullcast.records import Cast, Character, Form, Placement
+from fullcast.judging.benchmark import make_scenes, seed_of, template_cast, write_scenes
+from fullcast.recognition.scenes import bind_scene, check_scene, read_scenes
+from fullcast.records import Cast, Character, Form
 
 CAST = Cast(
     "test",
@@ -60,38 +53,15 @@ def test_round_trip(tmp_path: Path):
     assert read_scenes(tmp_path / "scenes.jsonl") == scenes
 
 
-def test_a_line_by_hand_needs_little(tmp_path: Path):
-    path = tmp_path / "scenes.jsonl"
-    path.write_text('{"prompt": "park", "people": [{"character": "c0", "cell": [1, 2]}, {"character": "c1"}]}\n')
-    (scene,) = read_scenes(path)
-    assert scene.id == "scene-0001" and scene.people == (Placement("c0", cell=(1, 2)), Placement("c1"))
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("", "holds no scene"),
-        ('{"prompt": "park", "people": [{"cell": [1, 2]}]}\n', "line 1 is no scene"),
-        ("not json\n", "line 1 is no scene"),
-        ('{"id": "a"}\n{"id": "a"}\n', "two scenes have the same id"),
-    ],
-)
-def test_wrong_files_say_what_is_wrong(tmp_path: Path, content: str, said: str):
-    path = tmp_path / "scenes.jsonl"
-    path.write_text(content)
-    with pytest.raises(ValueError, match=said):
-        read_scenes(path)
-
-
 def test_committed_scenes_fit_any_cast_of_eight():
     roles = read_scenes(COMMITTED)
     assert roles == make_scenes(
         template_cast(), 200, 20261122, ("park", "street", "classroom", "beach", "bedroom", "mountain")
     )
-    bound = bind_scenes(roles, CAST)
+    bound = read_scenes(COMMITTED, CAST)
     assert Counter(s.num_people for s in bound) == dict.fromkeys(range(1, 6), 200)
     for scene in bound:
         check_scene(scene, CAST)
-    assert bind_scenes(bound, CAST) == bound
-    with pytest.raises(ValueError, match="need 8 characters or more"):
-        bind_scenes([s for s in roles if any(p.character == "@7" for p in s.people)], Cast("few", CAST.characters[:3]))
+    seventh = next(s for s in roles if any(p.character == "@7" for p in s.people))
+    with pytest.raises(ValueError, match="needs 8 characters or more"):
+        bind_scene(seventh, Cast("few", (*CAST.characters[:7],)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
 
 import numpy as np
 import pytest
 
 from fullcast.judging.comparison import compare
+from fullcast.judging.counterfactual import SWAPPED
 from fullcast.judging.statistics import holm, mcnemar, pictures_needed
 from tests.judging.cases import NAMES, ask, figure, perfect, row
 
@@ -71,6 +73,67 @@ def test_other_noise_is_still_paired_by_scene_and_said():
     b = [r.__class__(r.scene, r.verdict, r.failures, r.path, r.sha256, 77, "b") for r in a]
     found = compare(a, b)
     assert not found.same_noise and found.by_count[0].num_pairs == 10
+
+
+def outcomes(name: str, right: str, scenes: int, seeds: Sequence[int], people: int = 1):
+    """The same outcomes, "1" or "0" a picture, in each of so many scenes."""
+    asked = [ask(f"s{i:02d}", *NAMES[:people]) for i in range(scenes)]
+    return [
+        row(s, perfect(s) if good == "1" else [], seed=seed, index=k, series=name)
+        for s in asked
+        for k, (good, seed) in enumerate(zip(right, seeds, strict=True))
+    ]
+
+
+def test_pictures_whose_noise_nobody_knows_are_each_in_one_pair():
+    """Of folders: a dictionary by noise kept the last picture of a scene for all."""
+    a, b = outcomes("a", "1000", 10, [-1] * 4), outcomes("b", "1110", 10, [-1] * 4)
+    found = compare(a, b)
+    [one] = found.by_count
+    assert (one.a, one.b, one.num_pairs, one.num_scenes) == (0.25, 0.75, 40, 10)
+    assert found.unpaired == 0 and not found.same_noise
+
+
+def test_noise_that_one_series_knows_pairs_nothing_and_a_noise_twice_counts_once():
+    known = outcomes("a", "10", 4, [5, 6])
+    assert compare(known, outcomes("b", "01", 4, [-1, -1])).by_count[0].num_pairs == 8
+    twice = compare(known, outcomes("b", "011", 4, [6, 5, 5]))
+    assert twice.same_noise and twice.unpaired == 4
+    assert (twice.by_count[0].a, twice.by_count[0].b, twice.by_count[0].num_pairs) == (0.5, 0.5, 8)
+    some = compare(known, [*outcomes("b", "01", 4, [5, 6])[:3], *outcomes("b", "01", 4, [-1, -1])[4:]])
+    assert not some.same_noise and some.unpaired == 1 and some.by_count[0].num_pairs == 7
+
+
+def test_few_pairs_that_are_all_won_are_not_certain():
+    a, b = outcomes("a", "0", 3, [1], people=3), outcomes("b", "1", 3, [1], people=3)
+    found = compare(a, b)
+    for told in (found.by_count[0], found.endpoint):
+        assert told.p == 0.25 and told.difference.value == 1
+        assert told.difference.low == pytest.approx(0.206, abs=1e-3) and told.difference.high == 1
+    # Every scene half won: resamples of scenes are all the same, and four pictures of one scene are not four scenes.
+    half = compare(outcomes("a", "0000", 3, range(4)), outcomes("b", "1100", 3, range(4))).by_count[0].difference
+    assert half.value == 0.5 and half.low < 0.1 and half.high > 0.8
+
+
+def test_one_number_of_people_that_is_sure_does_not_make_the_mean_sure():
+    a = series("a", {3: 0.0}, 1, per_count=6) + series("a", {4: 0.5}, 1, per_count=40)
+    b = series("b", {3: 1.0}, 1, per_count=6) + series("b", {4: 0.6}, 2, per_count=40)
+    three, four = compare(a, b).by_count
+    end = compare(a, b).endpoint.difference
+    assert end.value - end.low > (four.difference.value - four.difference.low) / 2 + 0.02
+    assert end.high < (three.difference.high + four.difference.high) / 2 + 1e-9
+
+
+def test_a_scene_and_its_swapped_one_are_one_prompt():
+    def both(name: str, right: str):
+        asked = [ask(f"s{i}{end}", *NAMES[:2]) for i in range(4) for end in ("", SWAPPED)]
+        return [
+            row(s, perfect(s) if good == "1" else [], seed=9, series=name) for s, good in zip(asked, right, strict=True)
+        ]
+
+    [found] = compare(both("a", "00000000"), both("b", "11111100")).by_count
+    assert (found.num_pairs, found.num_scenes) == (8, 4)
+    assert found.p > 0.2  # three scenes of four, not six pictures of eight (0.03)
 
 
 def test_holm_by_hand():

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fullcast.formats.a1111 import RECORD
+from fullcast.judging.cache import question_key
 from fullcast.judging.config import JudgingConfig
 from fullcast.judging.judge import Entry, entries_in, judge
-from fullcast.judging.rows import read_rows
-from fullcast.records import Cast, Character, Found, Placement, Scene
+from fullcast.judging.rows import cast_of_table, read_rows
+from fullcast.records import Cast, Character, Found, Picture, Placement, Scene
 from fullcast.store.pictures import write_png
-from fullcast.store.tables import read_metadata
+from fullcast.store.tables import read_metadata, to_plain
 
 COLORS = {"aoi": (0, 0, 255), "hinata": (255, 128, 0), "mio": (0, 160, 0)}
 CAST = Cast("test", tuple(Character(name, name) for name in COLORS))
@@ -69,7 +73,9 @@ def test_verdicts_survive_their_table(tmp_path: Path):
     judged = judge([Entry("p", tmp_path / "one.png", SCENES[0])], ColorLook(), CAST)
     judged.write(tmp_path / "verdicts.parquet")
     assert read_rows(tmp_path / "verdicts.parquet") == list(judged.rows)
-    assert read_metadata(tmp_path / "verdicts.parquet")["look"] == "colours"
+    told = read_metadata(tmp_path / "verdicts.parquet")
+    assert told["look"] == "colours" and told["question"] == question_key("colours", CAST)
+    assert cast_of_table(tmp_path / "verdicts.parquet").names == CAST.names
     assert judged.verdicts[0].intruders == ("mio",) and judged.verdicts[0].width == 100
 
 
@@ -77,6 +83,27 @@ def test_a_name_outside_the_cast_is_said_before_any_picture_is_read(tmp_path: Pa
     stranger = Scene("x", "", (Placement("kaede"),))
     with pytest.raises(ValueError, match="kaede"):
         judge([Entry("p", tmp_path / "is not there.png", stranger)], ColorLook(), CAST)
+
+
+def test_pictures_of_a_scene_with_a_name_outside_the_cast_are_counted_and_the_rest_is_judged(tmp_path: Path):
+    draw(tmp_path / "one.png", {2: "aoi"})
+    stranger = Scene("x", "", (Placement("kaede"),))
+    entries = [Entry("a", tmp_path / "one.png", stranger), Entry("b", tmp_path / "one.png", SCENES[0])]
+    judged = judge(entries, ColorLook(), CAST)
+    assert [(v.picture_id, v.success) for v in judged.verdicts] == [("b", True)]
+    assert [(d.item, d.reason) for d in judged.drops] == [("a", "not-in-cast")] and "kaede" in judged.drops[0].detail
+
+
+def test_noise_is_read_from_pictures_that_fullcast_drew(tmp_path: Path):
+    drawn = Picture("p", "", SCENES[0], "aoi", "", 1234, 100, 100, 25, 6.0, "ddim", "base")
+    told = {RECORD: json.dumps(to_plain(drawn))}
+    mended = {RECORD: json.dumps(to_plain(replace(drawn, parent="another picture")))}
+    texts = {"one-a": told, "one-b": mended, "one-c": {RECORD: "[]"}, "one-d": {"parameters": "aoi"}, "one-e": {}}
+    for name, text in texts.items():
+        write_png(tmp_path / f"{name}.png", np.zeros((100, 100, 3), np.uint8), text)
+    (tmp_path / "one-f.png").write_bytes((tmp_path / "one-a.png").read_bytes()[:30])
+    entries, _ = entries_in(tmp_path, SCENES)
+    assert [entry.seed for entry in entries] == [1234, -1, -1, -1, -1, -1]
 
 
 def test_folder_without_pictures_of_the_scenes(tmp_path: Path):

@@ -18,6 +18,7 @@ from fullcast.judging.likeness import TRUE, Vector, likeness
 from fullcast.judging.measures import Error, Known
 from fullcast.judging.rows import Row, read_rows
 from fullcast.judging.summary import summarize
+from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import write_png
 from tests.judging.cases import CAST, NAMES, ask, figure, perfect, row
 from tests.judging.test_report import check
@@ -138,6 +139,18 @@ def test_series_without_a_common_scene_are_shown_and_not_compared():
     assert shown(made).success[1].name == "y"
     with pytest.raises(ValueError, match="no scene in common"):
         compare(one, other)
+
+
+def test_nothing_judged_is_one_sentence():
+    with pytest.raises(FullcastError, match="no picture was judged"):
+        make_judgement([], CAST, CONFIG)
+
+
+def test_corrected_success_stands_beside_the_raw_one():
+    rows = [row(ask(f"s{i}", "aoi"), [figure("aoi" if i < 6 else "mio", 1)], series="x") for i in range(8)]
+    made = make_judgement(rows, CAST, CONFIG, Known(errors={1: Error(0.9, 1.0, 50, 50)}))
+    [table] = [table for table in shown(made).measures if table.title == "Corrected success"]
+    assert table.rows[0][1].startswith("0.75 → 0.83 (")
 
 
 def test_the_judge_s_errors_on_pictures_that_are_right():

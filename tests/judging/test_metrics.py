@@ -13,6 +13,7 @@ from fullcast.judging.best_of import success_at
 from fullcast.judging.bleeding import measure_bleeding, measure_leakage
 from fullcast.judging.counterfactual import SWAPPED, counterfactual_pairs, with_swaps
 from fullcast.judging.detect_compare import detect_and_compare
+from fullcast.judging.error import measure_error
 from fullcast.judging.hair import color_groups, hair_color, nearest_group, to_lab
 from fullcast.judging.head_sizes import by_head_size
 from fullcast.judging.measures import Error, Known, corrected, measure
@@ -64,6 +65,17 @@ def test_known_answers(kind: str):
     )
     np.testing.assert_allclose(found, ANSWERS[kind])
     assert count.p_eff == pytest.approx(math.sqrt(ANSWERS[kind][0]))
+
+
+def test_scenes_with_somebody_who_has_no_name_are_measured():
+    scenes = [ask(f"s{i}", name, "unknown", columns=(0, 4)) for i, name in enumerate(("aoi", "mio"))]
+    rows = [*(row(scene, perfect(scene)) for scene in scenes), *(row(scene, perfect(scene)) for scene in PAIRS)]
+    measures = measure(rows, CAST, known=Known(similarity=np.eye(6)))
+    assert measures.summary.by_count[0].success.value == 1
+    assert measures.summary.identity_confusion["unknown"] == {"unknown": 2}
+    assert measures.detect_and_compare == measure(rows[2:], CAST, known=Known(similarity=np.eye(6))).detect_and_compare
+    assert measure_error(rows, CAST)[2].sensitivity == 1
+    assert measure(rows[:2], CAST, known=Known(similarity=np.eye(6))).detect_and_compare == {}
 
 
 def test_a_leak_that_was_put_in_is_found_and_weak_identity_is_none():
@@ -190,6 +202,20 @@ def test_counterfactual_pairs():
     undecided = counterfactual_pairs([row(scenes[0], perfect(scenes[0])), row(scenes[1], [figure("aoi", 3)])])
     assert undecided.decided.value == 0 and math.isnan(undecided.passed_if_decided.value)
     assert counterfactual_pairs([row(scenes[4], [figure("aoi", 2)])]) is None
+
+
+def test_counterfactual_pairs_of_one_scene_are_one_prompt():
+    scenes = with_swaps([ask(f"s{k}", "aoi", "hinata", columns=(1, 3)) for k in range(4)])
+    rows = [row(s, perfect(s) if int(s.id[1]) % 2 else [], seed=seed, index=seed) for s in scenes for seed in range(16)]
+    passed = counterfactual_pairs(rows).passed
+    assert (passed.value, passed.n) == (0.5, 64) and passed.low < 0.15 and passed.high > 0.85
+
+
+def test_counterfactual_pairs_of_unknown_noise_are_as_many_as_there_are():
+    first, second = with_swaps([ask("a", "aoi", "hinata", columns=(1, 3))])
+    kinds = [(first, True), (first, False), (second, True), (second, True)]
+    rows = [row(s, perfect(s) if right else [], seed=-1, index=k) for k, (s, right) in enumerate(kinds)]
+    assert (counterfactual_pairs(rows).passed.value, counterfactual_pairs(rows).passed.n) == (0.5, 2)
 
 
 def test_best_of_k_needs_a_scorer_of_its_own():

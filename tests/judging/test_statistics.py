@@ -8,6 +8,7 @@ import pytest
 from fullcast.judging.statistics import (
     cluster_bootstrap,
     clustered_share,
+    newcombe,
     permutation_baseline,
     rogan_gladen,
     share,
@@ -59,18 +60,30 @@ def test_all_successes_keep_a_width():
 
 def test_permutation_baseline_of_a_constant_model_is_its_score():
     """Everybody in the middle: right as often as targets are in the middle, with its own targets or others'."""
-    targets = [0, 1, 2, 2, 2, 1, 2, 0]
-
-    def score(i: int, j: int) -> float:
-        return float(targets[j] == 2)
-
-    own = np.mean([score(i, i) for i in range(8)])
-    assert permutation_baseline(score, [1] * 8) == pytest.approx(own)
+    targets = np.array([0, 1, 2, 2, 2, 1, 2, 0])
+    scores = np.tile(targets == 2, (8, 1)).astype(float)
+    assert permutation_baseline(scores, range(8), range(8)).mean() == pytest.approx(np.diag(scores).mean())
 
 
-def test_permutation_stays_inside_its_group():
-    groups = [1, 1, 2, 2]
-    assert permutation_baseline(lambda i, j: float(groups[i] == groups[j]), groups) == 1.0
+def test_no_picture_is_scored_against_its_own_prompt():
+    """Two pictures of each of three prompts, right for their own alone; and one prompt that has no other."""
+    prompts = ["a", "a", "b", "b", "c", "c"]
+    own = np.array([[p == t for t in "abc"] for p in prompts], float)
+    np.testing.assert_array_equal(permutation_baseline(own, prompts, "abc"), np.zeros(6))
+    assert np.isnan(permutation_baseline(np.ones((2, 1)), ["a", "a"], ["a"])).all()
+
+
+def test_newcombe_against_a_published_interval():
+    """Bentur et al.'s pairs, 1, 7, 1 and 12, as Fagerland, Lydersen and Laake work them (Statistical Analysis of
+    Contingency Tables, 2017, chapter 8): -0.507 to -0.026."""
+    assert newcombe(1, 7, 1, 12) == pytest.approx((-0.507, -0.026), abs=5e-4)
+    low, high = newcombe(0, 0, 3, 0)
+    assert 0.15 < low < 0.3 and high == 1
+
+
+def test_a_share_of_nothing():
+    nothing = clustered_share([], [])
+    assert np.isnan(nothing.value) and (nothing.low, nothing.high, nothing.n) == (0.0, 1.0, 0)
 
 
 def test_rogan_gladen_undoes_the_judge_s_errors():

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from fullcast.judging.counterfactual import SWAPPED
 from fullcast.judging.statistics import wilson
 from fullcast.judging.summary import NOBODY, summarize
 from fullcast.judging.verdict import judge_picture
@@ -73,6 +74,37 @@ def test_places_have_lift_only_when_they_are_obeyed():
     good, lazy = summarize(obedient, scenes, CAST).places, summarize(central, scenes, CAST).places
     assert good.exact_cell == 1 and good.distance == pytest.approx(0) and good.lift > 0.6
     assert lazy.lift == pytest.approx(0, abs=1e-9) and lazy.exact_cell == pytest.approx(lazy.exact_cell_chance)
+
+
+def test_a_model_that_obeys_owes_nothing_to_chance_where_all_places_differ():
+    """Its own place, also that of another picture of its scene or of the swapped scene, is no other place."""
+    scenes = [scene(i, {"aoi": i}) for i in range(5)]
+    verdicts = [verdict(s, [figure("aoi", s.people[0].cell[0])]) for s in scenes for _ in range(3)]
+    places = summarize(verdicts, scenes, CAST).places
+    assert (places.exact_cell, places.exact_cell_chance, places.lift) == (1, 0, 1)
+    two = scene(7, {"aoi": 0, "hinata": 4})
+    swapped = Scene(two.id + SWAPPED, two.prompt, (two.people[1], two.people[0]))
+    both = [verdict(s, [figure("aoi", 0), figure("hinata", 4)]) for s in (two, swapped)]
+    alone = summarize(both, [two, swapped], CAST).places
+    assert alone.exact_cell == 1 and math.isnan(alone.exact_cell_chance) and math.isnan(alone.lift)
+
+
+def test_chance_is_of_scenes_of_as_many_people_however_many_are_there():
+    """Of two asked for, one is there: it is scored against the first or second place of the other scenes of two."""
+    two, other, one = scene(0, {"aoi": 0, "hinata": 3}), scene(1, {"mio": 1, "aoi": 3}), scene(2, {"hinata": 1})
+    verdicts = [verdict(two, [figure("hinata", 3)]), verdict(other, []), verdict(one, [figure("hinata", 1)])]
+    places = summarize(verdicts, [two, other, one], CAST).places
+    assert (places.num_pictures, places.exact_cell) == (2, 1)
+    assert (places.exact_cell_chance, places.lift) == (1, 0)  # of the first picture: the last has no other scene of one
+
+
+def test_a_scene_and_its_swapped_one_are_one_prompt():
+    scenes = [scene(i, {"aoi": 0, "hinata": 4}) for i in range(4)]
+    scenes += [Scene(s.id + SWAPPED, s.prompt, (s.people[1], s.people[0])) for s in scenes]
+    verdicts = [verdict(s, [figure("aoi", 1), figure("hinata", 3)] if s.id[1] in "01" else []) for s in scenes]
+    [count] = summarize(verdicts, scenes, CAST).by_count
+    assert (count.num_pictures, count.num_scenes) == (8, 4)
+    assert count.success.high - count.success.low > wilson(4, 8)[1] - wilson(4, 8)[0] + 0.1
 
 
 def test_pair_order():

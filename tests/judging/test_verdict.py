@@ -53,6 +53,16 @@ def test_perfect_picture():
     assert failures(verdict, scene) == []
 
 
+def test_who_has_no_name_is_anybody_who_is_nobody_of_the_cast():
+    scene = ask("unknown", "aoi", cells=(4, 0))
+    right = judge([figure("aoi", 0), figure("unknown", 4)], scene)
+    assert right.success and right.success_placed and right.unknown == 0 and failures(right, scene) == []
+    known = judge([figure("aoi", 0), figure("mio", 4)], scene)
+    assert not known.success and known.missing == ("unknown",) and known.intruders == ("mio",)
+    strangers = judge([figure("unknown", 0), figure("unknown", 4)], scene)
+    assert strangers.missing == ("aoi",) and strangers.unknown == 1 and "stranger" in failures(strangers, scene)
+
+
 def test_an_ornament_inside_a_head_is_nobody_and_a_small_head_beside_it_is_somebody():
     aoi = figure("aoi", 1)
     inside = replace(figure("hinata", 1, confidence=0.95), head_xyxy=(25, 31, 31, 37))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from fullcast.mixture.caps import capped, fill, water_level
 from fullcast.mixture.config import MixtureConfig, Shares, seed_shares
 from fullcast.mixture.plan import ledger, picture_indices, plan
 from fullcast.mixture.shares import resolve
+from fullcast.records import Sample
 from fullcast.store.errors import FullcastError
 from tests.mixture.show import SHOW, sample
 
@@ -53,6 +56,33 @@ def test_all_crops_of_a_picture_share_its_cap() -> None:
     filled, _ = fill(resolve(samples, Shares(by="character")), picture_indices(samples), 0.2)
     assert filled.weights[:9].sum() == pytest.approx(0.2) and filled.weights[9] == pytest.approx(0.2)
     assert filled.branch_shares()["character=hinata",] == pytest.approx(0.6)
+
+
+def of_crops(alone: int) -> list[Sample]:
+    """30 pictures of 6 crops each in one bucket, and ``alone`` pictures of another shape."""
+    crops = [sample(f"p{i}/{k}", "screenshots", "aoi", image=f"p{i}") for i in range(30) for k in range(6)]
+    return [*crops, *(replace(sample(f"tall{i}", "screenshots", "aoi"), crop=(0, 0, 300, 500)) for i in range(alone))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("max_repeats", "num_steps"), [(2, 7), (4, 14), (3, 10)])
+def test_crops_of_a_picture_share_its_visits(max_repeats: int, num_steps: int, seed: int) -> None:
+    """Each crop within a visit of its part would let a picture of six come six times too often."""
+    config = MixtureConfig(shares=Shares(by="source"), max_repeats=max_repeats, num_steps=num_steps)
+    planned = plan(of_crops(0), config, seed)
+    visits = np.bincount(picture_indices(planned.samples), planned.stream.counts())
+    assert visits.sum() == 8 * num_steps and visits.max() <= max_repeats and not planned.notes
+    lag = np.abs(planned.stream.counts() - 8 * num_steps * planned.stream.weights)
+    assert (lag < planned.stream.bounds()).all(), "each crop keeps its own bound"
+
+
+def test_pictures_above_the_cap_are_told() -> None:
+    """One sample alone in its bucket takes a whole batch of 8."""
+    config = MixtureConfig(shares=Shares(by="source"), max_repeats=3, num_steps=10)
+    planned = plan(of_crops(1), config, seed=3)
+    assert planned.stream.counts()[-1] == 8
+    (note,) = planned.notes
+    assert note.startswith("max_repeats 3: 1 of the 31 pictures seen come more often, up to 8 times")
 
 
 def test_pictures_of_two_branches_are_shared_until_the_whole_is_full() -> None:

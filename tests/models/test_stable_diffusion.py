@@ -10,9 +10,9 @@ from safetensors import safe_open
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline, build_unet
 from fullcast.models.stable_diffusion.config import PocketModelConfig
 from fullcast.models.stable_diffusion.family import StableDiffusion, latents_of, to_images, to_tensor
-from fullcast.models.stable_diffusion.folder import folder_sha256, load_pipeline, save_pipeline
+from fullcast.models.stable_diffusion.folder import folder_sha256, load_pipeline, read_components, save_pipeline
 from fullcast.models.stable_diffusion.normalise import latent_statistics, normalise_latents
-from fullcast.models.stable_diffusion.tokenizer import FULL_VOCABULARY, clip_tokenizer, vocabulary
+from fullcast.models.stable_diffusion.tokenizer import FULL_VOCABULARY, clip_tokenizer, open_tokenizer, vocabulary
 from fullcast.store.errors import FullcastError
 
 TINY = PocketModelConfig(
@@ -131,6 +131,30 @@ def test_half_precision_other_weights_and_the_hash(model, tmp_path):
     assert tensor.dtype == torch.float16 and (tensor == 1).all()
     assert load_pipeline(half).unet.dtype == torch.float32
     assert not (model.pipeline.unet.conv_in.weight == 1).all()
+
+
+def test_a_folder_of_half_precision_files_is_read_and_one_without_weights_is_said(model, tmp_path):
+    plain = save_pipeline(model.pipeline, tmp_path / "plain", torch.float16)
+    variant = save_pipeline(model.pipeline, tmp_path / "variant", torch.float16)
+    for path in list(variant.glob("*/*.safetensors")):
+        path.rename(path.with_suffix(".fp16.safetensors"))
+    assert folder_sha256(variant) == folder_sha256(plain)
+    a, b = load_pipeline(variant).unet.state_dict(), load_pipeline(plain).unet.state_dict()
+    assert all(torch.equal(a[k], b[k]) for k in b)
+    assert read_components(variant).weights["unet"].keys() == b.keys()
+    next(variant.glob("unet/*.safetensors")).unlink()
+    for read in (folder_sha256, load_pipeline, read_components):
+        with pytest.raises(FullcastError, match=r"no weights of its unet .* diffusion_pytorch_model.fp16.safetensors"):
+            read(variant)
+
+
+def test_a_tokenizer_is_the_folder_s_own_or_clip_s_for_one_file(model, tmp_path):
+    folder = save_pipeline(model.pipeline, tmp_path / "model")
+    (tmp_path / "model.safetensors").touch()
+    own, whole = open_tokenizer(folder), open_tokenizer(tmp_path / "model.safetensors")
+    assert (len(own), len(whole)) == (800, FULL_VOCABULARY) and own.model_max_length == whole.model_max_length == 77
+    with pytest.raises(FullcastError, match="no tokenizer that can be opened"):
+        open_tokenizer(tmp_path)
 
 
 def test_normalised_latents_decode_to_the_same_picture():

@@ -63,3 +63,17 @@ def test_graph_and_list_must_be_a_pair(tmp_path: Path) -> None:
         WdTagger(tmp_path / "model.onnx", tmp_path / "absent.csv")
     with pytest.raises(FullcastError, match="is no WD14 tagger"):
         WdTagger(onnx_graphs.colour_embedder(tmp_path / "e.onnx"), tmp_path / "selected_tags.csv")
+
+
+def test_the_name_says_what_the_words_depend_on(tmp_path: Path) -> None:
+    """It is in the key of kept words: another threshold or list of tags must not find the old ones."""
+    plain = tagger(tmp_path)
+    assert plain.name.endswith(",general>0.35,character>0.85")
+    others = [
+        tagger(tmp_path, threshold=0.5),
+        tagger(tmp_path, character_threshold=None),
+        tagger(tmp_path, by_gap=True),
+    ]
+    others.append(tagger(tmp_path, LABELS.replace("long_hair", "short_hair")))
+    assert len({plain.name, *(other.name for other in others)}) == 5
+    assert tagger(tmp_path).name == plain.name

@@ -9,12 +9,17 @@ import numpy as np
 
 from fullcast.captions.config import CaptionsConfig
 from fullcast.captions.source import Captions
+from fullcast.journey import Journey, new_workspace
+from fullcast.journey.cropping import crop_all
+from fullcast.journey.taking_in import Partition, TakenIn
 from fullcast.mixture.config import MixtureConfig
 from fullcast.mixture.samples import make_samples
+from fullcast.mixture.shares import field_values
 from fullcast.people.config import PeopleConfig
-from fullcast.people.crops import people_of, plan_cuts, write_crops
+from fullcast.people.crops import Cut, people_of, plan_cuts, write_crops
 from fullcast.records import Cast, Character, Image, Person
 from fullcast.store.pictures import read_picture, write_png
+from fullcast.store.tables import read_records
 
 FRAME = Image("f" * 20, "f.png", 1280, 720, "screenshots", shot_id="v:0001", artist="studio", licence="CC0")
 AOI = Person(f"{FRAME.id}/a", FRAME.id, (200, 100, 480, 700), 0.9, head_xyxy=(260, 100, 400, 260), character="aoi")
@@ -46,7 +51,7 @@ def test_pictures_of_one_person_dropped_ones_and_crops_are_not_cut() -> None:
     assert len(cuts) == 1 and [(d.item, d.reason) for d in drops] == [(small.id, "crop-too-small")]
 
 
-def test_records_keep_parent_artist_and_everybody_whose_head_is_shown(tmp_path: Path) -> None:
+def test_records_keep_their_parent_and_everybody_whose_head_is_shown(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8)
     write_png(tmp_path / "f.png", picture)
     cuts, _ = plan_cuts([FRAME], [AOI, MIO], ALL)
@@ -56,12 +61,39 @@ def test_records_keep_parent_artist_and_everybody_whose_head_is_shown(tmp_path: 
     for image, place in zip(images, places, strict=True):
         x0, y0, x1, y1 = (int(v) for v in place.xyxy)
         assert (read_picture(tmp_path / image.path) == picture[y0:y1, x0:x1]).all()
-        assert (image.parent, image.artist, image.licence) == (FRAME.id, "studio", "CC0")
+        assert image.parent == FRAME.id
         inside = people_of(image, place.xyxy, [AOI, MIO])
         assert inside and all(p.image_id == image.id and 0 <= p.xyxy[0] < p.xyxy[2] <= image.width for p in inside)
     face = next(i for i, p in zip(images, places, strict=True) if i.crop == "face")
     both = people_of(face, next(p.xyxy for p in places if p.kind == "face"), [AOI, MIO])
     assert len({p.id for p in both}) == len(both)
+
+
+def test_two_figures_at_one_corner_have_a_file_each_and_a_second_equal_crop_is_counted(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8)
+    write_png(tmp_path / "f.png", picture)
+    boxes = [(0.0, 0.0, 200.0, 300.0), (0.0, 0.0, 300.0, 400.0)]
+    cuts = [*(Cut(FRAME.id, "person", box) for box in boxes), Cut(FRAME.id, "halfbody", boxes[0])]
+    images, places, drops = write_crops(cuts, {FRAME.id: FRAME}, tmp_path, tmp_path / "crops", "crops")
+    assert [p.xyxy for p in places] == boxes
+    for image, (_, _, x1, y1) in zip(images, boxes, strict=True):
+        assert (read_picture(tmp_path / image.path) == picture[: int(y1), : int(x1)]).all()
+    assert [(d.item, d.reason) for d in drops] == [(f"{FRAME.id}-halfbody-0-0-200-300.png", "same-file")]
+
+
+def test_crops_are_told_by_what_their_originals_say_today(tmp_path: Path) -> None:
+    """The crop is kept, its pixels are not cut again; artist, licence and address are those of a corrected sidecar."""
+    new_workspace(tmp_path / "w")
+    journey = Journey.open(tmp_path / "w", {"people.crops": '["head"]'})
+    write_png(journey.workspace.root / "f.png", np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8))
+    partition = Partition("fanart", "key", tmp_path, (FRAME,))
+    for artist in ("studio", "somebody else"):
+        image = replace(FRAME, artist=artist, licence=artist, url=artist)
+        taken = TakenIn((partition,), (image,), (), (), ())
+        assert crop_all(journey, taken, [AOI, MIO], {FRAME.id: ("park",)}) == []
+        crops = read_records(journey.workspace.show_dir / "crops.parquet", Image)
+        assert {(c.artist, c.licence, c.url, c.tags) for c in crops} == {(artist, artist, artist, ("park",))}
+        assert len(crops) == 2
 
 
 def test_a_crop_is_captioned_as_cropped_and_counts_as_its_original() -> None:
@@ -78,3 +110,26 @@ def test_a_crop_is_captioned_as_cropped_and_counts_as_its_original() -> None:
     assert all("aoi" in text and "mio" not in text for text in said)
     assert sum("cropped" in text for text in said) >= 7
     assert not any(s.path == "c.png" for s in make_samples([crop], inside, config))  # its original is not used
+
+
+def test_a_crop_without_its_original_is_captioned_as_cropped_and_not_cut_again() -> None:
+    alone = replace(FRAME, source="fanart", crop="halfbody")
+    assert plan_cuts([alone], [AOI, MIO], ALL) == ([], [])
+    whole = make_samples([alone], [AOI, MIO], MixtureConfig(area_px=128 * 128))[0]
+    assert (whole.kind, whole.source, whole.image_id) == ("person", "fanart", FRAME.id)
+    assert make_samples([replace(alone, crop="face")], [], MixtureConfig())[0].kind == "head"
+
+
+def test_crops_have_their_originals_rating_and_quality() -> None:
+    whole = replace(FRAME, tags=("Best_Quality", "1girl"))
+    crop = Image("c" * 20, "c.png", 320, 320, "crop", FRAME.id, crop="head")
+    config = MixtureConfig(area_px=128 * 128)
+    samples = make_samples([whole, crop], [AOI, MIO], config, {FRAME.id: ("park",)}, {FRAME.id: "sensitive"})
+    assert {(s.rating, s.quality) for s in samples} == {("sensitive", "best quality")} and len(samples) > 2
+    assert "best quality" not in samples[0].tags, "captions say none of it"
+    assert field_values(samples[0], "rating") == ("sensitive",) and field_values(samples[0], "quality") == (
+        "best quality",
+    )
+    unrated = make_samples([FRAME], [], config)[0]
+    assert unrated.rating == unrated.quality == "", "nothing is claimed of what nobody rated"
+    assert field_values(unrated, "rating") == field_values(unrated, "quality") == ("unrated",)

@@ -144,3 +144,34 @@ def test_somebody_added_is_there_until_a_detector_finds_them() -> None:
     assert alone.of_person == {decisions.hand_id(add.targets[0]): (later,)}
     found = attach([add], [A], [person(52)])
     assert not found.added and found.of_person == {person(52).id: (add,)}
+
+
+def by_hand(x: float, name: str, beside: tuple[Person, ...] = ()) -> Decision:
+    target = replace(target_of(A), xyxy=(x, 10.0, x + 40, 90.0), detector=decisions.HAND)
+    return Decision("add", (target,), character=name, beside=tuple(p.xyxy for p in beside))
+
+
+def test_somebody_added_is_none_of_the_figures_that_were_there() -> None:
+    """Whom suppression took away overlaps a found box by more than half: that is why nobody saw him."""
+    aoi, mio = person(0), by_hand(8, "mio", (person(0),))
+    assert iou(aoi.xyxy, mio.targets[0].xyxy or aoi.xyxy) >= 0.5
+    attached = attach([relabel(aoi, "aoi"), mio], [A], [aoi])
+    assert [d.character for d in attached.of_person[aoi.id]] == ["aoi"]
+    assert attached.added == ((mio, mio.targets[0]),) and not attached.homeless
+    both = [person(1, detector="yolo:two"), person(9, detector="yolo:two")]
+    found = attach([mio], [A], both)
+    assert found.of_person == {both[1].id: (mio,)} and not found.added, "a later detector sees her"
+    third = by_hand(9, "rin", tuple(both))
+    assert attach([mio, third], [A], both).added == ((third, third.targets[0]),), (
+        "nor does who is added then, in her very box"
+    )
+    old = replace(mio, beside=())
+    assert attach([old], [A], [aoi]).of_person == {aoi.id: (old,)}, "entries that do not say it mean what they meant"
+
+
+def test_a_figure_that_another_run_drew_a_little_elsewhere_keeps_all_its_decisions() -> None:
+    then, now = person(0), person(2)
+    said, later = relabel(then, "aoi"), Decision("edit", (target_of(A, now),), remove_tags=("smile",))
+    assert then.detector == now.detector and iou(then.xyxy, now.xyxy) >= decisions.REDRAWN
+    attached = attach([said, later], [A], [now])
+    assert attached.of_person == {now.id: (said, later)} and not attached.homeless

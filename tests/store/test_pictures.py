@@ -40,9 +40,12 @@ def test_png_round_trip_is_exact_and_its_bytes_are_the_same_twice(tmp_path: Path
     write_png(tmp_path / "b.png", drawing, {"parameters": "葵, park", "plain": "x"})
     assert np.array_equal(read_picture(tmp_path / "a.png"), drawing)
     assert read_png_text(tmp_path / "a.png") == {"parameters": "葵, park", "plain": "x"}
+    assert read_png_text(tmp_path / "a.png", before_pixels=True) == {"parameters": "葵, park", "plain": "x"}
     assert file_id(tmp_path / "a.png") == file_id(tmp_path / "b.png")
     assert file_id(tmp_path / "a.png") == bytes_id((tmp_path / "a.png").read_bytes())
     assert len(file_id(tmp_path / "a.png")) == 20
+    with pytest.raises(UnreadableFile, match="cannot be read"):
+        file_id(tmp_path)
 
 
 def test_exif_rotation_is_applied(tmp_path: Path, drawing: np.ndarray) -> None:

@@ -9,18 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from fullcast.models.stable_diffusion.adapter import KOHYA_FILE, PEFT_FILE
+from fullcast.diffusion.schedule import add_noise, alphas_cumprod
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.family import StableDiffusion
-from fullcast.models.stable_diffusion.folder import load_pipeline, save_pipeline
+from fullcast.models.stable_diffusion.folder import KOHYA_FILE, PEFT_FILE, load_pipeline, save_pipeline
 from fullcast.ports import Batch, Visit
 from fullcast.store.errors import FullcastError
+from fullcast.training.checkpoint import optimizer_tensors, restore_optimizer
 from fullcast.training.config import ALWAYS_TOLD, ONE_FOR_ALL, TrainingConfig
 from fullcast.training.kept import checkpoints, kept
 from fullcast.training.loop import Beside, train
 from fullcast.training.metrics import read_metrics
 from fullcast.training.optimizers import RoundingAdamW, rounded_bf16
+from fullcast.training.ranks import Ranks
+from fullcast.training.run import Run
 from fullcast.training.saver import Saver
+from fullcast.training.step import Says, Teacher
 from fullcast.training.watching import best_step, flat
 from fullcast.training.words import TextCache, varied
 from tests.models.tiny_families import tiny_pipeline
@@ -102,6 +106,54 @@ def test_bfloat16_weights_are_resumed_to_the_bit(base, tmp_path):  # noqa: F811
     assert {t.dtype for t in live(tmp_path / "whole").values()} == {torch.bfloat16}
 
 
+def test_bfloat16_weights_are_probed_validated_drawn_and_judged(base, tmp_path):  # noqa: F811
+    config = with_settings(weights_dtype="bf16", probe_every=2, sample_every=2, judge_every=2, validate_every=2)
+
+    def look(pipeline, *about):
+        model = StableDiffusion(pipeline)
+        drawn = model.predict(
+            torch.zeros(1, *model.latent_shape(48, 32)), torch.tensor([9]), model.encode_prompts([""])
+        )
+        assert drawn.isfinite().all() and len(model.sha256()) == 64
+        return {"": 0.5}
+
+    beside = Beside(preview=look, judge=look, held_out=[Stream().batch(0)])
+    done = train(base, Stream(num_steps=2), Pixels(), Captions(), config, tmp_path, beside=beside)
+    told = {name for line in read_metrics(done.checkpoint.parents[1] / "metrics.jsonl") for name in line}
+    assert {"probe_right", "val_loss", "success"} <= told and not any(name.endswith("failed") for name in told)
+
+
+def test_a_look_that_fails_is_told_after_the_save_and_the_training_goes_on(base, tmp_path):  # noqa: F811
+    saved: list[int] = []
+
+    def failing(pipeline, step, *about):
+        saved.append(len(checkpoints(tmp_path)))
+        raise FullcastError(f"no file at {step}")
+
+    config = with_settings(judge_every=2, sample_every=2, background_saves=False)
+    done = train(
+        *(base, Stream(num_steps=4), Pixels(), Captions(), config, tmp_path),
+        beside=Beside(preview=failing, judge=failing),
+    )
+    lines = read_metrics(tmp_path / "metrics.jsonl")
+    assert done.finished and saved[0] == 1, "the checkpoint was there when the judge was asked"
+    assert next(line["judge_failed"] for line in lines if "judge_failed" in line) == "FullcastError: no file at 2"
+    assert sum("preview_failed" in line for line in lines) == 2
+
+
+def test_an_optimizer_that_counts_in_python_numbers_is_brought_back():
+    """As bitsandbytes' 8-bit AdamW does; it needs CUDA."""
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.SGD([parameter])
+    optimizer.state[parameter] = {"step": 7, "state1": torch.arange(5, dtype=torch.uint8)}
+    saved = optimizer_tensors(optimizer, {parameter: "denoiser.w"})
+    assert all(isinstance(value, torch.Tensor) for value in saved.values())
+    again = torch.optim.SGD([parameter])
+    restore_optimizer(again, {"denoiser.w": parameter}, saved)
+    assert again.state[parameter]["step"] == 7 and type(again.state[parameter]["step"]) is int
+    assert (again.state[parameter]["state1"] == torch.arange(5)).all()
+
+
 def test_rounding_is_right_in_the_mean_and_small_changes_are_not_lost():
     exact = torch.full((20_000,), 1.0 + 1 / 1024)  # an eighth of bfloat16's step of 1/128
     bits = torch.randint(0, 1 << 16, exact.shape, dtype=torch.int32, generator=torch.Generator().manual_seed(0))
@@ -140,6 +192,69 @@ def test_priors_pull_to_the_base_itself(base, tmp_path, lora_rank):  # noqa: F81
     train(base, Stream(num_steps=2), Pixels(), Captions(), config, tmp_path, beside=Beside(hints=Hinted()))
     first = next(m for m in read_metrics(tmp_path / "metrics.jsonl") if "loss" in m)
     assert first["loss"] < 1e-8 and first["grad_norm"] < 1e-3, "the base is where it should be"
+
+
+def powers(*zero_terminal_snr: bool) -> list[torch.Tensor]:
+    return [alphas_cumprod(1000, 0.00085, 0.012, "scaled_linear", zero) for zero in zero_terminal_snr]
+
+
+def knowing(power: torch.Tensor, kind: str, spread: float = 2.0) -> Says:
+    """The exact answer of a base for pictures that are N(0, spread^2) in every pixel."""
+
+    def says(noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        alpha, sigma = ((p[t].sqrt()[:, None, None, None]) for p in (power, 1 - power))
+        seen = alpha * spread**2 / (alpha**2 * spread**2 + sigma**2) * noisy
+        return {"epsilon": (noisy - alpha * seen) / sigma, "v_prediction": (alpha * noisy - seen) / sigma}[kind]
+
+    return says
+
+
+@pytest.mark.parametrize(("base_says", "wanted"), [("epsilon", "v_prediction"), ("v_prediction", "epsilon")])
+def test_a_prior_of_another_kind_is_what_the_base_sees_in_the_run_s_own_terms(base_says, wanted):
+    [power] = powers(False)
+    x, e = torch.randn(2, 4, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    t, ids = torch.tensor([0, 300, 900, 999]), torch.zeros(4, 1)
+    teacher = Teacher.of(knowing(power, base_says), base_says, power, power)
+    exact = knowing(power, wanted)(add_noise(x, e, t, power), t, ids)
+    assert torch.allclose(teacher.target(wanted, x, e, t, power, ids), exact, atol=1e-9)
+    same = teacher.target(base_says, x, e, t, power, ids)
+    assert torch.equal(same, knowing(power, base_says)(add_noise(x, e, t, power), t, ids))
+
+
+def test_a_prior_under_zero_terminal_snr_is_what_a_base_of_that_schedule_would_say():
+    """The base is asked at the timestep of its own that is as noisy, and the answer holds for the run's timestep."""
+    plain, rescaled = powers(False, True)
+    teacher = Teacher.of(knowing(plain, "epsilon"), "epsilon", plain, rescaled)
+    x, e = torch.randn(2, 4, 1, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    t, ids = torch.tensor([0, 300, 800, 999]), torch.zeros(4, 1)
+    said = teacher.target("v_prediction", 2 * x, e, t, rescaled, ids)
+    exact = knowing(rescaled, "v_prediction")(add_noise(2 * x, e, t, rescaled), t, ids)
+    worst = (said - exact).square().mean((1, 2, 3)).sqrt()
+    assert (worst[:3] < 0.01).all() and worst[3] < 0.3  # at 999 nothing of its own is as noisy: alpha is 0.068, not 0
+    with pytest.raises(FullcastError, match="its answer to pure noise is no picture"):
+        Teacher.of(knowing(rescaled, "epsilon"), "epsilon", rescaled, rescaled)
+
+
+def test_noise_is_not_predicted_from_noise_alone(tmp_path):
+    folder = save_pipeline(tiny_pipeline("sd1"), tmp_path / "epsilon")
+    config = with_settings(zero_terminal_snr=True)
+    with pytest.raises(FullcastError, match=r'set training\.prediction_type = "v_prediction"'):
+        train(folder, Stream(1), Pixels(), Captions(), config, tmp_path / "run")
+    with pytest.raises(ValueError, match="contradict each other"):
+        with_settings(zero_terminal_snr=True, prediction_type="epsilon")
+
+
+def test_what_would_do_nothing_is_refused():
+    with pytest.raises(ValueError, match="judge_every is 0"):
+        with_settings(keep_best=True)
+    with pytest.raises(ValueError, match="a LoRA has few"):
+        with_settings(parallel="fsdp2", lora_rank=2)
+    alone = with_settings(parallel="fsdp2", judge_every=2, probe_every=1)
+    with pytest.raises(ValueError, match="set judge_every and probe_every to 0"):
+        with_settings(parallel="fsdp2", processes=2, judge_every=2, probe_every=1)
+    assert with_settings(parallel="fsdp2", processes=2).unmeasured() == ""
+    with pytest.raises(FullcastError, match="set judge_every and probe_every to 0"):
+        Run.open(Path("nowhere"), Stream(), alone, Path("nowhere"), Ranks(0, 2))
 
 
 def test_masks_reach_the_loss_and_other_losses_run(base, tmp_path):  # noqa: F811

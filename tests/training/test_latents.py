@@ -60,6 +60,18 @@ def test_a_kill_costs_at_most_the_rows_without_a_line(model, tmp_path, cut):
     assert data.stat().st_size == whole._paths(16, 8)[0].stat().st_size
 
 
+def test_a_reader_leaves_a_row_that_another_process_is_about_to_name(model, tmp_path):
+    LatentStore(tmp_path, model).fill(WANTED[:2], Pixels())
+    data, index = LatentStore(tmp_path, model)._paths(16, 8)
+    row = data.read_bytes()[-LatentStore(tmp_path, model)._row_bytes(16, 8) :]
+    with data.open("ab") as file:
+        file.write(row)
+    before = LatentStore(tmp_path, model).moments(["b"], 16, 8)
+    with index.open("a") as file:
+        file.write("c\n")
+    assert (LatentStore(tmp_path, model).moments(["b", "c"], 16, 8) == before).all()
+
+
 def test_a_stop_on_the_way_keeps_what_is_encoded(model, tmp_path):
     answers = iter([False, False, True])
     store = LatentStore(tmp_path, model)

@@ -6,16 +6,21 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from fullcast.models.stable_diffusion.build import build_pocket_pipeline
+from fullcast.models.stable_diffusion.folder import load_pipeline, save_pipeline
 from fullcast.ports import Batch, Visit
 from fullcast.store.errors import FullcastError
-from fullcast.training.kept import read_state
-from fullcast.training.loop import train
+from fullcast.training.config import TrainingConfig
+from fullcast.training.kept import checkpoints, read_state
+from fullcast.training.loop import Beside, train
 from fullcast.training.metrics import read_metrics
 from fullcast.training.ranks import Ranks
-from tests.training.test_train import CONFIG, Captions, Pixels, Stream, asked_at, base  # noqa: F401
+from tests.training.test_train import CONFIG, TINY, Captions, Pixels, Stream, asked_at, base  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
+QUIET = {"probe_every": 0, "sample_every": 0, "log_every": 1, "checkpoint_every": 2}
 
 
 def test_ranks_share_a_batch_and_leave_nothing_out():
@@ -24,6 +29,23 @@ def test_ranks_share_a_batch_and_leave_nothing_out():
     assert sorted(v.sample_id for share in shares for v in share) == list("abcdef")
     with pytest.raises(FullcastError, match="a batch of 6 cannot be shared by 4 processes"):
         Ranks(0, 4).share(batch)
+
+
+def test_fewer_gpus_than_processes_are_said(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(FullcastError, match="2 processes train, and torch finds 1 GPU"):
+        Ranks(1, 2).device("auto")
+    assert Ranks(1, 2).device("cpu").type == "cpu" and Ranks().device("cuda:0").index == 0
+
+
+def test_devices_that_are_not_there_are_said(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    for name, said in (("cuda", "finds none here"), ("cuda:3", "finds none here"), ("gpu", "not known to torch")):
+        with pytest.raises(FullcastError, match=said):
+            Ranks().device(name)
 
 
 def run_with_two(base_dir: Path, run_dir: Path, stop_at: int) -> None:
@@ -49,7 +71,53 @@ def test_two_processes_train_as_one_and_take_over_from_it(base, tmp_path):  # no
     assert all(abs(found[step] - loss) < 1e-4 for step, loss in expected.items() if step not in (5, 10))
 
 
-if __name__ == "__main__":
+SHARDED = {
+    "whole": {},
+    "frozen words": {"text_encoder_learning_rate": 0.0, "prior_preservation": True},
+    "an unheard layer": {"clip_skip": 2},
+    "bf16": {"weights_dtype": "bf16", "mixed_precision": "bf16"},
+}
+"""What is trained, and what of it is frozen or in half precision, under FSDP2."""
+
+
+class Priors:
+    """One of the colours is held to what the base says of it."""
+
+    def mask(self, sample_id, width, height):
+        return None
+
+    def is_prior(self, sample_id):
+        return sample_id == "red"
+
+
+def train_sharded(base_dir: Path, run_dir: Path, one_step: bool = False) -> None:
+    stream = Stream(num_steps=3)
+    for name, settings in SHARDED.items():
+        config = TrainingConfig.model_validate({**CONFIG.model_dump(), **QUIET, "parallel": "fsdp2", **settings})
+        stop = asked_at(stream, 0) if one_step else (lambda: False)
+        beside = Beside(hints=Priors())
+        train(base_dir, stream, Pixels(), Captions(), config, run_dir / name, stop=stop, beside=beside)
+
+
+def test_sharded_weights_are_brought_back_and_saved_whole_whatever_is_frozen(tmp_path):
+    tiny = TINY.model_copy(update={"text_num_layers": 2})
+    model = save_pipeline(build_pocket_pipeline(tiny), tmp_path / "model")
+    train_sharded(model, tmp_path / "alone")
+    train_sharded(model, tmp_path / "both", one_step=True)
+    run_with_two(model, tmp_path / "both", stop_at=-1)
+    for name in SHARDED:
+        alone, both = (load_pipeline(checkpoints(tmp_path / folder / name)[-1]) for folder in ("alone", "both"))
+        expected, found = curve(tmp_path / "alone" / name), curve(tmp_path / "both" / name)
+        loss, weight = (1e-2, 1e-3) if name == "bf16" else (1e-4, 1e-6)  # each process rounds by draws of its own
+        assert expected.keys() == found.keys() and max(abs(expected[s] - found[s]) for s in found) < loss, name
+        for part in ("unet", "text_encoder"):
+            a, b = (getattr(pipeline, part).state_dict() for pipeline in (alone, both))
+            assert float(torch.cat([(a[key] - b[key]).abs().flatten() for key in a]).mean()) < weight, (name, part)
+
+
+if __name__ == "__main__" and sys.argv[3] == "-1":
+    train_sharded(Path(sys.argv[1]), Path(sys.argv[2]))
+elif __name__ == "__main__":
     calls = iter(range(1000))
     last = int(sys.argv[3])
     train(

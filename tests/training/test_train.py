@@ -238,10 +238,10 @@ def test_what_was_trained_is_drawn_when_asked_for(base, tmp_path):
     trained = train(base, SmallPictures(num_steps=200), Pixels(), Captions(), config, tmp_path)
     model = open_model(trained.checkpoint, "cpu")
     truth = {n: model.encode_images(to_tensor([Pixels().pixels(n, 16, 16)]))[0] for n in COLOURS}
-    settings = GenerationConfig(num_inference_steps=10, guidance_scale=2, width=16, height=16)
+    settings = GenerationConfig(num_inference_steps=10, guidance_scale=2)
     right = 0
     for name in COLOURS:
-        scenes = [Scene("wall", f"a {name} wall")] * 3
+        scenes = [Scene("wall", f"a {name} wall", width=16, height=16)] * 3
         recipes = [recipe_for(model, s, seed, Cast("", ()), settings, "", "") for seed, s in enumerate(scenes)]
         for latents in denoise(model, recipes):
             right += min(truth, key=lambda n: float((latents - truth[n]).square().mean())) == name

@@ -86,6 +86,8 @@ def draw_sample(journey: Journey, pictures: int = 120, seed: int = 0, truth: Pat
     from fullcast.journey.preparing import read_prepared
     from fullcast.journey.sheet import looks_of
 
+    if pictures < 1:
+        raise FullcastError(f"--pictures {pictures}: draw at least one; a hundred are labelled in half an hour")
     workspace, ready = journey.workspace, read_prepared(journey)
     folder = workspace.gold_dir
     if (folder / LABELS).exists() and any(row.name for row in read_rows(folder / LABELS, looks_of(ready)[:-1])):

@@ -27,8 +27,9 @@ class TraitCount:
 def count_traits(people: Iterable[Person], config: CaptionsConfig) -> list[TraitCount]:
     """Every trait of every named look, over the figures that were alone in their picture and have words at all.
 
-    Only they count: on a crop of one of several people a neighbour's hair gets in. A trait is core from
-    `core_frequency` on, if there are `core_min_crops` figures to tell from.
+    Only they count: on a crop of one of several people a neighbour's hair gets in; so leave out the people of pictures
+    that hold more than were found. A trait is core from `core_frequency` on, if there are `core_min_crops` figures to
+    tell from.
     """
     by_image: dict[str, list[Person]] = defaultdict(list)
     for person in people:

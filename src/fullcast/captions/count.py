@@ -16,7 +16,8 @@ from fullcast.records import Image, Person
 
 _NUMBERED = re.compile(r"(\d+)(\+?) ?(girl|boy|other|person|people)s?")
 _SEVERAL = re.compile(r"(multiple|many) (girl|boy|other|people|person)s?")
-ALONE = frozenset({"solo", "solo focus"})
+ALONE = frozenset({"solo"})
+"""Not "solo focus", which boards say of one among several: it states no number."""
 NOBODY = frozenset({"no humans", "no people"})
 CROWD = frozenset({"crowd", "group"})
 CROWD_PEOPLE = 6

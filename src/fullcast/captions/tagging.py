@@ -20,8 +20,9 @@ from fullcast.store.pictures import read_picture
 VERSION = 2
 """Raised when the same pictures, people, tagger and settings would give other words."""
 
-CONFIG_FIELDS = ("tag_threshold", "figure_crop", "min_tag_px")
-"""What of CaptionsConfig a partition's key must hash; pruning and grammar read tables only."""
+CONFIG_FIELDS = ("figure_crop", "min_tag_px")
+"""What of CaptionsConfig a partition's key must hash; the tagger's name says its threshold, pruning and grammar read
+tables only."""
 
 _FIGURE = ("trait", "own")
 """Kinds of words that are about one figure."""
@@ -108,12 +109,17 @@ def _words(item: str, found: Mapping[str, float]) -> Words:
 
 
 def tagged_people(
-    people: Iterable[Person], words: Iterable[Words], images: Iterable[Image] = (), names: Collection[str] = ()
+    people: Iterable[Person],
+    words: Iterable[Words],
+    images: Iterable[Image] = (),
+    names: Collection[str] = (),
+    miscounted: Collection[str] = (),
 ) -> list[Person]:
     """The same people with their own words: traits, clothes, expression; never the scene's or the count's.
 
-    A picture with one figure lends it the words that came with its file (booru tags), before the tagger's. `names`: of
-    the cast, in small letters; who somebody is says the record, so a tag that is a name is no word of anybody's.
+    A picture with one figure lends it the words that came with its file (booru tags), before the tagger's; but not
+    one of `miscounted`, ids of pictures that hold others by what the words say. `names`: of the cast, in small
+    letters; who somebody is says the record, so a tag that is a name is no word of anybody's.
     """
     people = list(people)
     said = {entry.item: entry.tags for entry in words}
@@ -121,7 +127,7 @@ def tagged_people(
     for person in people:
         if alone[person.image_id] != person.id:
             alone[person.image_id] = ""
-    lent = {alone[image.id]: image.tags for image in images if alone.get(image.id)}
+    lent = {alone[i.id]: i.tags for i in images if alone.get(i.id) and i.id not in miscounted}
     return [
         replace(person, tags=_without(names, _of_kinds((*lent.get(person.id, ()), *said.get(person.id, ())), _FIGURE)))
         for person in people

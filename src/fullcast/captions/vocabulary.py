@@ -1,4 +1,5 @@
 """What kind of word a tag is: about the count, a trait, the light, the setting, or whatever a figure does and wears.
+What is no tag at all but a piece of a caption is a sentence.
 
 By whole words: "bow" is not in "elbow gloves" nor "hair" in "chair". The lists hold what taggers of the Danbooru family
 say of most pictures of shows; a word that is in none of them is about the figure it was seen on (clothes, expression,
@@ -10,7 +11,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Kind = Literal["count", "trait", "light", "setting", "medium", "own"]
+from fullcast.recognition.words import COLUMNS
+
+Kind = Literal["count", "trait", "light", "setting", "medium", "own", "sentence"]
 
 
 def _list(text: str) -> frozenset[str]:
@@ -67,11 +70,33 @@ SAID_APART = ("rating:", "character:", "copyright:")
 """How sidecars mark words that are about the file, or say who somebody is: captions take neither from them."""
 
 
+MAX_TAG_WORDS = 5
+"""Of more words no tag is made that boards use often."""
+
+_SENTENCE_WORDS = _list("a, an, the, is, are, was, were, has, there")
+"""Articles and verbs, which tags leave out."""
+
+_SENTENCE = re.compile(
+    r"(person|people|girl|boy|woman|man|girls|boys|women|men|child|children) .*"  # somebody, and what is said of them
+    rf"|.* at ({'|'.join(COLUMNS)})( .*)?"  # a figure of the captions' own grammar
+    r"|.*[a-z]\."  # the end of a caption
+)
+
+
+def is_sentence(words: str) -> bool:
+    """Whether what stands between two commas is a piece of a caption and no tag: "person at left smiling"."""
+    words = words.lower()
+    split = words.split()
+    return len(split) > MAX_TAG_WORDS or not _SENTENCE_WORDS.isdisjoint(split) or bool(_SENTENCE.fullmatch(words))
+
+
 def kind_of(tag: str) -> Kind:
     """The kind of a tag, written with spaces."""
     tag = tag.lower()
     if _COUNT.fullmatch(tag):
         return "count"
+    if is_sentence(tag):
+        return "sentence"
     if tag in LIGHTS:
         return "light"
     if tag in SETTINGS:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownOptionError
 
 from fullcast import __version__
 from fullcast.cli.auditing import audits
@@ -24,7 +24,7 @@ from fullcast.cli.judge import card, judge
 from fullcast.cli.regularize import regularize
 from fullcast.cli.review import review
 from fullcast.cli.verb import HERE, AsJson, Settings, Where, open_journey, say, tell
-from fullcast.cli.words import missing_extra, pairs, spell_settings
+from fullcast.cli.words import misplaced_setting, missing_extra, pairs, spell_settings, takes_settings
 from fullcast.store.errors import FullcastError
 
 BAD_INPUT = 2
@@ -36,8 +36,8 @@ app = App(
     help="Turns a show into an image model that knows its whole cast, and proves it with numbers.\n\n"
     "The way: new -> (put files in) -> prepare -> plan -> train -> generate -> judge -> card. "
     "`fullcast demo` walks it on a small drawn show.",
-    help_epilogue="Any setting of fullcast.toml can be given with a verb: --training.learning-rate 1e-5. "
-    "`fullcast settings` lists them.",
+    help_epilogue="Any setting of fullcast.toml can be given with a verb that takes --set: "
+    "--training.learning-rate 1e-5. `fullcast settings` lists them.",
 )
 pocket = App(
     name="pocket", sort_key=12, help="The pocket show: an animated show with known truth, drawn on this machine."
@@ -69,7 +69,8 @@ def new(folder: Path, /, *, show: str = "", recipe: str = "", json: AsJson = Fal
     show
         The show's name, in report and card. The folder's name by default.
     recipe
-        A recipe that comes with Fullcast, to begin with: demo, smallest, two-hours, yama-no-susume.
+        A recipe that comes with Fullcast, to begin with: demo, smallest, two-hours, sd15, sdxl-lora,
+        yama-no-susume.
     """
     from fullcast.journey import new_workspace
 
@@ -171,12 +172,19 @@ def list_settings(section: str = "", /, *, json: AsJson = False) -> None:
     tell(run(section), json)
 
 
+for command in (each for name in app for each in (app[name], *(app[name][inner] for inner in app[name]))):
+    if not takes_settings(command):
+        command.help_epilogue = ""  # None would be the one above
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: parses, runs a verb, turns every wrong input into one sentence and exit code 2."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its advice about torchvision is no use to anybody here
     try:
         app(spell_settings(words), exit_on_error=False, print_error=False, result_action="return_value")
+    except UnknownOptionError as error:
+        sys.exit(_complain(misplaced_setting(error, words) or error))
     except (FullcastError, CycloptsError) as error:
         sys.exit(_complain(error))
     except ModuleNotFoundError as error:

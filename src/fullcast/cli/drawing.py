@@ -14,7 +14,7 @@ def generate(
     cast: str = "",
     scenes: Path | None = None,
     count: int = 1,
-    seed: int = 0,
+    seed: int | None = None,
     checkpoint: str = "",
     out: Path | None = None,
     workspace: Where = HERE,
@@ -35,7 +35,7 @@ def generate(
     count
         Pictures per scene.
     seed
-        Of the first picture; the same seed gives the same picture.
+        Of the first picture; the same seed gives the same picture. generation.seed by default.
     checkpoint
         Folder of a checkpoint; the latest of the workspace by default, "base" for the model before training.
     out
@@ -56,7 +56,7 @@ def inpaint(
     prompt: str = "",
     cast: str = "",
     strength: float = 0.75,
-    seed: int = 0,
+    seed: int | None = None,
     checkpoint: str = "",
     out: Path | None = None,
     workspace: Where = HERE,
@@ -80,7 +80,7 @@ def inpaint(
     strength
         0 leaves the part as it is, 1 forgets it.
     seed
-        Another seed draws another answer.
+        Another seed draws another answer; generation.seed by default.
     checkpoint
         As in generate.
     out
@@ -107,7 +107,7 @@ def grid(
     *,
     prompt: str = "park",
     cast: str = "",
-    seed: int = 0,
+    seed: int | None = None,
     checkpoint: str = "",
     out: Path | None = None,
     workspace: Where = HERE,
@@ -119,7 +119,8 @@ def grid(
     Parameters
     ----------
     x
-        Columns: an axis and its values, one of character, seed, checkpoint, prompt (parted by |), cfg, steps.
+        Columns: an axis and its values, one of character, seed, checkpoint, prompt (parted by |), cfg
+        (guidance_scale), steps (num_inference_steps).
     y
         Rows, in the same way. "character=all" takes everybody.
     prompt
@@ -127,7 +128,7 @@ def grid(
     cast
         Who is in the pictures, where no axis says it.
     seed
-        The seed, where no axis says it.
+        The seed, where no axis says it; generation.seed by default.
     checkpoint
         As in generate.
     out

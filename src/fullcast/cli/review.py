@@ -72,7 +72,7 @@ def relabel(
 def keep(
     *items: Items, scope: Reach = None, note: str = "", by: By = "", workspace: Where = HERE, json: AsJson = False
 ) -> None:
-    """Say that it is right as it is; a picture that was dropped as a duplicate is used again."""
+    """Say that it is right as it is; a picture that is not used, say as a duplicate, is used against that reason."""
     from fullcast.journey import reviewing
 
     tell(reviewing.decide(open_journey(workspace), "keep", items, scope=scope, note=note, by=by), json)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from itertools import pairwise
+
+from cyclopts import App, UnknownOptionError
 
 from fullcast.store.errors import FullcastError
 
@@ -36,6 +40,33 @@ def pairs(settings: Sequence[str]) -> dict[str, str]:
             raise FullcastError(f"--set {setting}: give a name and a value, as in --set training.learning-rate=1e-5")
         found[name] = value
     return found
+
+
+def takes_settings(command: App) -> bool:
+    """Whether a verb, or one of its own verbs, has --set."""
+    run = command.default_command
+    if run is not None and "settings" in inspect.signature(run).parameters:
+        return True
+    return any(takes_settings(command[name]) for name in command if not name.startswith("-"))
+
+
+def misplaced_setting(error: UnknownOptionError, words: Sequence[str]) -> FullcastError | None:
+    """What to do with a setting that stands where none is taken, or without its --set; None: it is no setting."""
+    from fullcast.recipe import top_level_settings
+
+    option = error.token.keyword or error.token.value or ""
+    name = option.removeprefix("--").replace("-", "_")
+    top = name in top_level_settings()
+    if not top and option != "--set":
+        return None
+    verb, run = " ".join(error.command_chain or ()), error.target
+    if run is None or "settings" in inspect.signature(run).parameters:
+        after = (two for one, two in pairwise([*words, "VALUE"]) if one == option)
+        given = next((word.partition("=")[2] for word in words if word.startswith(f"{option}=")), None) or next(after)
+        return FullcastError(
+            f"{option} is a setting at the top level of fullcast.toml: give it as --set {name}={given}"
+        )
+    return FullcastError(f"{verb} takes no settings: write it into fullcast.toml")
 
 
 def missing_extra(error: ModuleNotFoundError) -> FullcastError:

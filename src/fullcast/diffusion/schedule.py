@@ -99,3 +99,29 @@ def predicted_sample(
     if prediction_type == "epsilon":
         return (noisy - sigma * prediction) / alpha
     return prediction
+
+
+def prediction_of(
+    prediction_type: str,
+    sample: torch.Tensor,
+    noisy: torch.Tensor,
+    timesteps: torch.Tensor,
+    alphas_cumprod_T: torch.Tensor,
+) -> torch.Tensor:
+    """What a network says that sees x_0 = `sample` in x_t = `noisy`; the other way round than `predicted_sample`.
+
+    v: (alpha x_t - x_0) / sigma; epsilon: (x_t - alpha x_0) / sigma.
+    """
+    alpha, sigma = _at(alphas_cumprod_T, timesteps, noisy)
+    if prediction_type == "v_prediction":
+        return (alpha * noisy - sample) / sigma
+    if prediction_type == "epsilon":
+        return (noisy - alpha * sample) / sigma
+    return sample
+
+
+def equally_noisy(alphas_cumprod_T: torch.Tensor, other_T: torch.Tensor) -> torch.Tensor:
+    """(T,) int64: for each timestep of a schedule that of another one whose share of noise, arccos(alpha), is nearest;
+    the last one where the other never gets so noisy."""
+    angle, other = (power.sqrt().arccos() for power in (alphas_cumprod_T, other_T))
+    return (angle[:, None] - other).abs().argmin(1)

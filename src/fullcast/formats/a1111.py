@@ -132,7 +132,7 @@ def read_parameters(path: Path) -> Parameters | None:
 
 def read_record(path: Path) -> Picture | None:
     """The record in one of our PNGs; None in those of others."""
-    text = read_png_text(path).get(RECORD)
+    text = read_png_text(path, before_pixels=True).get(RECORD)
     return None if text is None else from_plain(Picture, json.loads(text))
 
 

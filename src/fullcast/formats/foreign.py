@@ -45,6 +45,8 @@ class ForeignPicture:
     people: tuple[ForeignPerson, ...] = ()
     source: Source | None = None
     """None: the dataset does not say."""
+    crop: str = ""
+    """head | halfbody | person | face: which part of another picture it shows; '' for a whole one, or nobody says."""
     parent: Path | None = None
     """The picture that this one was cut from, where it lies in the dataset."""
     artist: str = ""

@@ -36,6 +36,9 @@ SOURCES: Mapping[str, Source] = {
 }
 """What datasets call a source, and what we do."""
 
+CROPS = ("head", "person")
+"""Kinds of our own samples that captions call cropped; a group is a picture framed anew."""
+
 
 def export_imagefolder(
     items: Iterable[Item], out_dir: Path, split: str = "train", progress: Progress = silent
@@ -154,6 +157,7 @@ def described_picture(
         _words(row.get("tags")),
         _people(row, path),
         SOURCES.get(str(row.get("source", ""))),
+        crop=str(row.get("kind", "")) if row.get("kind") in CROPS else "",
         artist=str(row.get("artist") or ""),
         licence=str(row.get("licence") or row.get("license") or ""),
         rating=str(row.get("rating") or ""),

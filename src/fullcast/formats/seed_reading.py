@@ -11,6 +11,7 @@ refused.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,8 +38,13 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 FIGURE_CROPS = frozenset({"person", "halfbody", "head"})
 """Kinds of the second version's crops that show one figure."""
 
+FACE = "face"
+"""What the first version cuts: the largest square with the face in its middle."""
+
 _GRABBER = re.compile(r"^(character|copyright|artist|general|rating|score)\s*:\s*(.*)$", re.IGNORECASE)
 _CROP_OF = re.compile(r"^(?P<parent>.+)_(?P<index>\d+)$")
+_SEPARATORS = re.compile(r"[\\/]")
+"""In paths of whatever system the dataset was made on."""
 
 
 def read_seed(root: Path, skip_pickles: bool = False) -> ForeignDataset:
@@ -66,7 +72,14 @@ class _Found:
     used: set[Path] = field(default_factory=set)
     drops: list[Drop] = field(default_factory=list)
     multiplies: dict[Path, str | None] = field(default_factory=dict)
+    by_stem: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    """Pictures."""
     unpaired: int = 0
+
+    def __post_init__(self) -> None:
+        for path in sorted(self.files):
+            if path.suffix.lower() in PICTURE_SUFFIXES:
+                self.by_stem[path.stem].append(path)
 
     def read(self, path: Path) -> ForeignPicture | None:
         self.used.add(path)
@@ -108,7 +121,7 @@ class _Found:
                 "multiply": multiply,
                 "tags": picture.tags or _words(side),
                 "source": self._source(path, picture),
-                "parent": self._parent(path),
+                "parent": self._parent(path, picture) if picture.crop else None,
                 "artist": picture.artist or _grabber(side).get("artist", ""),
                 "rating": picture.rating or _grabber(side).get("rating", ""),
                 "facts": {**picture.facts, **facts},
@@ -144,13 +157,16 @@ class _Found:
         parts = reversed(path.relative_to(self.root.parent).parts[:-1])
         return said or picture.source or next((SOURCES[part] for part in parts if part in SOURCES), None)
 
-    def _parent(self, path: Path) -> Path | None:
-        """The first version's crops lie beside their picture as ``{stem}_{k}``."""
-        match = _CROP_OF.match(path.stem)
-        if match is None:
-            return None
-        whole = [path.with_name(match["parent"] + suffix) for suffix in (path.suffix, ".png")]
-        return next((p for p in whole if p in self.files), None)
+    def _parent(self, path: Path, picture: ForeignPicture) -> Path | None:
+        """The first version's crops lie beside their picture as ``{stem}_{k}``; the second's say its ``path``, and it
+        may lie anywhere, with another suffix."""
+        if match := _CROP_OF.match(path.stem):
+            beside = [path.with_name(match["parent"] + suffix) for suffix in (path.suffix, ".png")]
+            if whole := next((p for p in beside if p in self.files), None):
+                return whole
+        said = Path(_SEPARATORS.split(str(picture.facts.get("path") or ""))[-1]).stem
+        named = [p for p in self.by_stem.get(said, ()) if p != path]
+        return named[0] if len(named) == 1 and said != path.stem else None
 
     def _first(self, path: Path, meta: Mapping[str, Any]) -> ForeignPicture:
         if isinstance(meta.get("fullcast"), dict):  # our own export: the same words and more
@@ -169,6 +185,7 @@ class _Found:
             None,
             tags=_tags(meta.get("tags")),
             people=tuple(people),
+            crop=FACE if meta.get("cropped") else "",
             artist=_joined(meta.get("artist")),
             rating=_joined(meta.get("rating")),
             facts=dict(meta),
@@ -177,8 +194,9 @@ class _Found:
     def _second(self, path: Path, meta: Mapping[str, Any], embedding: np.ndarray | None) -> ForeignPicture:
         said = _listed(meta.get("characters"), path, "characters")
         names = [str(name) for name in said if str(name).split("|")[0] not in NOBODY]
-        crop = meta.get("crop")
-        figure = isinstance(crop, dict) and str(crop.get("type", "")) in FIGURE_CROPS
+        said_crop = meta.get("crop")
+        crop = str(said_crop.get("type", "")) if isinstance(said_crop, dict) else ""
+        figure = crop in FIGURE_CROPS
         people: list[ForeignPerson] = []
         for name in names:
             character, *looks = name.split("|")
@@ -194,6 +212,7 @@ class _Found:
             _joined(meta.get("caption")) if meta.get("caption") is not None else None,
             tags=_tags(meta.get("tags")),
             people=tuple(people),
+            crop=crop if figure else "",
             artist=_joined(meta.get("artist")),
             rating=_joined(meta.get("rating")),
             facts={**meta, **({"ccip": embedding.tolist()} if embedding is not None and not _alone(people) else {})},

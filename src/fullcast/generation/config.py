@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from fullcast.store.errors import FullcastError
+
+MIN_SIDE = 64
+"""Pixels; below it no figure can be told."""
 
 
 class GenerationConfig(BaseModel):
@@ -31,10 +36,15 @@ class GenerationConfig(BaseModel):
         default="ddim", description="One of diffusers'; ddim adds no noise on the way."
     )
     negative_prompt: str = Field(default="", description="What no picture should have; a scene's own is added to it.")
-    seed: int = Field(default=0, ge=0, description="Of a scene's first picture; its next ones count up.")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**63 - 1,
+        description="Of a scene's first picture, where the command line gives none; its next ones count up.",
+    )
     batch_size: int = Field(default=8, ge=1, description="Pictures sampled together.")
-    width: int = Field(default=0, ge=0, description="Pixels; 0: the model's own width.")
-    height: int = Field(default=0, ge=0, description="Pixels; 0: the model's own height.")
+    width: int = Field(default=0, ge=0, description="Pixels, 64 or more; 0: the model's own width.")
+    height: int = Field(default=0, ge=0, description="Pixels, 64 or more; 0: the model's own height.")
     plan_places: bool = Field(
         default=False,
         description="Gives places to people who have none, drawn as the show places as many, so that regions bind.",
@@ -51,4 +61,22 @@ class GenerationConfig(BaseModel):
         le=1,
         description="Places given: first share of the steps in which regions bind; 0: prompts only.",
     )
-    device: str = Field(default="auto", description="auto (cuda if there is one), cpu, cuda, cuda:1 ...")
+    device: str = Field(default="auto", description="auto (the recipe's device), cpu, cuda, cuda:1 ...")
+
+    @field_validator("width", "height")
+    @classmethod
+    def _can_be_seen(cls, side: int) -> int:
+        if 0 < side < MIN_SIDE:
+            raise ValueError(f"accepted are 0 (the model's own) and sides of {MIN_SIDE} pixels or more")
+        return side
+
+    def changed(self, **values: Any) -> GenerationConfig:
+        """The settings with some of them replaced. Raises FullcastError for a value that is not accepted."""
+        try:
+            return GenerationConfig.model_validate({**self.model_dump(), **values})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name, told = ".".join(map(str, first["loc"])), first["msg"]
+            raise FullcastError(
+                f"{name} = {first['input']!r} is not accepted: {told[:1].lower() + told[1:]}; give another value"
+            ) from None

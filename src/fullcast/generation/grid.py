@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fullcast.generation.config import GenerationConfig
 from fullcast.generation.generate import generate
+from fullcast.generation.layout import with_places
 from fullcast.generation.prompt import parse_name
 from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.ports import Progress, silent
@@ -20,6 +21,8 @@ from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import read_picture, write_png
 
 AXES = ("character", "seed", "checkpoint", "prompt", "guidance_scale", "num_inference_steps")
+SHORT = {"guidance_scale": "cfg", "num_inference_steps": "steps"}
+"""What a person may write for an axis."""
 _MARGIN = 6
 _BACKGROUND, _INK = (250, 250, 250), (30, 30, 30)
 
@@ -36,10 +39,11 @@ class Axis:
     def parse(cls, text: str) -> Axis:
         """ "seed=0,1,2", "character=aoi,hinata/hairdown", "cfg=3,5", "steps=10,20"; prompts are parted by |."""
         kind, _, told = text.partition("=")
-        kind = {"cfg": "guidance_scale", "steps": "num_inference_steps"}.get(kind.strip(), kind.strip())
+        kind = next((axis for axis, short in SHORT.items() if short == kind.strip()), kind.strip())
         values = tuple(v.strip() for v in told.split("|" if kind == "prompt" else ",") if v.strip())
         if kind not in AXES or not values:
-            raise FullcastError(f"{text!r} is no axis; write one of {', '.join(AXES)} and values, such as seed=0,1,2")
+            both = ", ".join(f"{axis} ({SHORT[axis]})" if axis in SHORT else axis for axis in AXES)
+            raise FullcastError(f"{text!r} is no axis; write one of {both} and values, such as seed=0,1,2")
         if kind in ("seed", "guidance_scale", "num_inference_steps"):
             number = float if kind == "guidance_scale" else int
             for value in values:
@@ -69,7 +73,8 @@ def grid(
     """Every pair of values as one picture beside `out`, and all of them with labels in the PNG `out`.
 
     `load(checkpoint)` opens a model; it is asked once per checkpoint. A character on an axis takes the place of the
-    scene's first person. Pictures row by row.
+    scene's first person. Places that the show's layouts give (`plan_places`) are drawn once, by the settings' seed:
+    only the axes change. Pictures row by row. FullcastError for a value that an axis does not take.
     """
     if x.kind == y.kind:
         raise FullcastError(f"both axes change the {x.kind}; give two different ones")
@@ -111,7 +116,9 @@ def _cell(
             checkpoint = value
         else:
             settings[kind] = float(value) if kind == "guidance_scale" else int(value)
-    return scene, config.model_validate({**config.model_dump(), **settings}), checkpoint
+    if config.plan_places:
+        scene, settings["plan_places"] = with_places(scene, cast, config.seed), False
+    return scene, config.changed(**settings), checkpoint
 
 
 def compose(images: Sequence[np.ndarray], columns: Sequence[str], rows: Sequence[str]) -> np.ndarray:

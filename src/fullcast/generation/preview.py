@@ -22,4 +22,5 @@ class ScenePreview:
         from fullcast.generation.generate import generate
         from fullcast.models.stable_diffusion.family import StableDiffusion
 
-        generate(StableDiffusion(pipeline), self.scenes, self.cast, self.config, out_dir, checkpoint=f"step-{step:06d}")
+        model, name = StableDiffusion.of(pipeline), f"step-{step:06d}"
+        generate(model, self.scenes, self.cast, self.config, out_dir, checkpoint=name)

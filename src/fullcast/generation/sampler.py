@@ -1,13 +1,14 @@
 """From words and seeds to pixels: one batched loop over diffusers' schedulers, for pictures and for inpainting.
 
-Legend: B pictures, C h w latents, L text positions, D width of prompt_embeds, N regions.
+Legend: B pictures, C h w latents, N regions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,16 +75,17 @@ def seeded_noise(seed: int, shape: Sequence[int]) -> torch.Tensor:
 
 @dataclass
 class Words:
-    """The prompts of a batch, encoded, and how they are heard."""
+    """The prompts of a batch, encoded as the family does, and how they are heard. Rows: B, or with guidance 2B, the
+    negative prompts first."""
 
-    positive: torch.Tensor
-    """(B, (N+1) * L, D): [global; c_1; ...; c_N]."""
-    negative: torch.Tensor | None
-    """The same for the negative prompts; None when guidance is off."""
+    everywhere: Any
+    """Of each row the global prompt."""
+    regional: Any
+    """Of each row [global; c_1; ...; c_N] along the tokens."""
     masks: list[torch.Tensor]
-    """(N, h, w) bool for each row that goes through the network."""
-    num_tokens: int
+    """(N, h, w) bool for each row."""
     guidance_scale: float
+    """1 and less: no guidance."""
     guidance_rescale: float
     beta: float
 
@@ -91,36 +93,39 @@ class Words:
     def of(cls, model: StableDiffusion, recipes: Sequence[Recipe]) -> Words:
         first = recipes[0]
         _, h, w = model.latent_shape(first.width, first.height)
-        positive = _contexts(model, [[r.prompt, *(g["prompt"] for g in r.regions)] for r in recipes])
-        negative, masks = None, []
-        if first.guidance_scale > 1:
-            texts = [[r.negative_prompt, *(g["negative_prompt"] for g in r.regions)] for r in recipes]
-            negative = _contexts(model, texts)
-            masks += [_masks(r, h, w, "negative_prompt") for r in recipes]
-        masks += [_masks(r, h, w, "prompt") for r in recipes]
-        num_tokens = positive.shape[1] // (1 + len(first.regions))
+        heard = [("negative_prompt", model.encode_negatives)] if first.guidance_scale > 1 else []
+        heard.append(("prompt", model.encode_prompts))
+        contexts = [_contexts(model, encode, recipes, which) for which, encode in heard]
+        everywhere, regional = (model.join(said) for said in zip(*contexts, strict=True))
         return cls(
-            positive, negative, masks, num_tokens, first.guidance_scale, first.guidance_rescale, first.region_global
+            everywhere,
+            regional,
+            [_masks(r, h, w, which) for which, _ in heard for r in recipes],
+            first.guidance_scale,
+            first.guidance_rescale,
+            first.region_global,
         )
 
     def predict(self, model: StableDiffusion, x: torch.Tensor, t: torch.Tensor, regional: bool) -> torch.Tensor:
         """The guided prediction (B, C, h, w); without `regional` only the global prompts are heard."""
-        embeds = self.positive if self.negative is None else torch.cat([self.negative, self.positive])
         regional = regional and self.masks[0].shape[0] > 0
-        if not regional:
-            embeds = embeds[:, : self.num_tokens]
+        words = self.regional if regional else self.everywhere
         with model.regions(self.masks, self.beta) if regional else nullcontext():
-            if self.negative is None:
-                return model.predict(x, t, embeds)
-            without, towards = model.predict(torch.cat([x, x]), t, embeds).chunk(2)
+            if self.guidance_scale <= 1:
+                return model.predict(x, t, words)
+            without, towards = model.predict(torch.cat([x, x]), t, words).chunk(2)
         return guided(without, towards, self.guidance_scale, self.guidance_rescale)
 
 
-def _contexts(model: StableDiffusion, texts: Sequence[Sequence[str]]) -> torch.Tensor:
-    """B lists of N+1 texts -> (B, (N+1) * L, D)."""
-    flat = [text for row in texts for text in row]
-    embeds = model.encode_prompts(flat)
-    return embeds.reshape(len(texts), -1, embeds.shape[-1])
+def _contexts(
+    model: StableDiffusion, encode: Callable[[Sequence[str]], Any], recipes: Sequence[Recipe], which: str
+) -> tuple[Any, Any]:
+    """What each of B recipes says as `prompt` or `negative_prompt`: the global words alone, and with those of its
+    regions side by side."""
+    texts = [[getattr(recipe, which), *(region[which] for region in recipe.regions)] for recipe in recipes]
+    words = encode([text for row in texts for text in row])
+    each = torch.arange(len(texts) * len(texts[0])).view(len(texts), -1)
+    return model.side_by_side(words, each[:, :1]), model.side_by_side(words, each)
 
 
 def _masks(recipe: Recipe, h: int, w: int, which: str) -> torch.Tensor:

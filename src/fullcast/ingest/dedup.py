@@ -21,7 +21,10 @@ from fullcast.ingest.planes import to_size
 from fullcast.records import Image
 from fullcast.store.seeding import rng
 
-VERSION = 4
+VERSION = 5
+
+NEAR_DUPLICATE = "near-duplicate"
+"""Why a picture is not used of which a kept one shows the same."""
 
 _GRID = (16, 32)
 _DIMENSIONS = 48
@@ -36,6 +39,9 @@ _AGREES = 0.6
 # Below this share of changed edges it is not the camera that moved.
 _CAMERA_MOVED = 0.25
 _SHARPER = 1.1
+_SECOND = ("regularization", "crop")
+"""Sources that never stand for a picture of another one: what shows the cast is no regularization, and a crop is
+nothing without its original."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def find_duplicates(
 ) -> DuplicatesResult:
     """Which images repeat another one. `images` come in the order of the show: of equals the earlier is kept, unless
     a later one is free of subtitles, larger, or sharper by a tenth; but no shot loses everything to a later one that
-    is only larger or sharper.
+    is only larger or sharper. A regularization picture or a crop never stands for a picture of another source.
 
     Images of one shot are not compared: sampling did, at twice the resolution. Images already dropped take no part.
     """
@@ -91,7 +97,8 @@ def _choose(
     def rank(i: int) -> tuple:
         near = [images[j].sharpness for j in neighbours[i] if _same_size(images[i], images[j])]
         sharper = bool(near) and images[i].sharpness > _SHARPER * max(near)
-        return faces[i].has_text, -images[i].width * images[i].height, not sharper, i
+        second = images[i].source in _SECOND
+        return second, faces[i].has_text, -images[i].width * images[i].height, not sharper, i
 
     keeper: dict[int, int] = {}
     kept: set[int] = set()

@@ -5,14 +5,17 @@ Pure functions over tables. A picture that is dropped keeps its row; the reason 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fullcast.ingest.config import FilterConfig, IngestConfig
+from fullcast.ingest.dedup import NEAR_DUPLICATE
 from fullcast.ingest.measuring import Measure
 from fullcast.records import Image
+from fullcast.store.errors import FullcastError
 
 STAGE = "filters"
 
@@ -34,16 +37,48 @@ BY_FILTERS = frozenset({"rating", "monochrome", "blurred", "class", "quality", "
 """Every reason that this module gives."""
 
 _RATING = re.compile(r"^rating:(.+)$")
+_BETWEEN_ARTISTS = re.compile(r"\s*[,;]\s*")
 
 
 def rating_of(tags: Iterable[str]) -> str:
-    """The word after ``rating:`` among tags, or ''."""
-    return next((m[1].strip().lower() for tag in tags if (m := _RATING.match(tag.lower()))), "")
+    """The boldest word after ``rating:`` among tags, or ''."""
+    return boldest(m[1].strip().lower() for tag in tags if (m := _RATING.match(tag.lower())))
+
+
+def boldest(ratings: Iterable[str]) -> str:
+    """The rating that forbids most; '' says nothing."""
+    return max(ratings, key=lambda rating: _level(rating) if rating else -1, default="")
 
 
 def too_bold(rating: str, config: FilterConfig) -> bool:
     """Whether a rating is above the allowed one; one that nobody knows is taken for the boldest."""
-    return bool(rating) and _SPELLINGS.get(rating, len(LEVELS) - 1) > LEVELS.index(config.max_rating)
+    return bool(rating) and _level(rating) > LEVELS.index(config.max_rating)
+
+
+def spelt_out(rating: str) -> str:
+    """A board's short or old word as the one of LEVELS that it stands for; one that nobody knows stays."""
+    return LEVELS[_SPELLINGS[rating]] if rating in _SPELLINGS else rating
+
+
+def _level(rating: str) -> int:
+    return _SPELLINGS.get(rating, len(LEVELS) - 1)
+
+
+def merged(kept: Image, copy: Image) -> Image:
+    """`kept` with all that is said of another copy of the same file: every artist, licence and address counts, and the
+    boldest rating."""
+    artists = (a for text in (kept.artist, copy.artist) for a in _BETWEEN_ARTISTS.split(text))
+    return replace(
+        kept,
+        tags=tuple(dict.fromkeys((*kept.tags, *copy.tags))),
+        artist=_joined(", ", artists),
+        licence=_joined("; ", (*kept.licence.split("; "), *copy.licence.split("; "))),
+        url=_joined(" ", (*kept.url.split(), *copy.url.split())),
+    )
+
+
+def _joined(between: str, words: Iterable[str]) -> str:
+    return between.join(dict.fromkeys(word for word in words if word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +93,13 @@ class OptOut:
 
     def why(self, image: Image) -> str:
         """The entry that forbids the picture, or ''."""
-        for artist in re.split(r"\s*[,;]\s*", image.artist):
+        for artist in _BETWEEN_ARTISTS.split(image.artist):
             if artist and _folded(artist) in self.artists:
                 return f"artist {artist}"
-        address = _bare(image.url)
-        for start in self.addresses:
-            if address.startswith(start):
-                return start
+        for address in map(_bare, image.url.split()):
+            for start in self.addresses:
+                if address.startswith(start):
+                    return start
         return image.id if image.id in self.pictures else ""
 
 
@@ -72,11 +107,10 @@ def read_opt_out(path: Path) -> OptOut:
     """A text file: on each line an artist's name, an address (or its beginning), or a picture's sha256.
 
     Empty lines and what follows a # are passed over; ``artist:`` before a name is allowed. A missing file forbids
-    nothing.
+    nothing. Raises FullcastError for one that is there and cannot be read as UTF-8.
     """
     artists, addresses, pictures = set(), [], set()
-    lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
-    for line in lines:
+    for line in _lines(path):
         entry = line if "://" in line else line.split("#")[0]
         entry = entry.strip().removeprefix("artist:").strip()
         if not entry:
@@ -88,6 +122,23 @@ def read_opt_out(path: Path) -> OptOut:
         else:
             artists.add(_folded(entry))
     return OptOut(frozenset(artists), tuple(addresses), frozenset(pictures))
+
+
+def _lines(path: Path) -> list[str]:
+    if not os.path.lexists(path):
+        return []
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise FullcastError(
+            f"{path} is no UTF-8 text (byte {error.start}); save it again as UTF-8: names that cannot be read would "
+            "not be left out"
+        ) from None
+    except OSError as error:
+        raise FullcastError(
+            f"{path} is there and cannot be read ({error.strerror or error}); make it readable, or take it away if "
+            "nobody opted out"
+        ) from None
 
 
 def _folded(name: str) -> str:
@@ -138,7 +189,8 @@ def sift(
 def sift_known(
     images: Sequence[Image], tagged: Mapping[str, str], targets: Mapping[str, str], config: FilterConfig
 ) -> tuple[list[Image], dict[str, str]]:
-    """What can be said once tagger and names have spoken.
+    """What can be said once tagger and names have spoken; near-duplicates are asked too, for one of them may come to
+    stand for what is left out now.
 
     tagged: the tagger's rating by image id; targets: whom of the cast a picture shows, by image id.
     """
@@ -150,7 +202,14 @@ def sift_known(
             reason, detail = "rating", f"{tagged[image.id]} says the tagger"
         elif leaks:
             reason, detail = TARGET, targets[image.id]
-        if reason and not image.dropped:
+        if reason and image.dropped in ("", NEAR_DUPLICATE):
             image, details[image.id] = replace(image, dropped=reason), detail
         answer.append(image)
     return answer, details
+
+
+def final_ratings(images: Iterable[Image], tagged: Mapping[str, str]) -> dict[str, str]:
+    """By image id the file's own rating, else the tagger's (`tagged`), in the words of LEVELS; whom nobody rated is not
+    in it."""
+    found = ((image.id, rating_of(image.tags) or tagged.get(image.id, "")) for image in images)
+    return {image_id: spelt_out(rating) for image_id, rating in found if rating}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fullcast.ingest.config import IngestConfig
+from fullcast.ingest.filters import merged
 from fullcast.ingest.fingerprint import Fingerprint, make_fingerprint
 from fullcast.ingest.planes import mean_laplacian
 from fullcast.ingest.sidecars import read_sidecar
@@ -15,10 +16,12 @@ from fullcast.ports import Progress, silent
 from fullcast.records import Drop, Image, Source
 from fullcast.store.atomic import replacing
 from fullcast.store.errors import UnreadableFile
+from fullcast.store.given import files_below
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
 
-VERSION = 3
-"""Raised when the same files would give other records."""
+VERSION = 5
+"""Raised when the same files would give other records. 4: captions without commas stay in one piece; 5: what is said
+of copies adds up, links that lead nowhere are counted."""
 
 STAGE = "ingest"
 
@@ -41,31 +44,44 @@ def collect_pictures(
 ) -> PicturesResult:
     """Every picture below `folder`, sorted by path; a file that cannot be used becomes a Drop.
 
+    Of files with the same bytes the first is used, with all that was said beside any of them.
+
     Paths are relative to `root` (default: `folder`). Pictures outside `root` must be copied: with `copy_to` (below
     `root`) each is, as ``{id}{suffix}``. What lies beside a picture is read by `sidecars`.
     """
     root = root or folder
     result = PicturesResult()
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in PICTURE_SUFFIXES)
+    below, lost = files_below(folder)
+    files = [path for path in below if path.suffix.lower() in PICTURE_SUFFIXES]
+    result.drops.extend(Drop(_name(error.path, folder), STAGE, error.reason, error.detail) for error in lost)
     progress.start(f"pictures of {folder.name}", len(files))
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[int, str]] = {}
     for path in files:
-        name = path.relative_to(folder).as_posix()
+        name = _name(path, folder)
         try:
-            image, fingerprint = _collect(path, source, config, _placer(root, copy_to), seen)
+            image, fingerprint = _collect(path, source, config, _placer(root, copy_to))
         except UnreadableFile as error:
             result.drops.append(Drop(name, STAGE, error.reason, error.detail))
         else:
-            seen[image.id] = name
-            result.images.append(image)
-            result.fingerprints.append(fingerprint)
+            if image.id in seen:
+                index, first = seen[image.id]
+                result.images[index] = merged(result.images[index], image)
+                result.drops.append(Drop(name, STAGE, "same-file", f"the same bytes as {first}"))
+            else:
+                seen[image.id] = len(result.images), name
+                result.images.append(image)
+                result.fingerprints.append(fingerprint)
         progress.advance()
     progress.done()
     return result
 
 
+def _name(path: Path | str, folder: Path) -> str:
+    return Path(path).relative_to(folder).as_posix()
+
+
 def _collect(
-    path: Path, source: Source, config: IngestConfig, place: Callable[[Path, str], str], seen: dict[str, str]
+    path: Path, source: Source, config: IngestConfig, place: Callable[[Path, str], str]
 ) -> tuple[Image, Fingerprint]:
     rgb = read_picture(path)
     height, width = rgb.shape[:2]
@@ -74,8 +90,6 @@ def _collect(
             path, "too-small", f"{width}x{height}; the shorter side must have {config.min_side} pixels"
         )
     image_id = file_id(path)
-    if image_id in seen:
-        raise UnreadableFile(path, "same-file", f"the same bytes as {seen[image_id]}")
     sidecar = read_sidecar(path)
     fingerprint = make_fingerprint(image_id, rgb)
     tags = sidecar.tags + ((f"rating:{sidecar.rating}",) if sidecar.rating else ())
@@ -96,7 +110,6 @@ def _collect(
 
 def _placer(root: Path, copy_to: Path | None) -> Callable[[Path, str], str]:
     """(file, id) to its path in the records, copying where asked."""
-    whole = root.resolve()
 
     def place(path: Path, image_id: str) -> str:
         if copy_to is not None:
@@ -105,9 +118,10 @@ def _placer(root: Path, copy_to: Path | None) -> Callable[[Path, str], str]:
                 with replacing(target) as temporary:
                     shutil.copyfile(path, temporary)
             path = target
-        try:
-            return path.resolve().relative_to(whole).as_posix()
-        except ValueError as error:
-            raise ValueError(f"{path} lies outside {root}: pass copy_to, for no absolute path is stored") from error
+        # The last link is not followed: a picture of the workspace may lie on another disk.
+        for given, whole in ((path, root), (path.parent.resolve() / path.name, root.resolve())):
+            if given.is_relative_to(whole):
+                return given.relative_to(whole).as_posix()
+        raise ValueError(f"{path} lies outside {root}: pass copy_to, for no absolute path is stored")
 
     return place

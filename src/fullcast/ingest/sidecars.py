@@ -44,6 +44,11 @@ _LINE = re.compile(r"^\s*([A-Za-z0-9]+)\s*:(?!//)\s*(.*)$")
 _FACE = re.compile(r"^\W*_\W*$")
 """Emoticons such as ^_^ keep their underscore."""
 
+_PROSE = frozenset(
+    ("a", "an", "the", "is", "are", "was", "were", "and", "with", "of", "in", "on", "at", "by", "his", "her", "their")
+)
+"""Words that are no tags by themselves: they stand alone between spaces only in captions."""
+
 _JSON_TAGS = (
     *(("tags_general", ""), ("tag_string_general", ""), ("tags_species", "")),
     *(("tags_character", "character:"), ("tag_string_character", "character:")),
@@ -72,20 +77,27 @@ class Sidecar:
 def read_sidecar(path: Path) -> Sidecar:
     """Of the picture ``x.png``: ``x.png.txt``, ``x.txt``, the same with ``.tags``, ``x.png.json`` and ``x.json``.
 
-    Raises UnreadableFile for a JSON file that is damaged or holds a pickle: what it says of rating and licence is
-    unknown then, and the picture must not be used as if nothing had been said.
+    Raises UnreadableFile for a file that cannot be read and for JSON that is damaged or holds a pickle: what it says of
+    rating and licence is unknown then, and the picture must not be used as if nothing had been said.
     """
     tags: list[str] = []
     facts = dict.fromkeys(FACTS, "")
     for suffix in (".txt", ".tags", ".json"):
         for file in (path.with_name(path.name + suffix), path.with_suffix(suffix)):
-            if not file.is_file():
+            if file.is_dir() or not (file.is_symlink() or file.exists()):
                 continue
             if suffix == ".json":
                 _read_gallery(read_json(file), file, tags, facts)
             else:
-                _read_lines(file.read_text(encoding="utf-8-sig", errors="replace"), tags, facts)
+                _read_lines(_text(file), tags, facts)
     return Sidecar(tuple(dict.fromkeys(tags)), **facts)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise UnreadableFile(file, "unreadable", f"cannot be read ({error.strerror or error})") from error
 
 
 def _read_lines(text: str, tags: list[str], facts: dict[str, str]) -> None:
@@ -142,9 +154,14 @@ def _person(value: Any) -> str:
 
 
 def split_tags(words: str) -> list[str]:
-    """``long hair, smile`` or ``long_hair smile`` to words with spaces: commas separate where there are any."""
-    parts = words.split(",") if "," in words else words.split()
-    return [_spaced(part.strip()) for part in parts if part.strip()]
+    """``long hair, smile`` or ``long_hair smile`` to words with spaces: commas separate where there are any.
+
+    A caption without commas ("a girl with a hat") stays in one piece, so that whoever reads it can tell that it is one.
+    """
+    spaced = words.split()
+    if "," in words or not _PROSE.isdisjoint(word.lower() for word in spaced):
+        spaced = words.split(",")
+    return [_spaced(part.strip()) for part in spaced if part.strip()]
 
 
 def _spaced(tag: str) -> str:

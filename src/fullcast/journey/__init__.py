@@ -6,6 +6,7 @@ stopped and returns an `Answer`: a few lines for people and the same as data.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 
 from fullcast.journey.answers import Answer
 from fullcast.ports import Progress, Say, silent
-from fullcast.recipe import Recipe, commented_toml, find_preset, read_recipe, settings
+from fullcast.recipe import Recipe, commented_toml, find_preset, make_recipe, read_recipe, settings, value_text
 from fullcast.store.atomic import write_text
+from fullcast.store.errors import FullcastError
 from fullcast.store.workspace import Workspace
 
 __all__ = ["Answer", "Journey", "list_settings", "new_workspace"]
@@ -72,7 +74,7 @@ class Journey:
         cast: str = "",
         scenes: Path | None = None,
         count: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         checkpoint: str = "",
         out: Path | None = None,
     ) -> Answer:
@@ -90,7 +92,7 @@ class Journey:
         prompt: str = "",
         cast: str = "",
         strength: float = 0.75,
-        seed: int = 0,
+        seed: int | None = None,
         checkpoint: str = "",
         out: Path | None = None,
     ) -> Answer:
@@ -106,7 +108,7 @@ class Journey:
         *,
         prompt: str = "park",
         cast: str = "",
-        seed: int = 0,
+        seed: int | None = None,
         checkpoint: str = "",
         out: Path | None = None,
     ) -> Answer:
@@ -172,26 +174,41 @@ class Journey:
 
 def new_workspace(folder: Path | str, show: str = "", recipe: str = "") -> Answer:
     """A workspace with a commented fullcast.toml, or with a recipe that comes with Fullcast, given by its name; an
-    existing one is left as it is."""
+    existing one is left as it is, and FullcastError where another show or recipe was asked of it."""
     preset = find_preset(recipe).read_text(encoding="utf-8") if recipe else ""
+    existing = Workspace.is_at(Path(folder))
+    if existing and (show or recipe):
+        raise FullcastError(
+            f"{folder} exists; its fullcast.toml was left as it is: change show and recipe there, or give a new folder"
+        )
     workspace = Workspace.create(Path(folder), show=show)
+    kept = existing and workspace.recipe_path.exists()
     if not workspace.recipe_path.exists():
         title = "Every setting with its default. Take the # from before a line to change it."
         write_text(workspace.recipe_path, preset or commented_toml(Recipe(show=show), title))
+    elif recipe:
+        raise FullcastError(
+            f"{workspace.recipe_path} was there and was left as it is; move it away to begin with {recipe}"
+        )
+    state = "exists; its fullcast.toml was left as it is" if kept else "is ready"
+    data = {"workspace": str(workspace.root), "recipe": str(workspace.recipe_path)}
+    if preset and make_recipe(tomllib.loads(preset)).inventory:
+        told = f"{workspace.root} is ready. Its recipe says what pictures to plan with."
+        return Answer(f"{told}\nThen: fullcast plan -w {folder}", data)
     lines = [
-        f"{workspace.root} is ready. Put in it:",
+        f"{workspace.root} {state}. Put in it:",
         "  references/NAME/       3 to 10 pictures of each character; other looks in references/NAME/LOOK/",
         "  episodes/              videos",
         "  fanart/                pictures of the cast, with tags files beside them if there are any",
         "  regularization/        pictures of other people, so that the model keeps what it knows",
         f"Then: fullcast prepare -w {folder}",
     ]
-    return Answer("\n".join(lines), {"workspace": str(workspace.root), "recipe": str(workspace.recipe_path)})
+    return Answer("\n".join(lines), data)
 
 
 def list_settings(section: str = "") -> Answer:
     """Name, default and meaning of the settings whose name begins with `section`."""
     found = [row for row in settings() if row[0].replace("-", "_").startswith(section.replace("-", "_"))]
     rows = [{"name": name, "default": default, "meaning": meaning} for name, default, meaning in found]
-    text = "\n".join(f"{name} = {default}\n    {meaning}" for name, default, meaning in found)
+    text = "\n".join(f"{name} = {value_text(default)}\n    {meaning}" for name, default, meaning in found)
     return Answer(text or f"no setting begins with {section!r}", {"settings": rows})

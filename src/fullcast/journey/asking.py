@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fullcast.journey.doors import Doors
-from fullcast.journey.making import BASE, Checkpoint, find_checkpoint, generation_config, open_model, scenes_in
+from fullcast.journey.making import BASE, Checkpoint, find_checkpoint, generation_config, open_model
 from fullcast.journey.naming import judge_cast_path
+from fullcast.recognition.scenes import NotInCast, check_scene, sift_scenes
 from fullcast.records import Cast, Drop, Picture, Scene
 from fullcast.store.errors import FullcastError
-from fullcast.store.partitions import cached, partition_key
+from fullcast.store.partitions import cached, partition_key, stored_key
 from fullcast.store.tables import read_records, write_records
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ SETTINGS = ("park", "street")
 
 VERDICTS, SCORED, PICTURES = "verdicts.parquet", "scored.parquet", "pictures.parquet"
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -82,66 +83,116 @@ def judge_cast(journey: Journey) -> Cast:
     return read_cast(judge_cast_path(journey.workspace))
 
 
-def scenes_for(journey: Journey, given: Path | None, cast: Cast) -> list[Scene]:
-    """The scenes of a file, or held-out ones for this cast: as many of each number of people as the settings say."""
+def scenes_for(journey: Journey, given: Path | None, cast: Cast) -> tuple[list[Scene], list[Drop]]:
+    """The scenes of a file that this cast can be asked for, and the others as drops; or held-out ones for this cast: as
+    many of each number of people as the settings say."""
     from fullcast.journey.preparing import read_prepared
     from fullcast.judging.benchmark import make_scenes
     from fullcast.judging.counterfactual import with_swaps
 
     config = journey.recipe.judging
+    drops: list[Drop] = []
     if given is not None:
-        scenes = scenes_in(given, cast)
+        scenes, drops = sift_scenes(given, cast)
     else:
         places = read_prepared(journey).settings or SETTINGS
         most = min(config.max_people, len(cast.characters))
-        scenes = make_scenes(cast, config.pictures_per_count, journey.recipe.seed, places, most)
-    return with_swaps(scenes) if config.swapped_scenes else scenes
+        scenes = make_scenes(cast, config.pictures_per_count, config.seed, places, most)
+    return with_swaps(scenes) if config.swapped_scenes else scenes, drops
 
 
 def draw_and_judge(journey: Journey, way: Asked, scenes: Sequence[Scene], cast: Cast) -> list[Row]:
-    """Pictures of all scenes, then their rows; what is there already from the same model and scenes stays."""
-    from fullcast.judging.rows import read_rows
+    """Pictures of all scenes, then their rows; what is there already from the same model, words and scenes stays.
+
+    Another judge, or another cast in the judge's eyes, judges the pictures that are there anew.
+    """
+    from fullcast.judging.cache import question_key
 
     config, generation = journey.recipe.judging, journey.recipe.generation
     asked = list(scenes) if way.kind == "placed" else [scene.without_places() for scene in scenes]
     doors = Doors(journey.workspace, journey.recipe)
     about = {"judging": config.model_dump(mode="json"), "generation": generation.model_dump(mode="json")}
-    networks = [doors.judge_detector.name, doors.judge_embedder.name]
-    inputs = [way.folder.name, str(journey.recipe.seed), *(repr(scene) for scene in scenes)]
-    key = partition_key(inputs, about, networks, VERSION)
+    question = question_key(f"{doors.judge_detector.name} {doors.judge_embedder.name}", cast)
+    words = _words(way, asked, _cast_of(journey, way), generation.plan_places)
+    inputs = [way.folder.name, *(repr(scene) for scene in scenes), *words]
+    key = partition_key(inputs, about, [question], VERSION)
 
     def make(path: Path) -> None:
         drawn = _draw(journey, way, asked)
         write_records(way.folder / PICTURES, drawn, Picture)
         _judge_drawn(journey, way, drawn, scenes, doors.look(cast), cast).write(path)
-        (way.folder / SCORED).unlink(missing_ok=True)
 
     cached(way.folder / VERDICTS, key, make)
-    return read_rows(way.folder / VERDICTS)
+    return _rows(way, way.folder / VERDICTS)
+
+
+def _words(way: Asked, scenes: Sequence[Scene], cast: Cast, plan_places: bool) -> list[str]:
+    """All that pictures take from the cast of the prompts: its words and, where places are drawn, its layouts."""
+    from fullcast.recognition.words import prompt_for
+
+    try:
+        for scene in scenes:
+            check_scene(scene, cast)
+    except NotInCast as error:
+        raise FullcastError(
+            f"{way.checkpoint.name} cannot be asked for all scenes: {error}; train it on today's cast, or give scenes "
+            "of those it knows (--scenes FILE)"
+        ) from error
+    words = [prompt_for(scene, cast) for scene in scenes]
+    return [*words, repr(sorted(cast.layout.items()))] if plan_places else words
+
+
+def _rows(way: Asked, path: Path) -> list[Row]:
+    """A table's rows under the names of this way: the same model may have been asked in the same words as another."""
+    from fullcast.judging.rows import read_rows
+
+    checkpoint = way.checkpoint.name
+    return [replace(row, series=way.name, checkpoint=checkpoint, step=way.step) for row in read_rows(path)]
 
 
 def score(journey: Journey, way: Asked, scenes: Sequence[Scene]) -> list[Row]:
-    """The same pictures as the networks see them that pick the best of several: those that labelled."""
-    from fullcast.judging.rows import read_rows
+    """The pictures that `draw_and_judge` left as the networks see them that pick the best of several: those that
+    labelled."""
+    from fullcast.judging.cache import question_key
 
-    path = way.folder / SCORED
-    if not path.exists():
-        look = Doors(journey.workspace, journey.recipe).scorer(way.checkpoint.cast)
+    doors, cast = Doors(journey.workspace, journey.recipe), way.checkpoint.cast
+    question = question_key(f"{doors.detector.name} {doors.embedder.name}", cast)
+    key = partition_key([stored_key(way.folder / VERDICTS)], models=[question], version=VERSION)
+
+    def make(path: Path) -> None:
         drawn = read_records(way.folder / PICTURES, Picture)
-        _judge_drawn(journey, way, drawn, scenes, look, way.checkpoint.cast).write(path)
-    return read_rows(path)
+        _judge_drawn(journey, way, drawn, scenes, doors.scorer(cast), cast).write(path)
+
+    cached(way.folder / SCORED, key, make)
+    return _rows(way, way.folder / SCORED)
 
 
 def judge_folder(
-    journey: Journey, folder: Path, scenes: Sequence[Scene], cast: Cast, name: str
+    journey: Journey, folder: Path, scenes: Sequence[Scene], left_out: Sequence[Drop], cast: Cast, name: str
 ) -> tuple[Judged, list[Drop]]:
-    """Pictures from any tool; rows in data/judging, what could not be judged as drops."""
-    from fullcast.judging.judge import entries_in, judge
+    """Pictures from any tool; rows in data/judging, what could not be judged as drops. Raises FullcastError when none
+    can be read.
 
-    entries, drops = entries_in(folder, scenes)
+    ``left_out``: scenes that cannot be asked for, by id; a picture of one belongs to no other whose id is shorter.
+    """
+    from fullcast.judging.judge import STAGE, entries_in, judge
+
+    reasons = {drop.item: drop.detail for drop in left_out}
+    entries, drops = entries_in(folder, [*scenes, *(Scene(scene_id, "") for scene_id in reasons)])
+    out = [entry for entry in entries if entry.scene.id in reasons]
+    drops += [Drop(entry.picture_id, STAGE, "scene-left-out", reasons[entry.scene.id]) for entry in out]
+    if len(out) == len(entries):
+        raise FullcastError(f"all pictures in {folder} are of scenes that cannot be asked for: {drops[-1].detail}")
+    entries = [entry for entry in entries if entry.scene.id not in reasons]
     doors = Doors(journey.workspace, journey.recipe)
     look, config = doors.look(cast), journey.recipe.judging
     judged = judge(entries, look, cast, config, journey.progress, sights_of(journey, look, cast), series=name)
+    if not judged.rows:
+        first = judged.drops[0]
+        raise FullcastError(
+            f"no picture in {folder} can be read; {len(judged.drops)} were tried, the first, {first.item}: "
+            f"{first.detail}; put whole ones in their place"
+        )
     rows = tuple(replace(row, path=_told_path(journey, Path(row.path))) for row in judged.rows)
     judged = replace(judged, rows=rows)
     judged.write(journey.workspace.judging_dir / f"folder-{name.replace('/', '-')}" / VERDICTS)
@@ -169,7 +220,7 @@ def _draw(journey: Journey, way: Asked, scenes: Sequence[Scene]) -> list[Picture
         _cast_of(journey, way),
         generation_config(journey),
         folder,
-        seeds=[seed_of(scene, journey.recipe.seed, i) for scene, i in repeated],
+        seeds=[seed_of(scene, journey.recipe.judging.seed, i) for scene, i in repeated],
         checkpoint=way.checkpoint.name,
         progress=journey.progress,
         painters=Doors(journey.workspace, journey.recipe).painters(way.checkpoint.folder),

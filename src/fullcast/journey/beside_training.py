@@ -17,7 +17,6 @@ from fullcast.store.errors import FullcastError
 from fullcast.store.seeding import rng
 
 if TYPE_CHECKING:
-    from fullcast.generation.config import GenerationConfig
     from fullcast.journey import Journey
     from fullcast.journey.planning import Planned
     from fullcast.journey.preparing import Prepared
@@ -29,6 +28,7 @@ PRIOR = "regularization"
 
 def beside_training(journey: Journey, planned: Planned, run_dir: Path, files: Mapping[str, Path]) -> Beside:
     """All of it, as the recipe asks."""
+    from fullcast.journey.exporting_models import about
     from fullcast.training.loop import Beside
 
     prepared, training = planned.prepared, journey.recipe.training
@@ -38,6 +38,7 @@ def beside_training(journey: Journey, planned: Planned, run_dir: Path, files: Ma
         hints=SampleHints.of((*planned.samples, *planned.held_out)),
         held_out=batches_of(planned.held_out, journey.recipe.mixture.batch_size, planned),
         files={name: path for name, path in files.items() if path.exists()},
+        about=about(journey, prepared.cast),
         tell=LiveLine.of(journey, planned),
     )
 
@@ -76,7 +77,8 @@ class SampleHints:
 
 
 def hold_out(prepared: Prepared, share: float, seed: int) -> tuple[Prepared, tuple[Image, ...]]:
-    """The show without a share of its shots, and the pictures of those; a picture without a shot is one of its own.
+    """The show without a share of its shots, and the pictures of those; a picture without a shot is one of its own, and
+    a crop goes with its original.
 
     Which shots: by (seed, shot), so that another episode changes nothing for the shots that were there.
     """
@@ -85,7 +87,7 @@ def hold_out(prepared: Prepared, share: float, seed: int) -> tuple[Prepared, tup
     held = tuple(
         image
         for image in prepared.images
-        if image.source != PRIOR and rng(seed, "held out", image.shot_id or image.id).random() < share
+        if image.source != PRIOR and rng(seed, "held out", image.shot_id or image.parent or image.id).random() < share
     )
     out = {image.id for image in held}
     return replace(prepared, images=tuple(image for image in prepared.images if image.id not in out)), held
@@ -157,7 +159,7 @@ class CharacterJudge:
         recipe, name = self.journey.recipe, f"step-{step:06d}"
         folder, alone = self.out_dir / name, self._alone()
         scenes = [*alone, *self._several()]
-        seeds = [*range(len(alone)), *(seed_of(scene, recipe.seed) for scene in scenes[len(alone) :])]
+        seeds = [*range(len(alone)), *(seed_of(scene, recipe.judging.seed) for scene in scenes[len(alone) :])]
         model = StableDiffusion.of(pipeline)
         drawn = generate(
             *(model, [scene.without_places() for scene in scenes], self.cast, recipe.generation, folder),
@@ -191,7 +193,7 @@ class CharacterJudge:
         most = min(config.max_people, len(self.cast.names))
         if not config.scenes_while_training or most < 2:
             return []
-        made = make_scenes(self.cast, config.scenes_while_training, self.journey.recipe.seed, self.settings, most)
+        made = make_scenes(self.cast, config.scenes_while_training, config.seed, self.settings, most)
         return [scene for scene in made if scene.num_people > 1]
 
 
@@ -200,46 +202,19 @@ class CharacterJudge:
 
 def sample_pictures(journey: Journey, prepared: Prepared) -> Any:
     """`ports.Preview`: what `training.sample_prompts` asks for, else three scenes of one, two and three characters."""
+    from fullcast.generation.preview import ScenePreview
+
     cast, given = prepared.cast, journey.recipe.training.sample_prompts
     if given:
-        return PromptFile(journey.workspace.root / given, cast, journey)
+        prompts = PromptFile(journey.workspace.root / given, cast, journey)
+        prompts.scenes()  # what is wrong with it is said before the first step
+        return prompts
     words = next(iter(prepared.settings), "")
     groups = [cast.names[: n + 1] for n in range(min(3, len(cast.names)))]
     scenes = [
         Scene(f"{len(group)}-people", words, tuple(Placement(name) for name in group)) for group in groups if group
     ]
-    return Scenes(tuple(scenes), cast, journey.recipe.generation) if scenes else None
-
-
-@dataclass(frozen=True)
-class Scenes:
-    """`ports.Preview`: our own sampler for SD 1.x and 2.x, diffusers' pipeline for SDXL."""
-
-    scenes: tuple[Scene, ...]
-    cast: Cast
-    config: GenerationConfig
-
-    def __call__(self, pipeline: Any, step: int, out_dir: Path) -> None:
-        from fullcast.generation.preview import ScenePreview
-        from fullcast.models.stable_diffusion.family import StableDiffusion
-        from fullcast.models.stable_diffusion.sdxl import StableDiffusionXL
-        from fullcast.recognition.words import prompt_for
-
-        model = StableDiffusion.of(pipeline)
-        if not isinstance(model, StableDiffusionXL):
-            ScenePreview(self.scenes, self.cast, self.config)(pipeline, step, out_dir)
-            return
-        out_dir.mkdir(parents=True, exist_ok=True)
-        for n, scene in enumerate(self.scenes):
-            picture = model.draw(
-                prompt_for(scene, self.cast),
-                scene.negative_prompt,
-                (scene.width, scene.height) if scene.width else model.default_size,
-                seed=self.config.seed + n,
-                steps=self.config.num_inference_steps,
-                guidance=self.config.guidance_scale,
-            )
-            picture.save(out_dir / f"{scene.id}-{self.config.seed + n}.png")
+    return ScenePreview(tuple(scenes), cast, journey.recipe.generation) if scenes else None
 
 
 @dataclass(frozen=True)
@@ -251,16 +226,18 @@ class PromptFile:
     journey: Journey
 
     def __call__(self, pipeline: Any, step: int, out_dir: Path) -> None:
-        Scenes(tuple(self.scenes()), self.cast, self.journey.recipe.generation)(pipeline, step, out_dir)
+        from fullcast.generation.preview import ScenePreview
+
+        ScenePreview(tuple(self.scenes()), self.cast, self.journey.recipe.generation)(pipeline, step, out_dir)
 
     def scenes(self) -> list[Scene]:
         """[[scene]] tables of a TOML file, or one prompt a line; lines that begin with # are left out."""
-        from fullcast.journey.making import scenes_in
+        from fullcast.recognition.scenes import read_scenes
 
         if not self.path.is_file():
             raise FullcastError(f"training.sample_prompts: there is no file {self.path}")
         if self.path.suffix == ".toml":
-            return scenes_in(self.path, self.cast)
+            return read_scenes(self.path, self.cast)
         lines = [line.strip() for line in self.path.read_text(encoding="utf-8").splitlines()]
         prompts = [line for line in lines if line and not line.startswith("#")]
         return [Scene(f"prompt-{n:02d}", prompt) for n, prompt in enumerate(prompts, 1)]

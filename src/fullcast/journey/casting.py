@@ -57,6 +57,11 @@ def propose(journey: Journey) -> Answer:
     if _has_references(workspace):
         cast, _ = read_references(journey, "label", doors.detector, doors.embedder)
     used = {image.id for image in taken.images if not image.dropped}
+    if not used:
+        raise FullcastError(
+            f"{workspace.root} has no pictures to gather people from: put files into episodes/ and run "
+            "fullcast prepare first"
+        )
     people = name_people([p for p in found if p.image_id in used], taken.images, cast, journey.recipe.people)
     nameless = [person for person in people if person.character == UNKNOWN]
     clusters = cluster_people(nameless, journey.recipe.people, doors.embedder.threshold)
@@ -76,6 +81,7 @@ def name(journey: Journey, given: Mapping[str, str]) -> Answer:
     by_look: dict[str, list[ClusterRow]] = defaultdict(list)
     for cluster, look in given.items():
         by_look[look] += groups[cluster]
+    _refuse_outdated([row for rows in by_look.values() for row in rows], people, images)
     written: Counter[str] = Counter()
     for look, rows in by_look.items():
         folder = workspace.references_dir.joinpath(*look.split("/"))
@@ -145,6 +151,16 @@ def _refuse(given: Mapping[str, str], groups: Mapping[str, Sequence[ClusterRow]]
             raise FullcastError(f"{look!r} cannot be a name; wanted is NAME or NAME/FORM, such as aoi or aoi/hairdown")
 
 
+def _refuse_outdated(rows: Sequence[ClusterRow], people: Mapping[str, Person], images: Mapping[str, Image]) -> None:
+    """Episodes may have come and gone since the clusters were made; nothing is written from half of them."""
+    lost = sum(row.person_id not in people or people[row.person_id].image_id not in images for row in rows)
+    if lost:
+        raise FullcastError(
+            f"the clusters are of another state of the show: the pictures of {lost} of their {len(rows)} people are no "
+            "more there; run `fullcast cast cluster` again"
+        )
+
+
 def _has_references(workspace: Workspace) -> bool:
     return any(
         path.suffix.lower() in PICTURE_SUFFIXES and path.relative_to(workspace.references_dir).parts[0] != UNKNOWN
@@ -193,9 +209,9 @@ def _proposed(workspace: Workspace, clusters: Clusters, people: Mapping[str, Per
         c: len({people[r.person_id].track_id or r.person_id for r in clusters.rows if r.cluster == c}) for c in sizes
     }
     without = f" who are nobody of the {len(cast.characters)} characters known" if cast.characters else ""
+    joined = "" if clusters.cut != clusters.cut else f" (joined at a mean cosine of {clusters.cut:.2f})"
     lines = [
-        f"{clusters.num_asked} people{without}: {len(sizes)} clusters hold {sum(sizes.values())} of them "
-        f"(joined at a mean cosine of {clusters.cut:.2f})",
+        f"{clusters.num_asked} people{without}: {len(sizes)} clusters hold {sum(sizes.values())} of them{joined}",
         *(f"  {cluster}: {size} people in {tracks[cluster]} tracks" for cluster, size in sorted(sizes.items())),
         f"Look at {Path('data/show') / SHEETS}, then: fullcast cast name c001=NAME c002=NAME/FORM ...",
     ]

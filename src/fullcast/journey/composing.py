@@ -51,19 +51,20 @@ def with_composites(journey: Journey, prepared: Prepared) -> Prepared:
     people = tuple(person for person in prepared.people if person.image_id in ids)
     tags = {image: words for image, words in prepared.scene_tags.items() if image in ids}
     if "reference" in recipe.mixture.composites.cut_from:
-        portraits, shown = read_portraits(journey.workspace)
-        frames, people = (*frames, *portraits), (*people, *shown)
+        portraits, sitters = read_portraits(journey.workspace)
+        frames, people = (*frames, *portraits), (*people, *sitters)
     material = Material(frames, people, prepared.cast, recipe.mixture, recipe.seed, tags)
     workspace = journey.workspace
     folder = workspace.composites_dir
     task = Task(folder, _key(material), _make, (material, workspace.root, workspace.relative(folder)))
     make_all(journey, [task], "composites", device=True)
-    images = read_records(folder / IMAGES, Image)
+    images, shown = read_records(folder / IMAGES, Image), read_records(folder / PEOPLE, Person)
     return replace(
         prepared,
         composites=tuple(images),
-        composite_people=tuple(read_records(folder / PEOPLE, Person)),
+        composite_people=tuple(shown),
         scene_tags={**prepared.scene_tags, **_scene_tags(images, prepared.scene_tags)},
+        ratings={**prepared.ratings, **_ratings(images, shown, prepared.ratings)},
         drops=(*prepared.drops, *read_records(folder / DROPS, Drop)),
     )
 
@@ -71,6 +72,18 @@ def with_composites(journey: Journey, prepared: Prepared) -> Prepared:
 def _scene_tags(images: Sequence[Image], of_frames: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """A composite has its background's words."""
     return {image.id: of_frames.get(image.parent, image.tags) for image in images}
+
+
+def _ratings(images: Sequence[Image], people: Sequence[Person], of_frames: Mapping[str, str]) -> dict[str, str]:
+    """A composite is as bold as the boldest of the pictures that it is made of."""
+    from fullcast.ingest.filters import boldest
+    from fullcast.mixture.composites.making import CUT_OUT
+
+    parts = {image.id: [of_frames.get(image.parent, "")] for image in images}
+    for person in people:
+        cut_from, _, _ = person.detector.removeprefix(CUT_OUT).partition("/")  # a person's id begins with its image's
+        parts[person.image_id].append(of_frames.get(cut_from, ""))
+    return {image_id: rating for image_id, found in parts.items() if (rating := boldest(found))}
 
 
 def _key(material: Material) -> str:

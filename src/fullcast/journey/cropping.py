@@ -28,7 +28,7 @@ def crop_all(
     journey: Journey, taken: TakenIn, people: Sequence[Person], scene_tags: Mapping[str, tuple[str, ...]]
 ) -> list[Drop]:
     """Writes both tables, empty where the recipe asks for no crops; what is too small, or could not be read."""
-    from fullcast.people.crops import Cut, people_of, plan_cuts
+    from fullcast.people.crops import Cut, plan_cuts
 
     used = {image.id: image for image in taken.images if not image.dropped}
     cuts, drops = plan_cuts(used.values(), people, journey.recipe.people)
@@ -37,19 +37,42 @@ def crop_all(
         of_image[person.image_id].append(person)
     tasks = list(_tasks(journey, taken, cuts, used))
     make_all(journey, tasks, "crops")
-    images: list[Image] = []
-    inside: list[Person] = []
+    made: list[tuple[Image, Cut]] = []
     for task in tasks:
-        made = read_records(task.result_dir / "images.parquet", Image)
-        places = read_records(task.result_dir / "cuts.parquet", Cut)
+        crops = read_records(task.result_dir / "images.parquet", Image)
+        made += zip(crops, read_records(task.result_dir / "cuts.parquet", Cut), strict=True)
         drops += read_records(task.result_dir / "drops.parquet", Drop)
-        for crop, cut in zip(made, places, strict=True):
-            images.append(replace(crop, tags=scene_tags.get(cut.image_id, ())))
-            inside += people_of(crop, cut.xyxy, of_image[cut.image_id])
+    images, inside, twice = _told_by_originals(made, used, of_image, scene_tags)
     show = journey.workspace.show_dir
     write_records(show / IMAGES, images, Image)
     write_records(show / PEOPLE, inside, Person)
-    return drops
+    return drops + twice
+
+
+def _told_by_originals(
+    made: Sequence[tuple[Image, Cut]],
+    originals: Mapping[str, Image],
+    people: Mapping[str, Sequence[Person]],
+    scene_tags: Mapping[str, tuple[str, ...]],
+) -> tuple[list[Image], list[Person], list[Drop]]:
+    """Crops with everything that their originals' records say today, everybody in them, and those of equal bytes.
+
+    people: by image id.
+    """
+    from fullcast.people.crops import people_of, same_crop
+
+    images: dict[str, Image] = {}
+    inside: list[Person] = []
+    drops: list[Drop] = []
+    for crop, cut in made:
+        if crop.id in images:
+            drops.append(same_crop(Path(crop.path).name, images[crop.id]))
+            continue
+        whole = originals[cut.image_id]
+        tags = scene_tags.get(whole.id, ())
+        images[crop.id] = replace(crop, tags=tags, artist=whole.artist, licence=whole.licence, url=whole.url)
+        inside += people_of(crop, cut.xyxy, people[whole.id])
+    return list(images.values()), inside, drops
 
 
 def _tasks(journey: Journey, taken: TakenIn, cuts: Sequence[Cut], used: Mapping[str, Image]) -> Iterable[Task]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from fullcast.records import UNKNOWN, Box, Cast, Drop, Image, Person
 from fullcast.store.atomic import write_json
-from fullcast.store.decisions import HAND, Action, Attached, Decision, Homeless, Log, Target, attach, hand_id
+from fullcast.store.decisions import HAND, PEOPLE, Action, Attached, Decision, Homeless, Log, Target, attach, hand_id
+from fullcast.store.errors import FullcastError
 from fullcast.store.workspace import Workspace
 
 STAGE = "review"
@@ -37,16 +38,48 @@ class Decided:
 
 
 def decide_images(images: Iterable[Image], log: Log) -> list[Image]:
-    """Pictures dropped or kept by hand; a kept one is used whatever the stages say of it."""
+    """Pictures dropped or kept by hand; one that was kept is used against the reason that it was kept against."""
     images = list(images)
     attached = attach((d for d in log.active if any(t.xyxy is None for t in d.targets)), images, ())
-    answer = []
-    for image in images:
-        last = attached.last_of_image(image.id, "drop", "keep")
-        if last is not None:
-            image = replace(image, dropped=BY_HAND if last.action == "drop" else "")
-        answer.append(image)
-    return answer
+    said = attached.of_image
+    return [replace(i, dropped=_reason(i.dropped, said[i.id])) if i.id in said else i for i in images]
+
+
+def _reason(stages: str, said: Sequence[Decision]) -> str:
+    """Why a picture is not used after what was said of it; `stages`: their reason. '' when it is used.
+
+    Who opted out stays out. A drop counts until a later `keep` overrules it.
+    """
+    from fullcast.ingest.filters import OPTED_OUT
+
+    if stages == OPTED_OUT:
+        return stages
+    overruled: set[str] = set()
+    by_hand = False
+    for decision in said:
+        if decision.action == "drop":
+            by_hand = True
+        elif decision.action == "keep":
+            overruled.add(decision.answers)
+            by_hand = by_hand and decision.answers not in ("", BY_HAND)
+    if by_hand:
+        return BY_HAND
+    return "" if {"", stages} & overruled else stages
+
+
+def question_of(image: Image) -> str:
+    """What a `keep` of this picture answers now: why it is not used, or whether its people are right.
+
+    Raises FullcastError for a picture whose artist opted out.
+    """
+    from fullcast.ingest.filters import OPTED_OUT
+
+    if image.dropped == OPTED_OUT:
+        raise FullcastError(
+            f"{image.path} stands in opt-out.txt (its artist, address or sha256), which no decision overrules; "
+            "take the entry out of that file if it is wrong"
+        )
+    return image.dropped or PEOPLE
 
 
 def decide_people(people: Iterable[Person], images: Iterable[Image], cast: Cast, log: Log) -> Decided:
@@ -98,10 +131,15 @@ def decided_ids(decided: Decided) -> frozenset[str]:
     """People and pictures that somebody has looked at: their name, presence or count is no question any more."""
     looked: tuple[Action, ...] = (*NAMING, "drop")
     people = {who for who in decided.attached.of_person if decided.attached.last(who, *looked)}
-    pictures = {which for which in decided.attached.of_image if decided.attached.last_of_image(which, "keep", "drop")}
+    pictures = {which for which, said in decided.attached.of_image.items() if any(map(_settles_people, said))}
     tracks = _track_names(decided.seen, decided.attached)
     people |= {p.id for p in decided.seen if p.track_id in tracks}
     return frozenset(people | pictures | {hand_id(target) for _, target in decided.attached.added})
+
+
+def _settles_people(decision: Decision) -> bool:
+    """Whether somebody who said this of a picture has looked at its people."""
+    return decision.action == "drop" or (decision.action == "keep" and decision.answers in ("", PEOPLE))
 
 
 HOMELESS = "homeless.json"

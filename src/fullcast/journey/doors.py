@@ -112,8 +112,9 @@ class Doors:
         """As many processes as the cores allow; one for a large model, or where torch does not draw on the CPU."""
         from fullcast.generation.painters import Painters
 
-        small = sum(path.stat().st_size for path in folder.rglob("*.safetensors")) < SMALL_MODEL_BYTES
-        count = (os.cpu_count() or 1) // self.threads if small and self.torch_device == "cpu" else 1
+        files = [folder] if folder.is_file() else folder.rglob("*.safetensors")
+        small = sum(path.stat().st_size for path in files) < SMALL_MODEL_BYTES
+        count = (os.cpu_count() or 1) // self.threads if small and self.drawing_device == "cpu" else 1
         return Painters(folder, max(1, count), self.threads)
 
     def use_threads(self) -> None:
@@ -123,12 +124,22 @@ class Doors:
         torch.set_num_threads(self.threads)
 
     @property
+    def drawing_device(self) -> str:
+        """Where pictures are drawn: `generation.device`, or where all else runs. FullcastError if it is not there."""
+        from fullcast.models.torch_device import torch_device
+
+        given = self.recipe.generation.device
+        return self.torch_device if given == "auto" else str(torch_device(given))
+
+    @property
     def torch_device(self) -> str:
-        """cpu, cuda or mps."""
+        """cpu, cuda or mps. FullcastError if it is not there."""
         import torch
 
+        from fullcast.models.torch_device import torch_device
+
         if self.recipe.device != "auto":
-            return self.recipe.device
+            return str(torch_device(self.recipe.device))
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
@@ -153,8 +164,13 @@ class Doors:
     def tagger(self) -> Tagger:
         from fullcast.models.wd_tagger import WdTagger
 
-        path = _graph(self.path("tagger"), "model.onnx")
-        return WdTagger(path, threads=self.threads, device=self._device)
+        return WdTagger(
+            _graph(self.path("tagger"), "model.onnx"),
+            threshold=self.recipe.captions.tag_threshold,
+            character_threshold=None,
+            threads=self.threads,
+            device=self._device,
+        )
 
     def look(self, cast: Cast) -> CastLook:
         """The judge's eyes: its own detector and embedder over a cast that its embedder has seen."""

@@ -93,8 +93,8 @@ def form_gaps(people: Iterable[Person], cast: Cast) -> dict[str, float]:
     """Person id -> cosine of its form less that of the nearest other form of the character, where there are several."""
     from fullcast.recognition.identify import Gallery
 
-    several = {c.name for c in cast.characters if len(c.forms) > 1}
-    asked = [p for p in people if p.character in several and p.embedding is not None]
+    looks = {(c.name, form.name) for c in cast.characters if len(c.forms) > 1 for form in c.forms}
+    asked = [p for p in people if (p.character, p.form) in looks and p.embedding is not None]
     if not asked or any(form.references is None for c in cast.characters for form in c.forms):
         return {}
     gallery = Gallery.of(cast)

@@ -45,7 +45,10 @@ def export(
     if what == "checkpoint":
         return _checkpoint(journey, out, checkpoint)
     if what not in DATASETS:
-        raise FullcastError(f"nothing is called {what!r} that could be exported; there are: {', '.join(KINDS)}")
+        from fullcast.journey.exporting_models import MODELS
+
+        known = ", ".join((*KINDS, *MODELS))
+        raise FullcastError(f"nothing is called {what!r} that could be exported; there are: {known}")
     planned = make_plan(journey)
     chosen = _stage(planned, stage)
     journey = journey.with_recipe(dict(journey.recipe.of_stages())[chosen.name])
@@ -63,7 +66,9 @@ def _stage(planned: Planned, name: str) -> StagePlan:
     for stage in planned.stages:
         if name in ("", stage.name):
             return stage
-    known = ", ".join(stage.name for stage in planned.stages)
+    known = ", ".join(stage.name for stage in planned.stages if stage.name)
+    if not known:
+        raise FullcastError(f"--stage {name}: the recipe has no [[stages]], so that there is one mixture; leave it out")
     raise FullcastError(f"the plan has no stage {name!r}; its stages are: {known}")
 
 
@@ -115,10 +120,16 @@ def _items(journey: Journey, cast: Cast, mixture: MixturePlan) -> Iterator[Item]
 
 
 def _checkpoint(journey: Journey, out: Path, checkpoint: str) -> Answer:
-    """Without the state of the training: what other tools open."""
-    chosen = find_checkpoint(journey, checkpoint)
+    """Without the state of the training: what other tools open. A LoRA alone becomes a whole model with its base."""
+    from fullcast.journey.exporting_models import write_merged
+
+    chosen = find_checkpoint(journey, checkpoint, lora_alone=True)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FullcastError(f"{out} is not empty; give a new folder")
+    if chosen.folder.is_file():
+        raise FullcastError(f"{chosen.folder} is one file already; only a folder is copied: copy the file itself")
     with replacing_dir(out) as temporary:
         shutil.copytree(chosen.folder, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state"))
+        if not (temporary / "model_index.json").exists():
+            write_merged(journey, chosen, temporary)
     return Answer(f"{chosen.name} as a diffusers folder: {out}", {"path": str(out), "checkpoint": chosen.name})

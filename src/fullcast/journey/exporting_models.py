@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 from fullcast.journey.answers import Answer
 from fullcast.journey.doors import POCKET, WEIGHTS_DIR, Doors
 from fullcast.journey.making import Checkpoint, find_checkpoint
+from fullcast.recipe import read_recipe
 from fullcast.store.errors import FullcastError
 
 if TYPE_CHECKING:
+    import torch
+
     from fullcast.journey import Journey
+    from fullcast.models.stable_diffusion.lora import Layout
+    from fullcast.records import Cast
 
 MODELS = {
     "safetensors": "one file with the whole model, as UIs open it",
@@ -26,61 +34,122 @@ def export_model(journey: Journey, what: str, out: Path, checkpoint: str, half: 
     """`half`: float16. `tell_training`: the ss_* keys too, which say how it was trained; never a path."""
     import torch
 
-    from fullcast.models.stable_diffusion.folder import read_facts
     from fullcast.models.stable_diffusion.metadata import training_metadata
     from fullcast.models.stable_diffusion.single_file import folder_to_single
 
     if out.suffix != ".safetensors" or out.exists():
         raise FullcastError(f"{out}: give the name of a new file that ends in .safetensors")
-    chosen = find_checkpoint(journey, checkpoint)
-    held = read_facts(chosen.folder)
-    told = spec(journey, chosen, held.family, held.prediction_type, lora=what != "safetensors")
+    lora = what != "safetensors"
+    chosen = find_checkpoint(journey, checkpoint, lora_alone=lora)
+    held = _facts_of(journey, chosen)
+    told = spec(journey, chosen, held.family, held.prediction_type, lora)
     if tell_training:
         told |= training_metadata(held.family, facts(journey), held.prediction_type)
     dtype = torch.float16 if half else None
-    if what == "safetensors":
-        folder_to_single(chosen.folder, out, dtype, told)
+    if lora:
+        _write_lora(chosen, held, out, "kohya" if what == "lora" else "peft", dtype, told)
     else:
-        _write_lora(chosen.folder, out, "kohya" if what == "lora" else "peft", dtype, told)
+        folder_to_single(chosen.folder, out, dtype, told)
     data = {"path": str(out), "checkpoint": chosen.name, "metadata": told}
     return Answer(f"{chosen.name}, {MODELS[what]}: {out}", data)
 
 
-def _write_lora(folder: Path, out: Path, layout: Any, dtype: Any, told: dict[str, str]) -> None:
-    import json
+@dataclass(frozen=True)
+class _Facts:
+    """Of a checkpoint, whole or a LoRA alone."""
 
-    from fullcast.models.stable_diffusion.adapter import KOHYA_FILE
-    from fullcast.models.stable_diffusion.folder import read_facts
-    from fullcast.models.stable_diffusion.lora import LoraLayer, read_lora, write_lora
+    family: str
+    prediction_type: str
+    configs: Mapping[str, Any] | None
+    """None: the published ones."""
 
-    if not (folder / KOHYA_FILE).is_file():
+
+def _facts_of(journey: Journey, chosen: Checkpoint) -> _Facts:
+    """As its own folder says; of a LoRA alone as its file and its base say."""
+    from fullcast.models.stable_diffusion.folder import KOHYA_FILE, read_facts
+    from fullcast.models.stable_diffusion.metadata import read_metadata, told_family, told_prediction
+
+    lora = chosen.folder / KOHYA_FILE
+    if (chosen.folder / "model_index.json").is_file() or not lora.is_file():
+        held = read_facts(chosen.folder)
+        return _Facts(held.family, held.prediction_type, held.configs)
+    told, base = read_metadata(lora), base_of(journey, chosen)
+    if not base.is_dir():
+        return _Facts(told_family(told), told_prediction(told), None)
+    held = read_facts(base)
+    return _Facts(held.family, told_prediction(told), held.configs)
+
+
+def base_of(journey: Journey, chosen: Checkpoint) -> Path:
+    """The base of a LoRA that stands alone: today's, if it is the one that it was trained on. Else FullcastError."""
+    from fullcast.journey.planning import PROVENANCE
+    from fullcast.models.stable_diffusion.folder import folder_sha256
+
+    base = Doors(journey.workspace, journey.recipe).path("base")
+    origin = chosen.folder / PROVENANCE
+    known = json.loads(origin.read_text(encoding="utf-8"))["base"] if origin.is_file() else None
+    if known and (found := folder_sha256(base)) != known["sha256"]:
         raise FullcastError(
-            f"{folder} has no LoRA: it was trained whole; set training.lora_rank, or export safetensors"
+            f"{chosen.name} is a LoRA on {known['name']!r} (sha256 {known['sha256'][:16]}), and models.base is "
+            f"{base.name!r} ({found[:16]}); set models.base to the model that it was trained on"
         )
-    held = read_facts(folder)
-    configs = json.loads(json.dumps(held.configs))
-    lora = read_lora(folder / KOHYA_FILE, held.family, configs)
-    if dtype is not None:
-        for layers in lora.layers.values():
-            layers.update({k: LoraLayer(v.down.to(dtype), v.up.to(dtype), v.alpha) for k, v in layers.items()})
-    write_lora(lora, out, layout, told, configs)
+    return base
+
+
+def write_merged(journey: Journey, chosen: Checkpoint, folder: Path) -> None:
+    """Base and LoRA as one diffusers folder, with the target and the noise that it was trained for, into a folder that
+    the caller makes atomic."""
+    import torch
+
+    from fullcast.journey.planning import RUN_RECIPE
+    from fullcast.models.stable_diffusion.adapter import configs_of, merge
+    from fullcast.models.stable_diffusion.family import StableDiffusion
+    from fullcast.models.stable_diffusion.folder import KOHYA_FILE
+    from fullcast.models.stable_diffusion.lora import read_lora
+
+    own = chosen.folder / RUN_RECIPE
+    training = (read_recipe(own) if own.is_file() else journey.recipe).training
+    model = StableDiffusion.load(base_of(journey, chosen))
+    model.use_schedule(training.prediction_type, training.zero_terminal_snr)
+    model.use_clip_skip(training.clip_skip)
+    merge(model, read_lora(chosen.folder / KOHYA_FILE, model.family, configs_of(model)))
+    model.write(folder, torch.float16 if training.checkpoint_dtype == "float16" else None)
+
+
+def _write_lora(
+    chosen: Checkpoint, held: _Facts, out: Path, layout: Layout, dtype: torch.dtype | None, told: dict[str, str]
+) -> None:
+    from fullcast.models.stable_diffusion.folder import KOHYA_FILE
+    from fullcast.models.stable_diffusion.lora import read_lora, write_lora
+
+    if not (chosen.folder / KOHYA_FILE).is_file():
+        raise FullcastError(
+            f"{chosen.folder} has no LoRA: it was trained whole; set training.lora_rank, or export safetensors"
+        )
+    lora = read_lora(chosen.folder / KOHYA_FILE, held.family, held.configs)
+    write_lora(lora if dtype is None else lora.to(dtype), out, layout, told, held.configs)
 
 
 def spec(journey: Journey, chosen: Checkpoint, family: str, prediction_type: str, lora: bool) -> dict[str, str]:
     """modelspec.*: what it is, its licence, and the words that call its cast."""
     from fullcast.models.stable_diffusion.metadata import modelspec
 
+    today = date.today().isoformat()
+    return modelspec(family, prediction_type=prediction_type, lora=lora, date=today, **about(journey, chosen.cast))
+
+
+def about(journey: Journey, cast: Cast) -> dict[str, Any]:
+    """What `modelspec` takes beside family and prediction: title, resolution, licence, trigger words. No date: the
+    LoRA of a checkpoint has the same bytes on any day. FullcastError when one of them names a path."""
+    from fullcast.models.stable_diffusion.metadata import without_paths
+
     side = round(journey.recipe.mixture.area_px**0.5)
-    return modelspec(
-        family,
-        journey.recipe.show or "Fullcast",
-        (side, side),
-        prediction_type=prediction_type,
-        lora=lora,
-        licence=licence_of_made(journey),
-        date=date.today().isoformat(),
-        trigger_phrase=", ".join(character.trigger_word for character in chosen.cast.characters),
-    )
+    words = {
+        "title": journey.recipe.show or "Fullcast",
+        "licence": licence_of_made(journey),
+        "trigger_phrase": ", ".join(character.trigger_word for character in cast.characters),
+    }
+    return {**without_paths(words), "resolution": (side, side)}
 
 
 def facts(journey: Journey) -> dict[str, Any]:

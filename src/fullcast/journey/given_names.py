@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fullcast.records import UNKNOWN, Drop, Person
+from fullcast.records import UNKNOWN, Cast, Drop, Person
 
 STAGE = "import"
 
@@ -18,15 +18,16 @@ class Named:
     drops: list[Drop]
 
 
-def with_given_names(people: Sequence[Person], given: Sequence[Person], names: Sequence[str]) -> Named:
+def with_given_names(people: Sequence[Person], given: Sequence[Person], cast: Cast) -> Named:
     """The same people, named as the datasets name them where they are in an imported picture.
 
-    given: `imported_people`; names: of the cast. A figure takes the name of the head that the dataset puts where its
-    own is; a figure that only the dataset sees is added; a name without a place is given when one figure is left for
-    it.
-    What finds nobody is a drop: ``not-in-cast`` or ``name-without-place``.
+    given: `imported_people`. A figure takes the name of the head that the dataset puts where its own is; a figure that
+    only the dataset sees is added, without the dataset's embedding, which another network made; a name without a place
+    is given when one figure is left for it.
+    What finds nobody is a drop: ``not-in-cast`` or ``name-without-place``. So is a look that the cast lacks,
+    ``form-not-in-cast``: `_look` says what stands for it.
     """
-    known = set(names)
+    known = {character.name: {form.name for form in character.forms} for character in cast.characters}
     of_image: dict[str, list[Person]] = {}
     for person in given:
         of_image.setdefault(person.image_id, []).append(person)
@@ -39,14 +40,15 @@ def with_given_names(people: Sequence[Person], given: Sequence[Person], names: S
         strangers = [p for p in said if p.character not in known and p.character not in ("", UNKNOWN)]
         drops += [Drop(image_id, STAGE, "not-in-cast", p.name) for p in strangers]
         named = [p for p in said if p.character in known]
-        figures, left = _placed(found[image_id], [p for p in named if p.confidence > 0])
-        figures, lost = _unplaced(figures, left, [p for p in named if p.confidence == 0])
+        drops += [Drop(image_id, STAGE, "form-not-in-cast", p.name) for p in named if p.form not in known[p.character]]
+        figures, left = _placed(found[image_id], [p for p in named if p.confidence > 0], cast)
+        figures, lost = _unplaced(figures, left, [p for p in named if p.confidence == 0], cast)
         answer += sorted(figures, key=lambda p: p.place_xy)
         drops += [Drop(image_id, STAGE, "name-without-place", p.name) for p in lost]
     return Named(answer, drops)
 
 
-def _placed(figures: Sequence[Person], named: Sequence[Person]) -> tuple[list[Person], set[str]]:
+def _placed(figures: Sequence[Person], named: Sequence[Person], cast: Cast) -> tuple[list[Person], set[str]]:
     """Figures with the names of those at their place, and the ids of figures that nobody named."""
     figures = list(figures)
     pairs = sorted(
@@ -57,19 +59,24 @@ def _placed(figures: Sequence[Person], named: Sequence[Person]) -> tuple[list[Pe
     for nearness, i, j in pairs:
         if nearness > 0 and i not in taken and j not in taken.values():
             taken[i] = j
-    renamed = [_called(f, named[taken[i]]) if i in taken else _not_twice(f, named) for i, f in enumerate(figures)]
-    added = [n for j, n in enumerate(named) if j not in taken.values()]
+    renamed = [
+        _called(figure, named[taken[i]], cast) if i in taken else _not_twice(figure, named)
+        for i, figure in enumerate(figures)
+    ]
+    added = [replace(_called(n, n, cast), embedding=None) for j, n in enumerate(named) if j not in taken.values()]
     return [*renamed, *added], {f.id for i, f in enumerate(figures) if i not in taken}
 
 
-def _unplaced(figures: Sequence[Person], left: set[str], named: Sequence[Person]) -> tuple[list[Person], list[Person]]:
+def _unplaced(
+    figures: Sequence[Person], left: set[str], named: Sequence[Person], cast: Cast
+) -> tuple[list[Person], list[Person]]:
     """One name and one figure that nobody named: they belong together. Names that are there already are content."""
     present = {p.character for p in figures}
     open_names = [n for n in named if n.character not in present]
     open_figures = [p for p in figures if p.id in left and (len(left) == 1 or p.character in ("", UNKNOWN))]
     if len(open_names) == 1 and len(open_figures) == 1:
         name, figure = open_names[0], open_figures[0]
-        return [_called(p, name) if p.id == figure.id else p for p in figures], []
+        return [_called(p, name, cast) if p.id == figure.id else p for p in figures], []
     return list(figures), open_names
 
 
@@ -79,8 +86,16 @@ def _not_twice(figure: Person, named: Sequence[Person]) -> Person:
     return replace(figure, character=UNKNOWN, form="") if taken else figure
 
 
-def _called(figure: Person, name: Person) -> Person:
-    return replace(figure, character=name.character, form=name.form)
+def _called(figure: Person, name: Person, cast: Cast) -> Person:
+    return replace(figure, character=name.character, form=_look(figure, name, cast))
+
+
+def _look(figure: Person, name: Person, cast: Cast) -> str:
+    """The look that the dataset says. Of one that the cast lacks the first part that it has ("hairdown, uniform"), else
+    the plain look; where there is none, the one that our networks saw, at last the cast's first."""
+    forms = [form.name for form in cast.character(name.character).forms]
+    seen = [figure.form] if figure.character == name.character else []
+    return next(form for form in (name.form, *name.form.split(", "), "", *seen, *forms) if form in forms)
 
 
 def _nearness(figure: Person, name: Person) -> float:

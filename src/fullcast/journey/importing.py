@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from fullcast.journey.answers import Answer, drop_lines
 from fullcast.journey.taking_in import Partition
 from fullcast.records import UNKNOWN, Box, Drop, Image, Person, Source, person_id
-from fullcast.store.atomic import replacing_dir, write_bytes, write_json
+from fullcast.store.atomic import TEMPORARY, replacing_dir, write_bytes, write_json
 from fullcast.store.errors import FullcastError, UnreadableFile
+from fullcast.store.given import files_below
 from fullcast.store.partitions import partition_key, stored_key
 from fullcast.store.pictures import bytes_id, decode_picture
 from fullcast.store.tables import read_records, write_records
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from fullcast.ingest.fingerprint import Fingerprint
     from fullcast.journey import Journey
 
-VERSION = 1
-"""Raised when the same files would give other records."""
+VERSION = 2
+"""Raised when the same files would give other records. 2: ratings reach the filters, crops are no originals."""
 
 STAGE = "import"
 FORMATS = ("seed", "kohya", "everydream1", "everydream2", "dataset", "webdataset")
@@ -113,8 +114,16 @@ def imported_partitions(workspace: Workspace) -> Iterator[Partition]:
             stored_key(folder),
             folder,
             tuple(read_records(folder / "images.parquet", Image)),
-            drops=tuple(read_records(folder / "drops.parquet", Drop)),
+            drops=(*read_records(folder / "drops.parquet", Drop), *_outdated(workspace, folder)),
         )
+
+
+def _outdated(workspace: Workspace, folder: Path) -> Iterator[Drop]:
+    """Counted in every `prepare`: the dataset lies elsewhere, so that nobody but its owner can import it again."""
+    about = json.loads((folder / "import.json").read_text(encoding="utf-8"))
+    if about.get("version", 1) < VERSION:
+        detail = "an earlier Fullcast did not pass on ratings and took crops for originals; import it again"
+        yield Drop(workspace.relative(folder), STAGE, "old-import", detail)
 
 
 def imported_people(workspace: Workspace) -> list[Person]:
@@ -124,7 +133,9 @@ def imported_people(workspace: Workspace) -> list[Person]:
 
 def _imports(workspace: Workspace) -> list[Path]:
     parent = imports_dir(workspace)
-    return sorted(path for path in parent.iterdir() if stored_key(path)) if parent.is_dir() else []
+    if not parent.is_dir():
+        return []
+    return sorted(p for p in parent.iterdir() if stored_key(p) and not p.name.startswith(TEMPORARY))
 
 
 # --- reading
@@ -156,7 +167,9 @@ def _read(what: str, given: Path, skip_pickles: bool) -> ForeignDataset:
         raise FullcastError(
             f"{error}; Fullcast opens no pickles, so nothing was imported: take it out of the file{way}"
         ) from None
-    return dataset
+    _, lost = files_below(given)
+    gone = (Drop(Path(e.path).relative_to(given).as_posix(), STAGE, e.reason, e.detail) for e in lost)
+    return replace(dataset, drops=(*dataset.drops, *gone))
 
 
 def _refuse_pickle(path: Path, read_json: Callable[[Path], object]) -> None:
@@ -187,7 +200,7 @@ def _write(journey: Journey, dataset: ForeignDataset, folder: Path, source: str,
         write_records(out / "drops.parquet", records.drops, Drop)
         for name, path in dataset.others.items():
             write_bytes(out / "others" / name, path.read_bytes())
-        write_json(out / "import.json", {"format": what, "notes": list(dataset.notes), "source": source})
+        write_json(out / "import.json", {"format": what, "notes": dataset.notes, "source": source, "version": VERSION})
         inputs = {origin.file: f"{origin.image_id} {origin.facts}" for origin in records.origins}
         key = partition_key(inputs, [what, source], version=VERSION)
         (out / _KEY).write_text(key + "\n", encoding="utf-8")
@@ -195,13 +208,14 @@ def _write(journey: Journey, dataset: ForeignDataset, folder: Path, source: str,
 
 
 def _records(journey: Journey, dataset: ForeignDataset, out: Path, stored: str, source: str) -> Records:
+    from fullcast.ingest.filters import merged
     from fullcast.ingest.fingerprint import make_fingerprint
     from fullcast.ingest.planes import mean_laplacian
 
     records = Records([], [], [], [], list(dataset.drops))
     names = _reference_names(journey.workspace)
-    seen: dict[str, str] = {}
-    ids: dict[Path, str] = {}
+    seen: dict[str, tuple[int, str]] = {}
+    known: dict[Path, Image] = {}
     journey.progress.start("import", len(dataset.pictures))
     # Whole pictures before their crops, so that a crop finds its parent's id.
     for picture in sorted(dataset.pictures, key=lambda p: (p.parent is not None, p.name)):
@@ -213,32 +227,45 @@ def _records(journey: Journey, dataset: ForeignDataset, out: Path, stored: str, 
             records.drops.append(Drop(picture.name, STAGE, error.reason, error.detail))
             continue
         image_id = bytes_id(data)
-        ids[picture.path] = image_id
         records.origins.append(_origin(picture, image_id))
-        if image_id in seen:
-            records.drops.append(Drop(picture.name, STAGE, "same-file", f"the same bytes as {seen[image_id]}"))
-            continue
-        seen[image_id] = picture.name
-        write_bytes(out / "pictures" / f"{image_id}{picture.suffix}", data)
+        path = f"pictures/{image_id}{picture.suffix}"
         fingerprint = make_fingerprint(image_id, pixels)
+        sharpness = round(mean_laplacian(fingerprint.luma_array), 4)
         height, width = pixels.shape[:2]
+        image = Image(image_id, f"{stored}/{path}", width, height, source, sharpness=sharpness)  # type: ignore[arg-type]
+        known[picture.path] = image = _told(image, picture, known)
+        if image_id in seen:
+            index, first = seen[image_id]
+            records.images[index] = merged(records.images[index], image)
+            records.drops.append(Drop(picture.name, STAGE, "same-file", f"the same bytes as {first}"))
+            continue
+        seen[image_id] = len(records.images), picture.name
+        write_bytes(out / path, data)
         records.fingerprints.append(fingerprint)
-        records.images.append(
-            Image(
-                *(image_id, f"{stored}/pictures/{image_id}{picture.suffix}", width, height),
-                picture.source or source,  # type: ignore[arg-type]
-                parent=ids.get(picture.parent, "") if picture.parent else "",
-                sharpness=round(mean_laplacian(fingerprint.luma_array), 4),
-                tags=picture.tags,
-                artist=picture.artist,
-                licence=picture.licence,
-            )
-        )
+        records.images.append(image)
         people = picture.people or _from_class_tokens(picture, names)
         records.people.extend(_people(people, image_id, width, height))
     journey.progress.done()
     records.origins.sort(key=lambda origin: origin.file)
     return records
+
+
+def _told(image: Image, picture: ForeignPicture, known: Mapping[Path, Image]) -> Image:
+    """The image with what the dataset says of it. One that was cut from a picture of the dataset (`known`: those before
+    it) is its crop; a crop whose original nobody has keeps its source, and says that it is cropped."""
+    whole = known.get(picture.parent) if picture.parent else None
+    parent = (whole.parent or whole.id) if whole else ""
+    source: Source = picture.source or image.source
+    crop = picture.crop or ("person" if parent or source == "crop" else "")
+    return replace(
+        image,
+        source="crop" if parent else "fanart" if source == "crop" else source,
+        parent=parent,
+        tags=(*picture.tags, f"rating:{picture.rating}") if picture.rating else picture.tags,
+        artist=picture.artist,
+        licence=picture.licence,
+        crop=crop,
+    )
 
 
 def _origin(picture: ForeignPicture, image_id: str) -> Origin:

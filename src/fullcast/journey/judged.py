@@ -18,6 +18,7 @@ from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError, UnreadableFile
 from fullcast.store.partitions import cached, partition_key
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
+from fullcast.store.tables import read_metadata
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
@@ -35,15 +36,19 @@ def write_judged(
     journey: Journey, cast: Cast, rows: Sequence[Row], out: Path | None, scored: Sequence[Row] = ()
 ) -> tuple[Judgement, Path]:
     """Counts everything over the rows of all series and writes page, JSON, Markdown and tables; (figures, folder)."""
+    from fullcast.judging.cache import question_key
+    from fullcast.judging.detect_compare import reference_scores
     from fullcast.judging.judgement import make_judgement, write_judgement
+    from fullcast.judging.measures import Known
 
     doors = Doors(journey.workspace, journey.recipe)
     look = doors.look(cast)
+    errors = read_errors(journey, question_key(look.name, cast))
     made = make_judgement(
         rows,
         cast,
         journey.recipe.judging,
-        known_of(journey, cast, doors),
+        Known(hair_of_cast(journey, cast, doors), reference_scores(cast), errors),
         scored=scored,
         alike=likeness_of(journey, rows, doors),
         judge=judge_sentence(journey, look.name),
@@ -54,32 +59,40 @@ def write_judged(
     return made, folder
 
 
-def known_of(journey: Journey, cast: Cast, doors: Doors) -> Known:
-    """Hair colours and similarity of the cast's references, and the judge's errors if they were measured."""
+def kept_known(journey: Journey, verdicts: Path, cast: Cast) -> Known:
+    """What was known when the table ``verdicts`` was made, without asking a network: the judge's errors, and hair and
+    references too as long as ``cast`` is still the one that was judged over."""
+    from fullcast.judging.cache import question_key
     from fullcast.judging.detect_compare import reference_scores
     from fullcast.judging.measures import Known
 
-    return Known(hair_of_cast(journey, cast, doors), reference_scores(cast), read_errors(journey, doors, cast))
+    told = read_metadata(verdicts)
+    question = told.get("question", "")
+    errors = read_errors(journey, question)
+    if question_key(told.get("look", ""), cast) != question:
+        return Known(errors=errors)
+    hair = _hair_path(journey)
+    return Known(_read_hair(hair) if hair.exists() else {}, reference_scores(cast), errors)
 
 
 # --- the judge's own errors
 
 
-def keep_errors(journey: Journey, doors: Doors, cast: Cast, errors: Mapping[int, Error]) -> Path:
-    """They hold for these networks and this cast."""
+def keep_errors(journey: Journey, question: str, errors: Mapping[int, Error]) -> Path:
+    """They hold for these networks and this cast: ``question`` is `judging.cache.question_key` of both."""
     path = _errors_path(journey)
     rows = {str(n): asdict(error) for n, error in errors.items()}
-    write_json(path, {"question": _question(doors, cast), "errors": rows})
+    write_json(path, {"question": question, "errors": rows})
     return path
 
 
-def read_errors(journey: Journey, doors: Doors, cast: Cast) -> dict[int, Error]:
-    """Empty: never measured, or measured of another judge."""
+def read_errors(journey: Journey, question: str) -> dict[int, Error]:
+    """Empty: never measured, or measured of another judge or over another cast."""
     from fullcast.judging.measures import Error
 
     try:
         data = json.loads(_errors_path(journey).read_text(encoding="utf-8"))
-        if data["question"] != _question(doors, cast):
+        if data["question"] != question:
             return {}
         return {int(n): Error(**row) for n, row in data["errors"].items()}
     except (OSError, ValueError, KeyError, TypeError):
@@ -88,12 +101,6 @@ def read_errors(journey: Journey, doors: Doors, cast: Cast) -> dict[int, Error]:
 
 def _errors_path(journey: Journey) -> Path:
     return journey.workspace.judging_dir / "errors.json"
-
-
-def _question(doors: Doors, cast: Cast) -> str:
-    from fullcast.judging.cache import question_key
-
-    return question_key(doors.look(cast).name, cast)
 
 
 # --- hair
@@ -106,12 +113,20 @@ def hair_of_cast(journey: Journey, cast: Cast, doors: Doors) -> dict[str, Lab]:
         return {}
     files = {p.relative_to(folder).as_posix(): file_id(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     key = partition_key(files, list(cast.names), [doors.judge_detector.name], HAIR_VERSION)
-    path = journey.workspace.judging_dir / "hair.json"
+    path = _hair_path(journey)
 
     def make(out: Path) -> None:
         write_json(out, {look: list(color) for look, color in _measured(folder, cast, doors)})
 
     cached(path, key, make)
+    return _read_hair(path)
+
+
+def _hair_path(journey: Journey) -> Path:
+    return journey.workspace.judging_dir / "hair.json"
+
+
+def _read_hair(path: Path) -> dict[str, Lab]:
     return {look: (v[0], v[1], v[2]) for look, v in json.loads(path.read_text(encoding="utf-8")).items()}
 
 

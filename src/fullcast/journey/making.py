@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fullcast.journey.answers import Answer
 from fullcast.journey.doors import Doors
 from fullcast.journey.planning import latest_checkpoint
+from fullcast.recognition.scenes import read_scenes
 from fullcast.records import Box, Cast, Picture, Scene
 from fullcast.store.errors import FullcastError
 from fullcast.store.tables import to_plain
@@ -27,15 +28,20 @@ BASE = "base"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model folder, the cast that it knows, and its name in records: a path in the workspace where it lies in it."""
+    """A model (a folder, or a base in one file), the cast that it knows, and its name in records: a path in the
+    workspace where it lies in it."""
 
     folder: Path
     cast: Cast
     name: str
 
 
-def find_checkpoint(journey: Journey, given: str) -> Checkpoint:
-    """'' is the newest of the workspace, ``base`` the model before training, else a folder in it or as given."""
+def find_checkpoint(journey: Journey, given: str, *, lora_alone: bool = False) -> Checkpoint:
+    """'' is the newest of the workspace, ``base`` the model before training, else a folder in it or as given.
+
+    lora_alone: one that holds its LoRA and no model (training.lora_merged = false) will do. FullcastError for what is
+    none of these.
+    """
     from fullcast.recognition.castfile import read_cast
 
     workspace = journey.workspace
@@ -46,27 +52,40 @@ def find_checkpoint(journey: Journey, given: str) -> Checkpoint:
         folder = inside if inside.is_dir() else Path(given).expanduser()
     else:
         folder = latest_checkpoint(workspace)
-    if not (folder / "model_index.json").is_file():
-        raise FullcastError(f"--checkpoint {given}: {folder} is no model folder; give a checkpoint's folder or base")
+    _check_what_it_holds(folder, given, lora_alone)
     own = folder / "cast.json"
     cast = read_cast(own if own.is_file() else workspace.show_dir / "cast.json")
     return Checkpoint(folder, cast, BASE if given == BASE else _name(workspace, folder))
 
 
+def _check_what_it_holds(folder: Path, given: str, lora_alone: bool) -> None:
+    from fullcast.models.stable_diffusion.folder import KOHYA_FILE
+
+    if (folder / "model_index.json").is_file() or (given == BASE and folder.is_file()):
+        return
+    if not (folder / KOHYA_FILE).is_file():
+        raise FullcastError(f"--checkpoint {given}: {folder} is no model folder; give a checkpoint's folder or base")
+    if not lora_alone:
+        raise FullcastError(
+            f"{folder} holds its LoRA alone (training.lora_merged = false), and this wants a whole model: write one "
+            f"with fullcast export checkpoint FOLDER --checkpoint {given or folder}, and give it: --checkpoint FOLDER"
+        )
+
+
 def open_model(journey: Journey, folder: Path) -> StableDiffusion:
-    """The model of a folder, on the recipe's device."""
+    """The model of a folder, on the device that draws."""
     from fullcast.models.stable_diffusion.family import StableDiffusion
 
     doors = Doors(journey.workspace, journey.recipe)
     doors.use_threads()
     model = StableDiffusion.load(folder)
-    model.pipeline.to(doors.torch_device)
+    model.pipeline.to(doors.drawing_device)
     return model
 
 
 def generation_config(journey: Journey, **given: Any) -> GenerationConfig:
-    """The room's settings with what a verb was given on top."""
-    return journey.recipe.generation.model_copy(update=given)
+    """The room's settings with what a verb was given on top; None: not given."""
+    return journey.recipe.generation.changed(**{name: value for name, value in given.items() if value is not None})
 
 
 def generate(
@@ -75,18 +94,18 @@ def generate(
     cast: str,
     scenes: Path | None,
     count: int,
-    seed: int,
+    seed: int | None,
     checkpoint: str,
     out: Path | None,
 ) -> Answer:
-    """Pictures of a prompt or of a scene file; what is there already is not drawn again."""
+    """Pictures of a prompt or of a scene file; what is there already is not drawn again. `seed` None: the settings'."""
     from fullcast.generation.generate import generate as draw
 
     chosen = find_checkpoint(journey, checkpoint)
     if scenes is None:
         asked = [scene_of(prompt, cast, chosen.cast)]
     else:
-        asked = scenes_in(scenes, chosen.cast)
+        asked = read_scenes(scenes, chosen.cast)
     if count < 1:
         raise FullcastError(f"--count {count}: ask for at least one picture")
     folder = out or journey.workspace.pictures_dir / "generated"
@@ -102,18 +121,6 @@ def generate(
         painters=Doors(journey.workspace, journey.recipe).painters(chosen.folder),
     )
     return _drawn(pictures, folder)
-
-
-def scenes_in(path: Path, cast: Cast) -> list[Scene]:
-    """The scenes of a TOML file, or of a benchmark (JSON lines), whose roles are given to this cast."""
-    if path.suffix == ".toml":
-        from fullcast.generation.prompt import read_scenes
-
-        return read_scenes(path, cast)
-    from fullcast.judging.benchmark import bind_scenes
-    from fullcast.judging.benchmark import read_scenes as read_benchmark
-
-    return bind_scenes(read_benchmark(path), cast)
 
 
 def scene_of(prompt: str, cast: str, known: Cast) -> Scene:
@@ -139,7 +146,7 @@ def inpaint(
     prompt: str,
     cast: str,
     strength: float,
-    seed: int,
+    seed: int | None,
     checkpoint: str,
     out: Path | None,
 ) -> Answer:
@@ -151,18 +158,20 @@ def inpaint(
     if (mask is None) == (not box):
         raise FullcastError("say what to draw anew: --box x0,y0,x1,y1 in pixels, or --mask PICTURE, white there")
     height, width = read_picture(picture).shape[:2]
+    if not prompt and not cast:
+        raise FullcastError('say what should be there: --prompt "red scarf", or names with --cast aoi')
     where = mask_from_picture(mask) if mask else box_mask(parse_box(box), width, height)
     chosen = find_checkpoint(journey, checkpoint)
-    target = out or picture.with_name(f"{picture.stem}-inpainted.png")
+    target, config = out or picture.with_name(f"{picture.stem}-inpainted.png"), generation_config(journey, seed=seed)
     drawn = draw(
         open_model(journey, chosen.folder),
         picture,
         where,
         scene_of(prompt, cast, chosen.cast),
         chosen.cast,
-        generation_config(journey),
+        config,
         target,
-        seed=seed,
+        seed=config.seed,
         strength=strength,
         checkpoint=chosen.name,
     )
@@ -179,7 +188,7 @@ def parse_box(text: str) -> Box:
 
 
 def grid(
-    journey: Journey, x: str, y: str, prompt: str, cast: str, seed: int, checkpoint: str, out: Path | None
+    journey: Journey, x: str, y: str, prompt: str, cast: str, seed: int | None, checkpoint: str, out: Path | None
 ) -> Answer:
     """A labelled grid as one PNG, its pictures in the folder beside it."""
     from fullcast.generation.grid import Axis
@@ -187,8 +196,8 @@ def grid(
 
     chosen = find_checkpoint(journey, checkpoint)
     axes = [Axis.parse(_whole_cast(axis, chosen.cast)) for axis in (x, y)]
-    scene = replace(scene_of(prompt, cast, chosen.cast), id="grid")
-    digest = hashlib.sha256("\x1f".join((x, y, prompt, cast, str(seed), chosen.name)).encode()).hexdigest()[:8]
+    scene, config = replace(scene_of(prompt, cast, chosen.cast), id="grid"), generation_config(journey, seed=seed)
+    digest = hashlib.sha256("\x1f".join((x, y, prompt, cast, str(config.seed), chosen.name)).encode()).hexdigest()[:8]
     target = out or journey.workspace.pictures_dir / "grids" / f"{axes[0].kind}-{axes[1].kind}-{digest}.png"
     pictures = draw(
         lambda name: open_model(
@@ -196,7 +205,7 @@ def grid(
         ),
         scene,
         chosen.cast,
-        generation_config(journey, seed=seed),
+        config,
         axes[0],
         axes[1],
         target,

@@ -43,6 +43,8 @@ class Named:
     """Also those in near-duplicates: who is used says the image. After what people decided."""
     keys: dict[str, str]
     """Key of the people of each partition, by its name: what later map stages depend on."""
+    found: frozenset[str]
+    """Ids of those whom these keys stand for; datasets and people have added the others."""
     drops: tuple[Drop, ...]
     decided: Decided
     """What people said of it, and whom they said it about."""
@@ -59,12 +61,12 @@ def name_all(journey: Journey, doors: Doors, taken: TakenIn) -> Named:
     drops += lost
     images = {image.id: image for image in taken.images}
     people = name_people(found, taken.images, cast, journey.recipe.people)
-    given = with_given_names(people, imported_people(journey.workspace), cast.names)
+    given = with_given_names(people, imported_people(journey.workspace), cast)
     people, drops = given.people, [*drops, *given.drops]
     decided = decide_people(people, taken.images, cast, read_log(journey.workspace.review_log))
     used = [person for person in decided.people if not images[person.image_id].dropped]
     cast = with_layout(cast, used, taken.images)
-    return Named(cast, decided.people, keys, (*drops, *decided.drops), decided)
+    return Named(cast, decided.people, keys, frozenset(p.id for p in found), (*drops, *decided.drops), decided)
 
 
 def find_all(journey: Journey, doors: Doors, taken: TakenIn) -> tuple[list[Person], dict[str, str], list[Drop]]:

@@ -167,6 +167,8 @@ def read_manifest(archive: Path) -> dict[str, Any]:
         with tarfile.open(archive) as file:
             member = file.extractfile(MANIFEST)
             about = json.loads(member.read() if member else b"")
+    except FileNotFoundError:
+        raise FullcastError(f"there is no file {archive}; give the one that fullcast pack wrote") from None
     except (OSError, KeyError, ValueError, tarfile.TarError) as error:
         raise FullcastError(f"{archive} is no archive of fullcast pack ({error})") from None
     if about.get("format") != FORMAT or about.get("kind") not in (JOB, RESULTS):

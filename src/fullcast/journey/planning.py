@@ -155,7 +155,7 @@ def make_plan(journey: Journey, *, may_imagine: bool = False) -> Planned:
     stages: list[StagePlan] = []
     first: Recipe | None = None
     for number, (name, recipe) in enumerate(journey.recipe.of_stages()):
-        cut = cut_samples(prepared.pictures, prepared.everybody, recipe.mixture, prepared.scene_tags)
+        cut = cut_samples(prepared.pictures, prepared.everybody, recipe.mixture, prepared.scene_tags, prepared.ratings)
         _check_something_is_left(cut)
         if first is None:
             first = recipe
@@ -164,7 +164,7 @@ def make_plan(journey: Journey, *, may_imagine: bool = False) -> Planned:
         mixture = plan_mixture(cut.samples, recipe.mixture, stage_seed(recipe.seed, number), journey.workspace.root)
         stages.append(StagePlan(name, sum(stage.num_steps for stage in stages), cut, mixture))
     mixture_of_first = journey.recipe.of_stages()[0][1].mixture
-    apart = cut_samples(held, prepared.people, mixture_of_first, prepared.scene_tags).samples if held else ()
+    apart = cut_samples(held, prepared.people, mixture_of_first, prepared.scene_tags, prepared.ratings).samples
     return Planned(prepared, tuple(stages), imagined, apart)
 
 
@@ -233,6 +233,8 @@ def train(journey: Journey, minutes: float | None = None) -> Answer:
     """Fine-tunes on the plan, or goes on; a finished training is not touched."""
     from fullcast.training.kept import latest_resumable, read_state
 
+    if minutes is not None and not minutes >= 0:
+        raise FullcastError(f"--minutes {minutes:g}: give a number of minutes from 0 on, or leave it out")
     planned = make_plan(journey)
     run_dir = run_dir_of(journey, planned)
     newest = latest_resumable(run_dir)
@@ -309,11 +311,8 @@ def _trained(journey: Journey, checkpoint: Path, step: int, num_steps: int) -> A
 
 
 def training_config(recipe: Recipe) -> TrainingConfig:
-    """The room's settings, with the recipe's seed and device where it has none of its own."""
-    given = recipe.training.model_fields_set
-    own: dict[str, Any] = {"seed": recipe.seed, "device": recipe.device}
-    own = {name: value for name, value in own.items() if name not in given}
-    return recipe.training.model_copy(update={**own, "changes": stage_changes(recipe)})
+    """The room's settings, with the recipe's seed and device where it has none of its own, and those of stages."""
+    return recipe.own_training().model_copy(update={"changes": stage_changes(recipe)})
 
 
 def stage_changes(recipe: Recipe) -> tuple[Change, ...]:

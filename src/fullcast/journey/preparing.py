@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fullcast.journey.answers import Answer, drop_lines, timed
@@ -21,7 +21,7 @@ from fullcast.journey.masking import mask_all
 from fullcast.journey.naming import judge_cast_path, name_all, read_references
 from fullcast.journey.portraits import find_portraits
 from fullcast.journey.sifting import filter_drops, sift_after_names
-from fullcast.journey.taking_in import TakenIn, take_in
+from fullcast.journey.taking_in import TakenIn, after_late_drops, take_in
 from fullcast.journey.wording import Worded, common_settings, tag_all, word_all, write_about_captions
 from fullcast.records import UNKNOWN, Cast, Drop, Image, Person, Shot, Video
 from fullcast.store.atomic import write_json
@@ -45,6 +45,8 @@ class Prepared:
     settings: tuple[str, ...]
     """The show's places in words, commonest first."""
     drops: tuple[Drop, ...]
+    ratings: Mapping[str, str] = field(default_factory=dict)
+    """By image id, of those that the file or the tagger rates."""
     crops: tuple[Image, ...] = ()
     """Pictures cut from the others, where the recipe asks for some; no originals."""
     crop_people: tuple[Person, ...] = ()
@@ -76,13 +78,13 @@ def prepare(journey: Journey) -> Answer:
                 + (": " + "; ".join(line.strip() for line in drop_lines(taken.drops)) if taken.drops else "")
             )
         log = read_log(workspace.review_log)
-        taken = replace(taken, images=tuple(decide_images(taken.images, log)))
         with _stage(journey, "people"):
             named = name_all(journey, doors, taken)
         with _stage(journey, "words"):
             words, unread = tag_all(journey, doors, taken, named)
             images, details = sift_after_names(journey, taken.images, named, words)
-            taken = replace(taken, images=tuple(decide_images(images, log)), details={**taken.details, **details})
+            taken = replace(taken, details={**taken.details, **details})
+            taken = after_late_drops(journey, taken, decide_images(images, log))
             worded = word_all(journey, taken, named, words, unread)
         with _stage(journey, "crops"):
             small = crop_all(journey, taken, worded.people, worded.scene_tags)
@@ -131,7 +133,7 @@ def _write(
     write_cast(show / "cast.json", worded.cast)
     write_cast(judge_cast_path(workspace), judge_cast)
     settings = common_settings(worded.scene_tags, taken.images)
-    write_json(show / "scenes.json", {"tags": worded.scene_tags, "settings": settings})
+    write_json(show / "scenes.json", {"tags": worded.scene_tags, "settings": settings, "ratings": worded.ratings})
 
 
 def read_prepared(journey: Journey) -> Prepared:
@@ -151,6 +153,7 @@ def read_prepared(journey: Journey) -> Prepared:
         {image_id: tuple(tags) for image_id, tags in scenes["tags"].items()},
         tuple(scenes["settings"]),
         tuple(read_records(show / "drops.parquet", Drop)),
+        scenes.get("ratings", {}),
         tuple(crops),
         tuple(inside),
     )

@@ -21,21 +21,19 @@ from fullcast.journey.asking import (
     way_of,
     ways_of,
 )
-from fullcast.journey.doors import Doors
-from fullcast.journey.judged import keep_errors, write_judged
+from fullcast.journey.judged import keep_errors, kept_known, write_judged
 from fullcast.journey.mending import MENDED, Mended, mend
-from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.telling import judge_sentence, latest_run, tell
 from fullcast.records import Cast, Drop, Picture, Scene
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError
-from fullcast.store.tables import read_metadata, read_records
+from fullcast.store.tables import read_metadata, read_records, to_plain
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
     from fullcast.judging.judgement import Judgement
     from fullcast.judging.measures import Measures
-    from fullcast.judging.report_data import Curve, Repair, ReportData, Shown
+    from fullcast.judging.report_data import Curve, Repair, ReportData, Shown, Table
     from fullcast.judging.rows import Row
 
 
@@ -75,7 +73,7 @@ def judge(journey: Journey, order: Order) -> Answer:
         return _judge_targets(journey, order, cast)
     if order.pictures is not None:
         return _judge_pictures(journey, order, order.pictures, cast)
-    scenes = scenes_for(journey, order.scenes, cast)
+    scenes, left_out = scenes_for(journey, order.scenes, cast)
     ways = list(ways_of(journey, order.checkpoint, order.base))
     with timed(journey.workspace, "judge"):
         rows = [draw_and_judge(journey, way, scenes, cast) for way in ways]
@@ -89,8 +87,8 @@ def judge(journey: Journey, order: Order) -> Answer:
         measures = made.measures[way.name]
         lines += [f"{way.name} ({way.checkpoint.name})", *_success_lines(measures, placed=way.kind == "placed")]
         data[way.kind] = {"checkpoint": way.checkpoint.name, **measures.summary.to_json()}
-    lines += [made.judge, str(folder / "judge.html")]
-    return Answer("\n".join(lines), {**data, "page": str(folder / "judge.html")})
+    lines += [*_left_out(left_out), made.judge, str(folder / "judge.html")]
+    return Answer("\n".join(lines), {**data, **_not_used(left_out), "page": str(folder / "judge.html")})
 
 
 def _judge_pictures(journey: Journey, order: Order, folder: Path, cast: Cast) -> Answer:
@@ -99,16 +97,12 @@ def _judge_pictures(journey: Journey, order: Order, folder: Path, cast: Cast) ->
 
     if order.scenes is None:
         raise FullcastError("give the scenes that the pictures were asked for: --scenes FILE")
-    judged, drops = judge_folder(journey, folder, scenes_for(journey, order.scenes, cast), cast, folder.name)
-    if not judged.rows:
-        raise FullcastError(
-            f"no picture in {folder} can be read; {len(drops)} were tried, the first: {drops[0].detail}"
-        )
+    scenes, left_out = scenes_for(journey, order.scenes, cast)
+    judged, drops = judge_folder(journey, folder, scenes, left_out, cast, folder.name)
     lines: list[str] = []
     if order.known_right:
-        doors = Doors(journey.workspace, journey.recipe)
         errors = measure_error(judged.rows, cast, journey.recipe.judging)
-        keep_errors(journey, doors, cast, errors)
+        keep_errors(journey, judged.question, errors)
         lines.append("the judge's own errors, kept for this cast:")
         lines += [
             f"  {n} people: calls right {e.sensitivity:.3f} of {e.num_right} right ones, calls wrong "
@@ -117,38 +111,56 @@ def _judge_pictures(journey: Journey, order: Order, folder: Path, cast: Cast) ->
         ]
     made, out = write_judged(journey, cast, judged.rows, order.out)
     [measures] = made.measures.values()
-    lines = [*_success_lines(measures), *lines, *drop_lines(drops), str(out / "judge.html")]
+    lines = [*_success_lines(measures), *lines, *drop_lines(drops), *_left_out(left_out), str(out / "judge.html")]
     verdicts = journey.workspace.judging_dir / f"folder-{folder.name}" / VERDICTS
     found = {"verdicts": str(verdicts), "page": str(out / "judge.html"), "looked_at": judged.num_looked}
-    return Answer("\n".join(lines), {**found, **measures.summary.to_json()})
+    return Answer("\n".join(lines), {**found, **_not_used([*left_out, *drops]), **measures.summary.to_json()})
 
 
 def _judge_targets(journey: Journey, order: Order, cast: Cast) -> Answer:
     """Each on the same scenes and the same noise, prompts only; the others against the first."""
     from fullcast.judging.judgement import figures
 
-    scenes = scenes_for(journey, order.scenes, cast)
     names = _series_names(order.targets)
+    targets = [_target(journey, order, given) for given in order.targets]
+    scenes, left_out = scenes_for(journey, order.scenes, cast)
     rows: list[Row] = []
     scored: list[Row] = []
     drops: list[Drop] = []
     with timed(journey.workspace, "judge"):
-        for given, name in zip(order.targets, names, strict=True):
-            folder = _picture_folder(journey, given)
-            if folder is not None:
-                if order.scenes is None:
-                    raise FullcastError(f"{given} is a folder of pictures: give the scenes they show, --scenes FILE")
-                judged, left = judge_folder(journey, folder, scenes, cast, name)
+        for target, name in zip(targets, names, strict=True):
+            if isinstance(target, Path):
+                judged, left = judge_folder(journey, target, scenes, left_out, cast, name)
                 rows += judged.rows
                 drops += left
                 continue
-            way = way_of(journey, "" if given == LATEST else given, "main")
-            rows += [replace(row, series=name) for row in draw_and_judge(journey, way, scenes, cast)]
-            scored += [replace(row, series=name) for row in _scored(journey, [way], scenes)]
+            rows += [replace(row, series=name) for row in draw_and_judge(journey, target, scenes, cast)]
+            scored += [replace(row, series=name) for row in _scored(journey, [target], scenes)]
         made, out = write_judged(journey, cast, rows, order.out, scored)
     lines = [line for name in made.measures for line in (name, *_success_lines(made.measures[name]))]
-    lines += [*_comparison_lines(made), *drop_lines(drops), made.judge, str(out / "judge.html")]
-    return Answer("\n".join(lines), {"page": str(out / "judge.html"), **figures(made)})
+    lines += [*_comparison_lines(made), *drop_lines(drops), *_left_out(left_out), made.judge, str(out / "judge.html")]
+    return Answer(
+        "\n".join(lines), {"page": str(out / "judge.html"), **_not_used([*left_out, *drops]), **figures(made)}
+    )
+
+
+def _target(journey: Journey, order: Order, given: str) -> Path | Asked:
+    """A folder of pictures, or a model that is asked; FullcastError for neither, before anything is drawn."""
+    folder = _picture_folder(journey, given)
+    if folder is None:
+        return way_of(journey, "" if given == LATEST else given, "main")
+    if order.scenes is None:
+        raise FullcastError(f"{given} is a folder of pictures: give the scenes they show, --scenes FILE")
+    return folder
+
+
+def _left_out(scenes: Sequence[Drop]) -> list[str]:
+    """How many scenes could not be asked for, by reason, and the first of them in words."""
+    return [*drop_lines(scenes), *(f"    {drop.detail}" for drop in scenes[:1])]
+
+
+def _not_used(drops: Sequence[Drop]) -> dict[str, Any]:
+    return {"not_used": [to_plain(drop) for drop in drops]}
 
 
 def _scored(journey: Journey, ways: Sequence[Asked], scenes: Sequence[Scene]) -> list[Row]:
@@ -160,8 +172,11 @@ def _scored(journey: Journey, ways: Sequence[Asked], scenes: Sequence[Scene]) ->
 
 def _picture_folder(journey: Journey, given: str) -> Path | None:
     """The folder if it holds pictures and no model."""
+    from fullcast.models.stable_diffusion.folder import KOHYA_FILE
+
     for folder in (journey.workspace.root / given, Path(given).expanduser()):
-        if given and folder.is_dir() and not (folder / "model_index.json").exists():
+        models = [folder / name for name in ("model_index.json", KOHYA_FILE)]
+        if given and folder.is_dir() and not any(model.exists() for model in models):
             return folder
     return None
 
@@ -215,7 +230,13 @@ def card(journey: Journey) -> Answer:
     from fullcast.judging.report import write_report
 
     workspace = journey.workspace
-    data = _with_judging(journey, tell(journey))
+    told = tell(journey)
+    if not told.cast and not (workspace.judging_dir / "latest.json").exists():
+        raise FullcastError(
+            f"a card tells of a cast, and {workspace.root} has none yet; put pictures of each character into "
+            "references/NAME/, then run: fullcast prepare"
+        )
+    data = _with_judging(journey, told)
     data = replace(data, progress=_progress(journey))
     write_report(data, workspace.report_path, workspace.root)
     write_card(data, workspace.card_path, workspace.root)
@@ -226,11 +247,11 @@ def card(journey: Journey) -> Answer:
 
 
 def _with_judging(journey: Journey, data: ReportData) -> ReportData:
-    """Galleries, curves, tables and failures of what was judged last."""
+    """Galleries, curves, tables and failures of what was judged last, over the cast as it was then."""
     from fullcast.judging.exhibits import count_table, failure_groups, galleries, identity_table, series
-    from fullcast.judging.measure_tables import measure_tables
+    from fullcast.judging.measure_tables import error_table, measure_tables
     from fullcast.judging.measures import measure
-    from fullcast.judging.rows import read_rows, scenes_of, verdicts_of
+    from fullcast.judging.rows import cast_of_table, read_rows, scenes_of, verdicts_of
 
     latest = journey.workspace.judging_dir / "latest.json"
     if not latest.exists():
@@ -239,13 +260,15 @@ def _with_judging(journey: Journey, data: ReportData) -> ReportData:
     cast = judge_cast(journey)
     curves, measures = [], {}
     added: dict[str, Any] = {}
+    errors: Table | None = None
     for row in json.loads(latest.read_text(encoding="utf-8"))["series"]:
         folder = journey.workspace.judging_dir / row["folder"]
-        rows = read_rows(folder / VERDICTS)
-        measures[row["name"]] = measure(rows, cast, journey.recipe.judging)
+        rows, known = read_rows(folder / VERDICTS), kept_known(journey, folder / VERDICTS, cast)
+        then = cast_of_table(folder / VERDICTS, cast.show)
+        measures[row["name"]] = measure(rows, then, journey.recipe.judging, known)
         curves.append(series(row["name"], measures[row["name"]].summary, row["kind"]))
         if row["kind"] == "main":
-            summary = measures[row["name"]].summary
+            summary, errors = measures[row["name"]].summary, error_table(known.errors)
             paths = {p.id: p.path for p in read_records(folder / PICTURES, Picture)}
             verdicts, scenes = verdicts_of(rows), scenes_of(rows)
             added = {
@@ -257,24 +280,23 @@ def _with_judging(journey: Journey, data: ReportData) -> ReportData:
                 "repairs": _repairs(folder),
                 "grids": _grids(journey),
             }
-    return replace(data, success=tuple(curves), measures=tuple(measure_tables(measures)), **added)
+    tables = [*measure_tables(measures), *([errors] if errors else [])]
+    return replace(data, success=tuple(curves), measures=tuple(tables), **added)
 
 
 def _progress(journey: Journey) -> tuple[Curve, ...]:
     """S_N at each judgement during the last training; () where fewer than two were made."""
     from fullcast.judging.exhibits import progress
-    from fullcast.judging.rows import read_rows, scenes_of, verdicts_of
+    from fullcast.judging.rows import cast_of_table, read_rows, scenes_of, verdicts_of
     from fullcast.judging.summary import summarize
 
     run_dir = latest_run(journey.workspace)
-    cast_path = judge_cast_path(journey.workspace)
-    if run_dir is None or not cast_path.exists():
+    if run_dir is None:
         return ()
-    cast, summaries = judge_cast(journey), {}
+    summaries = {}
     for path in sorted((run_dir / "judged").glob("step-*/" + VERDICTS)):
-        rows = read_rows(path)
-        if rows and all(person.character in cast.names for row in rows for person in row.scene.people):
-            judged = summarize(verdicts_of(rows), scenes_of(rows), cast, journey.recipe.judging)
+        if rows := read_rows(path):
+            judged = summarize(verdicts_of(rows), scenes_of(rows), cast_of_table(path), journey.recipe.judging)
             summaries[rows[0].step] = judged
     return progress(summaries) if len(summaries) > 1 else ()
 

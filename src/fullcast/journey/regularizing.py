@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MADE = "made"
 """Folder in regularization/ for what was drawn here; another folder is never written to."""
 
+CAPTION = ".caption"
+"""Of the file beside a picture, as other trainers name it too. Not .txt, which `prepare` reads as tags."""
+
 LOOKED_AT = 16
 """Pictures looked at together."""
 
@@ -88,7 +91,7 @@ def nameless_captions(journey: Journey, ready: Prepared, count: int, seed: int) 
 
     originals = [image for image in ready.images if not image.dropped and image.source != "regularization"]
     people = [_nobody(person) for person in ready.people]
-    samples = make_samples(originals, people, journey.recipe.mixture, ready.scene_tags)
+    samples = make_samples(originals, people, journey.recipe.mixture, ready.scene_tags, ready.ratings)
     if not samples:
         raise FullcastError("there is no sample to take captions from; give a file of captions: --captions FILE")
     source = Captions(samples, ready.cast, journey.recipe.captions, seed)
@@ -148,13 +151,14 @@ def _keep(
     kept = []
     for picture, caption in zip(pictures, captions, strict=True):
         source, target = drafts / picture.path, folder / picture.path
+        target.with_suffix(".txt").unlink(missing_ok=True)  # there captions lay once, and were read as tags
         if source in refused:
             target.unlink(missing_ok=True)
-            target.with_suffix(".txt").unlink(missing_ok=True)
+            target.with_suffix(CAPTION).unlink(missing_ok=True)
             continue
         if not target.exists() or target.read_bytes() != source.read_bytes():
             with replacing(target) as temporary:
                 temporary.write_bytes(source.read_bytes())
-        write_text(target.with_suffix(".txt"), caption + "\n")
+        write_text(target.with_suffix(CAPTION), caption + "\n")
         kept.append(target)
     return kept

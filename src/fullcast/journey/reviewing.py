@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fullcast.journey.answers import Answer
-from fullcast.journey.deciding import HOMELESS
+from fullcast.journey.deciding import HOMELESS, question_of
 from fullcast.journey.doubting import Item, queue
 from fullcast.journey.preparing import Prepared, read_prepared
 from fullcast.records import UNKNOWN, Box, Cast, Image, Person
@@ -71,7 +71,8 @@ def decide(
     ``track:ID``, ``cluster:NAME`` or ``picture:ID``. ``scope`` person: of a track the one figure alone.
 
     Several refs with scope cluster are one decision. ``keep`` writes down the present name, so that it stays whatever a
-    later network says. Raises FullcastError for what is not there and for names that the cast does not know.
+    later network says; of a picture, the reason for which it is not used now, or that its people are right. Raises
+    FullcastError for what is not there, for names that the cast does not know and for pictures that opted out.
     """
     ready = read_prepared(journey)
     character, form = _look(name, ready.cast) if name else ("", "")
@@ -97,7 +98,8 @@ def decide(
 
 
 def add(journey: Journey, picture: str, box: Box, name: str, head: Box | None = None, *, by: str = "") -> Answer:
-    """Somebody whom no detector saw; ``box`` and ``head`` in pixels of the picture."""
+    """Somebody whom no detector saw; ``box`` and ``head`` in pixels of the picture. They are none of the figures that
+    are there now, however much they overlap."""
     ready = read_prepared(journey)
     _, _, image = _resolve(picture if ":" in picture else f"picture:{picture}", ready, [], None, {})
     assert image is not None
@@ -106,8 +108,18 @@ def add(journey: Journey, picture: str, box: Box, name: str, head: Box | None = 
     if not (0 <= x0 < x1 <= image.width and 0 <= y0 < y1 <= image.height):
         raise FullcastError(f"box {box} does not lie in the picture, which is {image.width}x{image.height}")
     target = replace(target_of(image), xyxy=box, detector=HAND)
-    decision = Decision("add", (target,), character=character, form=form, head_xyxy=head, by=by)
+    beside = _figures_beside(target, ready, read_log(journey.workspace.review_log))
+    decision = Decision("add", (target,), character=character, form=form, head_xyxy=head, beside=beside, by=by)
     return _written(journey, append(journey.workspace.review_log, [decision]))
+
+
+def _figures_beside(added: Target, ready: Prepared, log: Log) -> tuple[Box, ...]:
+    """Boxes of everybody else who is or was in the picture: also of figures that somebody dropped."""
+    images = {image.id: image for image in ready.images}
+    there = [target_of(images[p.image_id], p) for p in ready.people if p.image_id == added.image_id]
+    dropped = [t for d in log.active if d.action == "drop" for t in d.targets if t.image_id == added.image_id]
+    others = [t.xyxy for t in (*there, *dropped) if (t.detector, t.xyxy) != (added.detector, added.xyxy)]
+    return tuple(dict.fromkeys(box for box in others if box is not None))
 
 
 def undo(journey: Journey, decision_id: str = "", by: str = "") -> Answer:
@@ -219,7 +231,8 @@ def _for_names(
 ) -> list[Decision]:
     """One decision; for ``keep`` one for each name that the figures have now."""
     if image is not None:
-        return [Decision(action, (target_of(image),), "picture", **words)]
+        answers = question_of(image) if action == "keep" else ""
+        return [Decision(action, (target_of(image),), "picture", answers=answers, **words)]
     if action != "keep":
         return [Decision(action, tuple(targets), scope, character, form, **words)]
     by_name: dict[tuple[str, str], list[Target]] = defaultdict(list)
@@ -281,7 +294,7 @@ def _line(d: Decision) -> str:
     name = f" {d.character}{'/' + d.form if d.form else ''}" if d.character else ""
     words = f" +{', '.join(d.add_tags)}" if d.add_tags else ""
     words += f" -{', '.join(d.remove_tags)}" if d.remove_tags else ""
-    words += f" {d.undoes}" if d.undoes else ""
+    words += f" {d.answers or d.undoes}" if d.answers or d.undoes else ""
     where = f" ({d.scope}, {len(d.targets)} in {len({t.image_id for t in d.targets})} pictures)" if d.targets else ""
     return f"{d.id}  {d.time[:16]}  {d.action}{name}{words}{where}{'  ' + d.note if d.note else ''}"
 

@@ -18,6 +18,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 from pydantic import TypeAdapter
 
+from fullcast.journey.deciding import question_of
 from fullcast.journey.preparing import Prepared
 from fullcast.judging.page.html import Html, tag
 from fullcast.records import UNKNOWN, Box, Image, Person
@@ -163,8 +164,9 @@ def _where(image: Image) -> str:
 def _templates(item: Item, images: dict[str, Image], people: dict[str, Person]) -> dict[str, Any]:
     """Decisions as the page saves them: what is right as it is, and what a name or a drop is said of."""
     if item.scope == "picture":
-        targets: tuple[Any, ...] = (target_of(images[item.pictures[0]]),)
-        keep = drop = [Decision("keep", targets, "picture")]
+        image = images[item.pictures[0]]
+        keep = [Decision("keep", (target_of(image),), "picture", answers=question_of(image))]
+        drop = [Decision("drop", (target_of(image),), "picture")]
     else:
         members = [people[i] for i in item.people if i in people]
         by_name: dict[tuple[str, str], list[Person]] = {}
@@ -178,7 +180,7 @@ def _templates(item: Item, images: dict[str, Image], people: dict[str, Person]) 
     plain = TypeAdapter(list[Decision])
     return {
         "keep": plain.dump_python(keep, mode="json", exclude_defaults=True),
-        "drop": [d | {"action": "drop"} for d in plain.dump_python(drop, mode="json", exclude_defaults=True)],
+        "drop": plain.dump_python(drop, mode="json", exclude_defaults=True),
     }
 
 

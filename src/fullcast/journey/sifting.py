@@ -63,12 +63,26 @@ def sift_after_names(
     journey: Journey, images: Sequence[Image], named: Named, words: Iterable[Words]
 ) -> tuple[list[Image], dict[str, str]]:
     """The same once more, with the tagger's ratings and with whom the regularization pictures show."""
-    from fullcast.ingest.filters import rating_of, sift_known
+    from fullcast.ingest.filters import sift_known
 
-    ids = {image.id for image in images}
-    tagged = {w.item: rating for w in words if w.item in ids and (rating := rating_of(w.tags))}
+    tagged = _tagged(images, words)
     targets = {p.image_id: p.name for p in named.people if p.character not in ("", UNKNOWN)}
     return sift_known(images, tagged, targets, journey.recipe.ingest.filters)
+
+
+def ratings_of(images: Sequence[Image], words: Iterable[Words]) -> dict[str, str]:
+    """By image id: the file's own rating, else the tagger's."""
+    from fullcast.ingest.filters import final_ratings
+
+    return final_ratings(images, _tagged(images, words))
+
+
+def _tagged(images: Iterable[Image], words: Iterable[Words]) -> dict[str, str]:
+    """The tagger's rating of whole pictures, by image id."""
+    from fullcast.ingest.filters import rating_of
+
+    ids = {image.id for image in images}
+    return {w.item: rating for w in words if w.item in ids and (rating := rating_of(w.tags))}
 
 
 def filter_drops(images: Iterable[Image], details: Mapping[str, str]) -> list[Drop]:

@@ -6,15 +6,20 @@ tables alone, its pictures stay where they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fullcast.journey.deciding import decide_images
 from fullcast.journey.mapping import make_all
 from fullcast.ports import Progress, silent
 from fullcast.records import Drop, Image, Shot, Source, Video
+from fullcast.store.decisions import read_log
+from fullcast.store.errors import UnreadableFile
 from fullcast.store.executors import Task
+from fullcast.store.given import files_below
 from fullcast.store.partitions import partition_key
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id
 from fullcast.store.tables import read_records, write_records
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
     from fullcast.models.base import ShotDetector
 
 STAGE = "ingest"
+DUPLICATES = "duplicates.parquet"
+"""In data/show: which picture is a near-duplicate of which."""
 
 BESIDE = frozenset({".txt", ".tags", ".json", ".toml", ".srt", ".ass", ".ssa", ".vtt", ".nfo", ".md", ".csv"})
 """Files that may lie beside videos and pictures and are neither."""
@@ -79,7 +86,8 @@ class _Wanted:
 
 
 def take_in(journey: Journey) -> TakenIn:
-    """All partitions, those that are ready as they are; then filters and near-duplicates over the whole show."""
+    """All partitions, those that are ready as they are; then filters, what people decided, and near-duplicates over the
+    whole show: a picture that may not be used, or that somebody dropped, never stands for another."""
     from fullcast.journey.importing import imported_partitions
     from fullcast.journey.sifting import sift_given
 
@@ -87,10 +95,11 @@ def take_in(journey: Journey) -> TakenIn:
     fresh = _make_all(journey, [w for w in wanted if isinstance(w, _Wanted)])
     partitions = [w if isinstance(w, Partition) else _partition(w, w.name in fresh) for w in wanted]
     partitions += imported_partitions(journey.workspace)
-    images = [image for partition in partitions for image in partition.images]
-    images = list({image.id: image for image in images}.values())  # the same file in two folders counts once
-    images, details = sift_given(journey, partitions, images)
-    images = _without_duplicates(journey, partitions, images)
+    partitions = _each_once(partitions)
+    images, details = sift_given(journey, partitions, [image for p in partitions for image in p.images])
+    log = read_log(journey.workspace.review_log)
+    images = _without_duplicates(journey, partitions, decide_images(images, log))
+    images = _crops_like_originals(decide_images(images, log))
     shots = [shot for partition in partitions for shot in partition.shots]
     return TakenIn(
         tuple(partitions),
@@ -100,6 +109,63 @@ def take_in(journey: Journey) -> TakenIn:
         tuple(drop for partition in partitions for drop in partition.drops),
         details,
     )
+
+
+def after_late_drops(journey: Journey, taken: TakenIn, images: Sequence[Image]) -> TakenIn:
+    """`taken` with `images`, some of which are dropped only now: where one of those stood for near-duplicates, they are
+    looked for again without it, and one of them takes its place."""
+    from fullcast.ingest.dedup import NEAR_DUPLICATE
+
+    images = list(images)
+    why = {image.id: image.dropped for image in images}
+    pairs = read_records(journey.workspace.show_dir / DUPLICATES, Duplicate)
+    shots = taken.shots
+    if any(why[pair.image_id] == NEAR_DUPLICATE and why[pair.kept_id] not in ("", NEAR_DUPLICATE) for pair in pairs):
+        images = [replace(image, dropped="") if image.dropped == NEAR_DUPLICATE else image for image in images]
+        images = _without_duplicates(journey, taken.partitions, images)
+        images = decide_images(images, read_log(journey.workspace.review_log))
+        seen = {image.shot_id for image in images if not image.dropped}
+        shots = tuple(replace(s, kind="story") if s.kind == "repeat" and s.id in seen else s for s in shots)
+    return replace(taken, images=tuple(_crops_like_originals(images)), shots=shots)
+
+
+def _each_once(partitions: Sequence[Partition]) -> list[Partition]:
+    """The partitions with every file in one of them: in the first that has it, before any of regularization pictures.
+    The other copies are drops, and what was said of them is said of the one that is used."""
+    from fullcast.ingest.filters import merged
+
+    found: dict[str, list[tuple[bool, int, Image]]] = defaultdict(list)
+    for number, partition in enumerate(partitions):
+        for image in partition.images:
+            found[image.id].append((image.source == "regularization", number, image))
+    used: dict[str, Image] = {}
+    home: dict[str, int] = {}
+    for image_id, copies in found.items():
+        (_, home[image_id], used[image_id]), *others = sorted(copies, key=lambda copy: copy[:2])
+        for _, _, copy in others:
+            used[image_id] = merged(used[image_id], copy)
+    return [_at_home(partition, number, used, home) for number, partition in enumerate(partitions)]
+
+
+def _at_home(partition: Partition, number: int, used: Mapping[str, Image], home: Mapping[str, int]) -> Partition:
+    """The partition with the pictures that are at home in it, as they are used, and the others as drops. What later
+    stages make of it depends on which those are: so does its key."""
+    gone = [image for image in partition.images if home[image.id] != number]
+    images = tuple(used[i] for i in dict.fromkeys(image.id for image in partition.images) if home[i] == number)
+    if not gone:
+        return replace(partition, images=images)
+    drops = [Drop(image.path, STAGE, "same-file", f"the same bytes as {used[image.id].path}") for image in gone]
+    key = partition_key([partition.key, *(image.id for image in gone)])
+    return replace(partition, images=images, key=key, drops=(*partition.drops, *drops))
+
+
+def _crops_like_originals(images: Sequence[Image]) -> list[Image]:
+    """Imported crops of pictures that are not used are not used either, for the same reason."""
+    why = {image.id: image.dropped for image in images}
+    return [
+        replace(image, dropped=why.get(image.parent, "")) if image.source == "crop" and not image.dropped else image
+        for image in images
+    ]
 
 
 def _make_all(journey: Journey, wanted: list[_Wanted]) -> set[str]:
@@ -117,13 +183,19 @@ def _videos(journey: Journey) -> Iterator[Partition | _Wanted]:
     workspace, config = journey.workspace, journey.recipe.ingest
     shots = Doors(workspace, journey.recipe).shot_detector
     seen: dict[str, str] = {}
-    for path in _files(workspace.episodes_dir):
+    files, lost = _given(workspace.episodes_dir)
+    yield from (_useless(workspace.relative(Path(error.path)), error) for error in lost)
+    for path in files:
         name = workspace.relative(path)
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             if path.suffix.lower() not in BESIDE:
                 yield Partition(name, "", path, drops=(Drop(name, STAGE, "other-file", "no video by its name"),))
             continue
-        video_id = file_id(path)
+        try:
+            video_id = file_id(path)
+        except UnreadableFile as error:
+            yield _useless(name, error)
+            continue
         if video_id in seen:
             yield Partition(name, "", path, drops=(Drop(name, STAGE, "same-file", f"the bytes of {seen[video_id]}"),))
             continue
@@ -132,6 +204,11 @@ def _videos(journey: Journey) -> Iterator[Partition | _Wanted]:
         folder = workspace.frames_dir / video_id
         task = Task(folder, key, _take_video, (path, workspace.relative(folder), config, workspace.root, shots))
         yield _Wanted(video_id, task, path.name, name)
+
+
+def _useless(name: str, error: UnreadableFile) -> Partition:
+    """What was given and cannot be had: a partition of nothing but the reason."""
+    return Partition(name, "", Path(error.path), drops=(Drop(name, STAGE, error.reason, error.detail),))
 
 
 def _take_video(
@@ -164,13 +241,22 @@ def _folders(journey: Journey) -> Iterator[_Wanted]:
         ("regularization", workspace.regularization_dir),
     )
     for source, folder in sources:
-        files = _files(folder)
-        if not any(path.suffix.lower() in PICTURE_SUFFIXES for path in files):
+        files, lost = _given(folder)
+        if not lost and not any(path.suffix.lower() in PICTURE_SUFFIXES for path in files):
             continue
-        inputs = {workspace.relative(path): file_id(path) for path in files}
+        inputs = {workspace.relative(path): _content(path) for path in files}
+        inputs |= {workspace.relative(Path(error.path)): error.reason for error in lost}
         key = partition_key(inputs, config.read_by_pictures(), version=VERSION)
         task = Task(workspace.frames_dir / source, key, _take_folder, (source, folder, config, workspace.root))
         yield _Wanted(source, task, folder.name)
+
+
+def _content(path: Path) -> str:
+    """A file's id, or why it has none: when it can be read again, its folder is taken in anew."""
+    try:
+        return file_id(path)
+    except UnreadableFile as error:
+        return error.reason
 
 
 def _take_folder(
@@ -221,17 +307,20 @@ def _write(
     write_records(folder / "video.parquet", [video] if video else [], Video)
 
 
-def _without_duplicates(journey: Journey, partitions: list[Partition], images: list[Image]) -> list[Image]:
+def _without_duplicates(journey: Journey, partitions: Sequence[Partition], images: Sequence[Image]) -> list[Image]:
     """The images, in the order of the show, near-duplicates marked; data/show/duplicates.parquet says of what."""
-    from fullcast.ingest.dedup import find_duplicates
+    from fullcast.ingest.dedup import NEAR_DUPLICATE, find_duplicates
     from fullcast.ingest.fingerprint import Fingerprint
 
-    tables = [p.folder / "fingerprints.parquet" for p in partitions if p.images]
-    fingerprints = [fingerprint for table in tables for fingerprint in read_records(table, Fingerprint)]
+    fingerprints: list[Fingerprint] = []
+    for partition in partitions:
+        ids = {image.id for image in partition.images}
+        table = partition.folder / "fingerprints.parquet"
+        fingerprints += [f for f in (read_records(table, Fingerprint) if ids else []) if f.image_id in ids]
     found = find_duplicates(images, fingerprints, journey.recipe.ingest)
     duplicates = [Duplicate(image_id, kept) for image_id, kept in found.dropped.items()]
-    write_records(journey.workspace.show_dir / "duplicates.parquet", duplicates, Duplicate)
-    return [replace(image, dropped="near-duplicate") if image.id in found.dropped else image for image in images]
+    write_records(journey.workspace.show_dir / DUPLICATES, duplicates, Duplicate)
+    return [replace(image, dropped=NEAR_DUPLICATE) if image.id in found.dropped else image for image in images]
 
 
 def _mark_repeats(shots: list[Shot], images: list[Image]) -> Iterator[Shot]:
@@ -242,7 +331,7 @@ def _mark_repeats(shots: list[Shot], images: list[Image]) -> Iterator[Shot]:
         yield replace(shot, kind="repeat") if shot.kind == "story" and shot.id in had - left else shot
 
 
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+def _given(folder: Path) -> tuple[list[Path], list[UnreadableFile]]:
+    """`files_below` without hidden files."""
+    files, lost = files_below(folder)
+    return [path for path in files if not path.name.startswith(".")], lost

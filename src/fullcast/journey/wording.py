@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from fullcast.journey.deciding import decide_scenes, decide_tags, decided_ids
 from fullcast.journey.mapping import make_all
 from fullcast.journey.naming import Named
+from fullcast.journey.sifting import ratings_of
 from fullcast.journey.taking_in import Partition, TakenIn
 from fullcast.ports import Progress, silent
 from fullcast.records import Cast, Drop, Image, Person, Sample
 from fullcast.store.atomic import write_json
-from fullcast.store.decisions import HAND
 from fullcast.store.executors import Task
 from fullcast.store.partitions import partition_key
 from fullcast.store.tables import read_records, to_plain, write_records
@@ -45,6 +45,8 @@ class Worded:
     people: tuple[Person, ...]
     scene_tags: dict[str, tuple[str, ...]]
     """By image id: settings, light."""
+    ratings: dict[str, str]
+    """By image id, of those that the file or the tagger rates."""
     drops: tuple[Drop, ...]
     counts: tuple[CountCheck, ...] = ()
     """Of pictures whose words say how many people they hold."""
@@ -73,13 +75,16 @@ def word_all(
     from fullcast.captions.tagging import scene_tags, tagged_people
 
     config = journey.recipe.captions
-    people = decide_tags(tagged_people(named.people, words, taken.images, _names(named.cast)), named.decided)
-    used = {image.id for image in taken.images if not image.dropped}
+    counts = check_counts(taken.images, named.people, words, decided_ids(named.decided))
+    miscounted = {check.image_id for check in counts if not check.agrees}
+    tagged = tagged_people(named.people, words, taken.images, _names(named.cast), miscounted)
+    people = decide_tags(tagged, named.decided)
+    used = {image.id for image in taken.images if not image.dropped} - miscounted
     traits = count_traits((person for person in people if person.image_id in used), config)
     cast = with_core_tags(named.cast, traits)
     scenes = decide_scenes(scene_tags(taken.images, words, config), named.decided)
-    counts = check_counts(taken.images, people, words, decided_ids(named.decided))
-    return Worded(cast, tuple(people), scenes, tuple(drops), tuple(counts), tuple(traits))
+    ratings = ratings_of(taken.images, words)
+    return Worded(cast, tuple(people), scenes, ratings, tuple(drops), tuple(counts), tuple(traits))
 
 
 def _names(cast: Cast) -> frozenset[str]:
@@ -94,8 +99,8 @@ def _tagging(journey: Journey, doors: Doors, partition: Partition, named: Named)
     read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
     ids = {image.id for image in partition.images}
     people = [person for person in named.decided.seen if person.image_id in ids]
-    by_hand = sorted(person.id for person in people if person.detector == HAND)
-    key = partition_key([partition.key, named.keys[partition.name], *by_hand], read, [doors.tagger.name], VERSION)
+    added = sorted(f"{p.id} {p.xyxy} {p.head_xyxy}" for p in people if p.id not in named.found)
+    key = partition_key([partition.key, named.keys[partition.name], *added], read, [doors.tagger.name], VERSION)
     arguments = (partition.images, people, journey.workspace.root, doors.tagger, config)
     return Task(journey.workspace.tags_dir / partition.name, key, _tag, arguments)
 
@@ -122,7 +127,7 @@ def caption_source(journey: Journey, cast: Cast, samples: Sequence[Sample]) -> C
     from fullcast.captions.source import Captions
     from fullcast.journey.doors import Doors
 
-    counter = TokenCounter(Doors(journey.workspace, journey.recipe).path("base") / "tokenizer")
+    counter = TokenCounter(Doors(journey.workspace, journey.recipe).path("base"))
     counts, own = read_about_captions(journey.workspace)
     return Captions(
         samples,
@@ -175,26 +180,27 @@ def read_about_captions(workspace: Workspace) -> tuple[list[CountCheck], dict[st
 class TokenCounter:
     """Tokens of a text without the special ones; picklable, opens its tokenizer where it is used."""
 
-    folder: Path
+    base: Path
+    """The model whose tokenizer it is: a diffusers folder or a single file."""
 
     def __call__(self, text: str) -> int:
-        return len(_tokenizer(self.folder)(text, truncation=False).input_ids) - SPECIAL_TOKENS
+        return len(_tokenizer(self.base)(text, truncation=False).input_ids) - SPECIAL_TOKENS
 
     @property
     def limit(self) -> int:
         """What the text encoder reads, without the special tokens."""
-        return _tokenizer(self.folder).model_max_length - SPECIAL_TOKENS
+        return _tokenizer(self.base).model_max_length - SPECIAL_TOKENS
 
 
 @cache
-def _tokenizer(folder: Path) -> Any:
+def _tokenizer(base: Path) -> Any:
     import logging
 
-    from transformers import CLIPTokenizer
+    from fullcast.models.stable_diffusion.tokenizer import open_tokenizer
 
     # Counting what is too long is the point here; transformers would warn of each such text.
     logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
-    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    return open_tokenizer(base)
 
 
 def common_settings(scene_tags: dict[str, tuple[str, ...]], images: Iterable[Image], most: int = 8) -> tuple[str, ...]:

@@ -1,16 +1,13 @@
 """Held-out scenes: who is asked for, in which form, where, before which setting. No word for hair, eyes or clothes.
 
-A benchmark is a file of scenes, one JSON object a line, that anybody can run (scenes written by hand are easier in
-TOML, which `generation` reads).
-A file for any cast names roles instead of characters, ``@0`` to ``@7``, and forms by number, ``@1``: `bind_scenes`
-gives the roles to the characters of a cast file in their order. `benchmarks/scenes/` holds the one that we publish on.
+A benchmark is a file of scenes, one JSON object a line, that anybody can run; `recognition.scenes` reads it, and gives
+the roles in one for any cast to the characters of a cast file. `benchmarks/scenes/` holds the one that we publish on.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,14 +15,12 @@ from typing import Any
 import numpy as np
 
 from fullcast.judging.counterfactual import SWAPPED
+from fullcast.recognition.scenes import ROLE
 from fullcast.records import GRID, Cast, Character, Form, Placement, Scene
 from fullcast.store.atomic import write_text
-from fullcast.store.errors import FullcastError, UnreadableFile
+from fullcast.store.errors import FullcastError
 from fullcast.store.seeding import key, rng
-from fullcast.store.tables import from_plain, to_plain
-
-ROLE = "@"
-"""Before the number of a character or a form in scenes for any cast."""
+from fullcast.store.tables import to_plain
 
 HEAD_ROWS = (1, 2)
 """Rows of the 5x5 grid in which heads are asked to be: the upper middle, where shows put them."""
@@ -71,28 +66,9 @@ def template_cast(num_characters: int = 8, num_forms: int = 2) -> Cast:
     return Cast("any", tuple(Character(f"{ROLE}{i}", f"{ROLE}{i}", forms) for i in range(num_characters)))
 
 
-def bind_scenes(scenes: Sequence[Scene], cast: Cast) -> list[Scene]:
-    """Roles (``@3``, form ``@1``) given to the cast's characters; scenes with names come back as they are."""
-    return [replace(scene, people=tuple(_bind(p, cast) for p in scene.people)) for scene in scenes]
-
-
 def write_scenes(path: Path, scenes: Sequence[Scene]) -> None:
     """One JSON object a line; fields that hold their default are left out."""
     write_text(path, "".join(json.dumps(_short(to_plain(s)), ensure_ascii=False) + "\n" for s in scenes))
-
-
-def read_scenes(path: Path) -> list[Scene]:
-    """The scenes of a ``.jsonl`` file; raises UnreadableFile with the line that is wrong."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableFile(path, "unreadable", f"is no scene file that can be read ({error})") from error
-    scenes = [_scene(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    if not scenes:
-        raise UnreadableFile(path, "empty", "holds no scene; give one JSON object a line")
-    if len({scene.id for scene in scenes}) < len(scenes):
-        raise UnreadableFile(path, "unreadable", "two scenes have the same id; give each its own")
-    return scenes
 
 
 def _deal_characters(cast: Cast, n: int, count: int, generator: np.random.Generator) -> list[list[Character]]:
@@ -129,33 +105,7 @@ def _place(character: Character, cell: tuple[int, int], generator: np.random.Gen
     return Placement(character.name, form.name, cell)
 
 
-def _bind(placement: Placement, cast: Cast) -> Placement:
-    if not placement.character.startswith(ROLE):
-        return placement
-    role = int(placement.character[len(ROLE) :])
-    if role >= len(cast.characters):
-        raise FullcastError(
-            f"the scenes have a role {placement.character} and so need {role + 1} characters or more; the cast of "
-            f"{cast.show!r} has {len(cast.characters)}: make scenes of its own with make_scenes"
-        )
-    character = cast.characters[role]
-    form = placement.form
-    if form.startswith(ROLE):
-        form = character.forms[int(form[len(ROLE) :]) % len(character.forms)].name
-    return replace(placement, character=character.name, form=form)
-
-
 def _short(row: dict[str, Any]) -> dict[str, Any]:
     """Without empty fields, people included."""
     row["people"] = [{k: v for k, v in person.items() if v not in ("", None)} for person in row["people"]]
     return {k: v for k, v in row.items() if v not in ("", 0)}
-
-
-def _scene(path: Path, number: int, line: str) -> Scene:
-    try:
-        return from_plain(Scene, {"id": f"scene-{number:04d}", "prompt": ""} | json.loads(line))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        told = f"line {number} is no scene ({error}); needed: "
-        raise UnreadableFile(
-            path, "unreadable", told + '{"prompt": "park", "people": [{"character": "aoi"}]}'
-        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fullcast.judging.counterfactual import prompt_of
 from fullcast.judging.rows import Row
 from fullcast.judging.statistics import Estimate, clustered_share
 from fullcast.records import Verdict
@@ -38,4 +39,4 @@ def success_at(judged: Sequence[Row], scored: Sequence[Row], k: int, num_people:
             by_scene.setdefault(row.scene.id, []).append(seen[row.verdict.picture_id])
     groups = {scene: group[:k] for scene, group in by_scene.items() if len(group) >= k}
     picked = [right[pick(group).verdict.picture_id] for group in groups.values()]
-    return clustered_share(picked, list(groups)) if picked else Estimate(float("nan"), 0.0, 1.0, 0)
+    return clustered_share(picked, [*map(prompt_of, groups)]) if picked else Estimate(float("nan"), 0.0, 1.0, 0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fullcast.judging.contrast import Contrast, Observation, contrast
+from fullcast.judging.counterfactual import prompt_of
 from fullcast.judging.hair import Lab, color_groups, nearest_group
 from fullcast.judging.rows import Row
 from fullcast.judging.statistics import Estimate, share
@@ -48,10 +49,11 @@ class Labels:
     """One picture: who was asked for and has a figure, and whom that was taken for."""
 
     scene: str
+    """The prompt: a scene and its swapped one are one."""
     num_people: int
     asked: frozenset[str]
     seen: tuple[tuple[str, str], ...]
-    """(asked for, taken for), in the order of the prompt."""
+    """(asked for, taken for), in the order of the prompt; who has no name is left out."""
 
 
 def identity_leak(read: Sequence[Labels], names: Sequence[str], repeats: int = 2000, seed: int = 0) -> Contrast | None:
@@ -147,8 +149,12 @@ def _drawn_mistakes(labels: Labels, rates: _Rates, names: Sequence[str], generat
 
 def _labels(row: Row, cast: Cast) -> Labels:
     pairs = pair(row.verdict.found, row.scene.people, cast)
-    seen = tuple((row.scene.people[i].character, row.verdict.found[j].character) for i, j in sorted(pairs.items()))
-    return Labels(row.scene.id, row.num_people, frozenset(p.character for p in row.scene.people), seen)
+    people = row.scene.people
+    seen = tuple(
+        (people[i].character, row.verdict.found[j].character) for i, j in sorted(pairs.items()) if people[i].is_named
+    )
+    asked = frozenset(placement.character for placement in people if placement.is_named)
+    return Labels(prompt_of(row.scene.id), row.num_people, asked, seen)
 
 
 def _pairs(read: Sequence[Labels], names: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -194,7 +200,8 @@ def measure_leakage(
             others = {groups[k] for p in row.scene.people if p is not asked and (k := _look(p, colors))}
             mine = groups[_look(asked, colors)]
             for color in sorted(set(groups.values()) - {mine}):
-                observation = Observation(row.scene.id, row.num_people, color in others, found == color)
+                prompt = prompt_of(row.scene.id)
+                observation = Observation(prompt, row.num_people, color in others, found == color)
                 seen.setdefault((mine, color), []).append(observation)
     several = {k: [o for o in group if o.stratum > 1] for k, group in seen.items()}
     pairs: dict[str, dict[str, float]] = {}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fullcast.judging.counterfactual import prompt_of
 from fullcast.judging.rows import Row
-from fullcast.judging.statistics import Estimate, cluster_bootstrap, holm, mcnemar
+from fullcast.judging.statistics import Estimate, cluster_bootstrap, holm, mcnemar, newcombe
 from fullcast.store.errors import FullcastError
 from fullcast.store.seeding import rng
 
@@ -35,12 +36,14 @@ class Difference:
     num_people: tuple[int, ...]
     num_pairs: int
     num_scenes: int
+    """A scene and its swapped one count once."""
     a: float
     b: float
     difference: Estimate
-    """Cluster bootstrap over scenes; where no picture differs, 3 over the number of scenes (the rule of three)."""
+    """Cluster bootstrap over scenes; Newcombe's score interval where all scenes differ alike, for a bootstrap knows
+    nothing then; where no picture differs, 3 over the number of scenes (the rule of three)."""
     p: float
-    """Two-sided: exact McNemar with one picture a scene, else scenes' signs turned at random."""
+    """Two-sided: exact McNemar with one pair a scene, else scenes' signs turned at random."""
     p_holm: float = float("nan")
     """Adjusted over the numbers of people; nan for the endpoint, which is one test."""
 
@@ -55,14 +58,14 @@ class Comparison:
     same_noise: bool
     """Whether pairs share their noise; without it intervals are wider, not wrong."""
     unpaired: int
-    """Pictures of either series without a partner, left out."""
+    """Pictures of either series without a partner, left out; of several of one scene and noise all but the first."""
 
 
 def compare(
     a: Sequence[Row], b: Sequence[Row], outcome: Outcome = succeeded, repeats: int = 2000, seed: int = 0
 ) -> Comparison:
     """Pairs share a scene and, where both know it, their noise. Raises FullcastError when no pair is left."""
-    pairs, same_noise = _pairs(a, b)
+    pairs = _pairs(a, b)
     if not pairs:
         raise FullcastError(
             f"{_name(a)} and {_name(b)} have no scene in common; judge both on one scene file (--scenes FILE)"
@@ -70,84 +73,122 @@ def compare(
     numbers = sorted({row.num_people for row, _ in pairs})
     rows = [_difference((n,), [p for p in pairs if p[0].num_people == n], outcome, repeats, seed) for n in numbers]
     adjusted = holm([row.p for row in rows])
-    rows = [_with_holm(row, p) for row, p in zip(rows, adjusted, strict=True)]
+    rows = [replace(row, p_holm=p) for row, p in zip(rows, adjusted, strict=True)]
     primary = tuple(n for n in numbers if n in PRIMARY)
     chosen = [p for p in pairs if p[0].num_people in primary]
     endpoint = _difference(primary, chosen, outcome, repeats, seed) if chosen else None
+    same_noise = all(x.seed == y.seed >= 0 for x, y in pairs)
     unpaired = len(a) + len(b) - 2 * len(pairs)
     return Comparison(_name(a), _name(b), tuple(rows), endpoint, same_noise, unpaired)
 
 
-def _pairs(a: Sequence[Row], b: Sequence[Row]) -> tuple[list[tuple[Row, Row]], bool]:
-    """By scene and noise; where that finds nothing, by scene and place in the series."""
-    other = {row.pair: row for row in b}
-    same = [(row, other[row.pair]) for row in a if row.pair in other]
-    if same:
-        return same, all(row.seed >= 0 for row, _ in same)
-    by_scene: dict[str, list[Row]] = defaultdict(list)
-    for row in b:
-        by_scene[row.scene.id].append(row)
-    return [(row, by_scene[row.scene.id].pop(0)) for row in a if by_scene[row.scene.id]], False
+def _pairs(a: Sequence[Row], b: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """Of each scene the pictures that share a noise that both know; in a scene that has none, the first of the one with
+    the first of the other, and so on. No picture is in two pairs."""
+    ours, theirs = _by_scene(a), _by_scene(b)
+    pairs: list[tuple[Row, Row]] = []
+    for scene, rows in ours.items():
+        known = {row.seed: row for row in reversed(theirs[scene]) if row.seed >= 0}
+        same = [(row, known.pop(row.seed)) for row in rows if row.seed in known]
+        pairs += same or zip(rows, theirs[scene], strict=False)
+    return pairs
+
+
+def _by_scene(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.scene.id].append(row)
+    return groups
 
 
 def _difference(
     numbers: tuple[int, ...], pairs: Sequence[tuple[Row, Row]], outcome: Outcome, repeats: int, seed: int
 ) -> Difference:
     """Mean over ``numbers`` of the mean difference at each; a scene is the unit."""
-    a = np.array([outcome(x) for x, _ in pairs], dtype=float)
-    b = np.array([outcome(y) for _, y in pairs], dtype=float)
-    people = np.array([x.num_people for x, _ in pairs])
-    scenes = [x.scene.id for x, _ in pairs]
-    # A picture's weight makes every number of people count as much as any other.
-    weight = np.zeros(len(pairs))
-    for n in numbers:
-        weight[people == n] = 1 / (len(numbers) * max(1, int((people == n).sum())))
-    change = weight * (b - a)
-    value = float(change.sum())
-    low, high = _interval(change, people, scenes, numbers, repeats, seed)
-    if len(numbers) == 1 and len(set(scenes)) == len(scenes):
-        p = mcnemar(int((b > a).sum()), int((a > b).sum()))
+    parts = [_Part.of([pair for pair in pairs if pair[0].num_people == n], outcome) for n in numbers]
+    a, b = float(np.mean([part.a.mean() for part in parts])), float(np.mean([part.b.mean() for part in parts]))
+    scenes = [scene for part in parts for scene in part.scenes]
+    if len(parts) == 1 and len(set(scenes)) == len(scenes):
+        [part] = parts
+        p = mcnemar(int((part.b > part.a).sum()), int((part.a > part.b).sum()))
     else:
+        change = np.concatenate([part.change / (len(parts) * len(part.change)) for part in parts])
         p = _sign_flips(change, scenes, repeats, seed)
-    told = Estimate(value, low, high, len(pairs))
-    return Difference(
-        numbers, len(pairs), len(set(scenes)), float((weight * a).sum()), float((weight * b).sum()), told, p
-    )
+    told = Estimate(b - a, *_interval(parts, repeats, seed), len(pairs))
+    return Difference(numbers, len(pairs), len(set(scenes)), a, b, told, p)
 
 
-def _interval(
-    change: np.ndarray, people: np.ndarray, scenes: Sequence[str], numbers: tuple[int, ...], repeats: int, seed: int
-) -> tuple[float, float]:
-    if not change.any():
-        most = min(1.0, 3 / len(set(scenes)))
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The pairs of one number of people."""
+
+    a: np.ndarray
+    """(num_pairs,) 1 where it succeeded, else 0."""
+    b: np.ndarray
+    scenes: Sequence[str]
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[Row, Row]], outcome: Outcome) -> _Part:
+        a = np.array([outcome(x) for x, _ in pairs], dtype=float)
+        b = np.array([outcome(y) for _, y in pairs], dtype=float)
+        return cls(a, b, [prompt_of(x.scene.id) for x, _ in pairs])
+
+    @property
+    def change(self) -> np.ndarray:
+        return self.b - self.a
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all scenes differ alike, so that every resample of them is the same."""
+        return bool(np.ptp(_sums(self.change, self.scenes) / _sums(np.ones(len(self.a)), self.scenes)) < 1e-12)
+
+    def interval(self, repeats: int, seed: int) -> tuple[float, float]:
+        if not self.change.any():
+            most = min(1.0, 3 / len(set(self.scenes)))
+            return -most, most
+        if not self.is_uniform:
+            return cluster_bootstrap(self.change.tolist(), self.scenes, repeats, seed)
+        # Pictures of one scene fail together: no more pairs than there are scenes.
+        worth = len(set(self.scenes)) / len(self.a)
+        counts = [((self.a == x) & (self.b == y)).sum() * worth for x, y in ((1, 1), (1, 0), (0, 1), (0, 0))]
+        return newcombe(*map(float, counts))
+
+
+def _interval(parts: Sequence[_Part], repeats: int, seed: int) -> tuple[float, float]:
+    """Of the mean over ``parts``. Where one of them is uniform, limits are put together as Zou and Donner (2008) do:
+    resamples would take it for certain."""
+    if len(parts) == 1:
+        return parts[0].interval(repeats, seed)
+    if not any(part.change.any() for part in parts):
+        most = min(1.0, 3 / len({scene for part in parts for scene in part.scenes}))
         return -most, most
-    if len(numbers) == 1:
-        scale = len(change)
-        return cluster_bootstrap((change * scale).tolist(), scenes, repeats, seed)
-    generator = rng(seed, "comparison", len(change))
+    if any(part.is_uniform for part in parts):
+        values = np.array([part.change.mean() for part in parts])
+        low, high = np.array([part.interval(repeats, seed) for part in parts]).T
+        down, up = (float(np.sqrt((gap**2).sum())) / len(parts) for gap in (values - low, high - values))
+        return float(values.mean()) - down, float(values.mean()) + up
+    generator = rng(seed, "comparison", sum(len(part.a) for part in parts))
     total = np.zeros(repeats)
-    for n in numbers:
-        sums = _by_scene(change[people == n], [s for s, m in zip(scenes, people, strict=True) if m == n])
-        total += sums[generator.integers(0, len(sums), (repeats, len(sums)))].sum(1)
+    for part in parts:
+        sums, counts = _sums(part.change, part.scenes), _sums(np.ones(len(part.a)), part.scenes)
+        draws = generator.integers(0, len(sums), (repeats, len(sums)))
+        total += sums[draws].sum(1) / counts[draws].sum(1) / len(parts)
     low, high = np.percentile(total, [2.5, 97.5])
     return float(low), float(high)
 
 
 def _sign_flips(change: np.ndarray, scenes: Sequence[str], repeats: int, seed: int) -> float:
     """Were A and B the same, each scene's difference would be as likely the other way round."""
-    sums = _by_scene(change, scenes)
+    sums = _sums(change, scenes)
     signs = rng(seed, "sign-flips", len(sums)).choice((-1.0, 1.0), (repeats, len(sums)))
     as_far = int((np.abs(signs @ sums) >= abs(sums.sum()) - 1e-12).sum())
     return (1 + as_far) / (1 + repeats)
 
 
-def _by_scene(values: np.ndarray, scenes: Sequence[str]) -> np.ndarray:
+def _sums(values: np.ndarray, scenes: Sequence[str]) -> np.ndarray:
+    """(num_scenes,)"""
     index = {scene: i for i, scene in enumerate(dict.fromkeys(scenes))}
     return np.bincount([index[scene] for scene in scenes], weights=values, minlength=len(index))
-
-
-def _with_holm(row: Difference, p: float) -> Difference:
-    return Difference(row.num_people, row.num_pairs, row.num_scenes, row.a, row.b, row.difference, row.p, p)
 
 
 def _name(rows: Sequence[Row]) -> str:

@@ -45,6 +45,7 @@ class JudgingConfig(BaseModel):
     bootstrap_repeats: int = Field(default=2000, ge=100)
     """Resamplings of the prompts for intervals over nested seeds."""
     seed: int = 0
-    """Of benchmarks and resampling, not of pictures."""
+    """Of benchmarks (held-out scenes, and the noise of every picture that is judged) and of resampling: who judges one
+    benchmark file with one seed starts from the same noise in any workspace."""
     batch_size: int = Field(default=16, ge=1)
     """Pictures looked at together; changes speed only."""

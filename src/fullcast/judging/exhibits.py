@@ -114,7 +114,7 @@ def identity_table(summary: Summary) -> dict[str, dict[str, float]]:
 
 
 def _name(placement: Placement) -> str:
-    return f"{placement.character} {placement.form}".strip()
+    return f"{placement.character or UNKNOWN} {placement.form}".strip()
 
 
 def _label(figure: Found) -> str:

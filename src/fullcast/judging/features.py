@@ -81,7 +81,7 @@ def look_at_pictures(
             sha = file_id(path)
             if sha not in known and sha not in todo:
                 todo[sha] = cut_to(read_picture(path), size)
-        except (OSError, UnreadableFile):
+        except UnreadableFile:
             continue
         names[name] = sha
         if len(todo) >= BATCH:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fullcast.judging.counterfactual import prompt_of
 from fullcast.judging.rows import Row
 from fullcast.judging.statistics import Estimate, clustered_share
 
@@ -28,12 +29,12 @@ def by_head_size(rows: Sequence[Row], edges: Sequence[float] = EDGES_PX) -> tupl
     bins = []
     for low, high in zip(edges, [*edges[1:], float("inf")], strict=True):
         figures = [
-            (figure.asked >= 0, row.scene.id)
+            (figure.asked >= 0, prompt_of(row.scene.id))
             for row in rows
             for figure in row.verdict.found
             if figure.head_xyxy and low <= _height(figure.head_xyxy) < high
         ]
-        scenes = [(row.verdict.success, row.scene.id) for row in rows if low <= _smallest(row) < high]
+        scenes = [(row.verdict.success, prompt_of(row.scene.id)) for row in rows if low <= _smallest(row) < high]
         if figures:
             bins.append(SizeBin(low, high, _share(figures), _share(scenes)))
     return tuple(bins)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from fullcast.formats.a1111 import read_record
 from fullcast.judging.cache import Sight, Sights, question_key
 from fullcast.judging.config import JudgingConfig
 from fullcast.judging.hair import hair_color
 from fullcast.judging.rows import Row, row_of, write_rows
-from fullcast.judging.verdict import check_scene, judge_picture
+from fullcast.judging.verdict import judge_picture
 from fullcast.ports import Look, Progress, silent
+from fullcast.recognition.scenes import NOT_IN_CAST, NotInCast, check_scene
 from fullcast.records import Cast, Drop, Picture, Scene, Verdict
 from fullcast.store.errors import FullcastError, UnreadableFile
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
@@ -46,6 +48,8 @@ class Judged:
     """Pictures that networks had to look at; the others were known."""
     names: tuple[str, ...] = ()
     """The cast's, in the order of every figure's scores."""
+    question: str = ""
+    """`cache.question_key` of networks and cast."""
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -53,7 +57,8 @@ class Judged:
 
     def write(self, path: Path) -> None:
         """One row a picture as Parquet: every figure can be computed again from it."""
-        write_rows(path, self.rows, {"look": self.look, "names": json.dumps(self.names, ensure_ascii=False)})
+        names = json.dumps(self.names, ensure_ascii=False)
+        write_rows(path, self.rows, {"look": self.look, "names": names, "question": self.question})
 
 
 def judge(
@@ -65,18 +70,18 @@ def judge(
     sights: Sights | None = None,
     **facts: object,
 ) -> Judged:
-    """Rows in the order of ``entries``. A damaged picture becomes a Drop; a scene with a name outside the cast
-    raises FullcastError before any picture is looked at.
+    """Rows in the order of ``entries``. A damaged picture becomes a Drop, and so does one whose scene names somebody
+    outside the cast; raises FullcastError before any picture is looked at when all scenes do.
 
     ``sights``: what was seen before; nothing in it is looked at again. ``facts``: fields that all rows share, such as
     ``series``.
     """
     config = config or JudgingConfig()
-    for scene in {entry.scene.id: entry.scene for entry in entries}.values():
-        check_scene(scene, cast)
-    known = sights if sights is not None else Sights(None, question_key(look.name, cast))
-    rows: list[Row] = []
     drops: list[Drop] = []
+    entries = list(_in_cast(entries, cast, drops))
+    question = question_key(look.name, cast)
+    known = sights if sights is not None else Sights(None, question)
+    rows: list[Row] = []
     looked = 0
     progress.start("judging pictures", len(entries))
     for start in range(0, len(entries), config.batch_size):
@@ -91,7 +96,24 @@ def judge(
             known.save()
     known.save()
     progress.done()
-    return Judged(tuple(rows), tuple(drops), look.name, looked, cast.names)
+    return Judged(tuple(rows), tuple(drops), look.name, looked, cast.names, question)
+
+
+def _in_cast(entries: Sequence[Entry], cast: Cast, drops: list[Drop]) -> Iterator[Entry]:
+    """Those whose scene can be asked of the cast."""
+    wrong: dict[str, NotInCast] = {}
+    for scene in {entry.scene.id: entry.scene for entry in entries}.values():
+        try:
+            check_scene(scene, cast)
+        except NotInCast as error:
+            wrong[scene.id] = error
+    if entries and all(entry.scene.id in wrong for entry in entries):
+        raise wrong[entries[0].scene.id]
+    for entry in entries:
+        if told := wrong.get(entry.scene.id):
+            drops.append(Drop(entry.picture_id, STAGE, NOT_IN_CAST, str(told)))
+        else:
+            yield entry
 
 
 def _named(batch: Sequence[Entry], drops: list[Drop]) -> Iterator[tuple[Entry, str]]:
@@ -99,8 +121,8 @@ def _named(batch: Sequence[Entry], drops: list[Drop]) -> Iterator[tuple[Entry, s
     for entry in batch:
         try:
             yield entry, file_id(entry.path)
-        except OSError as error:
-            drops.append(Drop(entry.picture_id, STAGE, "unreadable", str(error)))
+        except UnreadableFile as error:
+            drops.append(Drop(entry.picture_id, STAGE, error.reason, error.detail))
 
 
 def _look_at(named: Sequence[tuple[Entry, str]], look: Look, known: Sights, drops: list[Drop]) -> int:
@@ -154,7 +176,8 @@ def entries_in(folder: Path, scenes: Sequence[Scene]) -> tuple[list[Entry], list
     """Entries for a folder of pictures from anywhere.
 
     A file belongs to the scene whose id its name is, or begins with before one of ``-_. `` ("n3-0007.png",
-    "n3-0007-seed42.png"); the longest id wins. Pictures without a scene become drops.
+    "n3-0007-seed42.png"); the longest id wins. Pictures without a scene become drops. Its noise is known where the file
+    itself says that Fullcast drew it from one.
     """
     if not folder.is_dir():
         raise FullcastError(f"{folder} is no folder; give the folder that holds the pictures")
@@ -166,13 +189,22 @@ def entries_in(folder: Path, scenes: Sequence[Scene]) -> tuple[list[Entry], list
         if scene is None:
             drops.append(Drop(name, STAGE, "no-scene", "its name does not begin with a scene's id"))
         else:
-            entries.append(Entry(name, path, scene))
+            entries.append(Entry(name, path, scene, _seed_in(path)))
     if not entries:
         known = ", ".join(sorted(by_id)[:3])
         raise FullcastError(
             f"no picture in {folder} belongs to a scene; begin names with a scene's id, such as {known}"
         )
     return entries, drops
+
+
+def _seed_in(path: Path) -> int:
+    """-1: not of ours, damaged (looking at it says so), or drawn over another picture, whose noise is not its own."""
+    try:
+        record = read_record(path)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return -1
+    return -1 if record is None or record.parent else record.seed
 
 
 def _scene_of(stem: str, by_id: dict[str, Scene]) -> Scene | None:

@@ -40,11 +40,11 @@ from fullcast.judging.measure_tables import (
 from fullcast.judging.measures import Error, Known, Measures, measure
 from fullcast.judging.report import write_judgement as write_page
 from fullcast.judging.report_data import ReportData, Series, SeriesKind, Table
-from fullcast.judging.rows import Row, by_series, read_rows, scenes_of, verdicts_of, write_rows
+from fullcast.judging.rows import Row, by_series, cast_of_table, read_rows, scenes_of, verdicts_of, write_rows
 from fullcast.judging.statistics import Estimate
-from fullcast.records import Cast, Character
+from fullcast.records import Cast
 from fullcast.store.atomic import write_json, write_text
-from fullcast.store.tables import read_metadata
+from fullcast.store.errors import FullcastError
 
 PAGE, DATA, CARD, ROWS, SCORED, VECTORS = (
     "judge.html",
@@ -92,7 +92,10 @@ def make_judgement(
     judge: str = "",
     scorer: str = "",
 ) -> Judgement:
-    """Counts everything. Series without a scene in common with the first are not compared."""
+    """Counts everything. Series without a scene in common with the first are not compared. Raises FullcastError when
+    there is no row at all."""
+    if not rows:
+        raise FullcastError("no picture was judged, so there is nothing to count; give pictures that can be read")
     config, known = config or JudgingConfig(), known or Known()
     groups = by_series(rows)
     first, *others = groups.values()
@@ -155,7 +158,6 @@ def recount(folder: Path) -> dict[str, Any]:
     """`figures` again from the tables in ``folder`` and the inputs that ``judge.json`` states (the settings, the cast's
     hair colours and the similarity of its references, the judge's errors): no picture, no network."""
     inputs = json.loads((folder / DATA).read_text(encoding="utf-8"))["inputs"]
-    names = json.loads(read_metadata(folder / ROWS)["names"])
     similarity = inputs["similarity"]
     known = Known(
         {look: (color[0], color[1], color[2]) for look, color in inputs["colors"].items()},
@@ -165,7 +167,7 @@ def recount(folder: Path) -> dict[str, Any]:
     vectors = folder / VECTORS
     made = make_judgement(
         read_rows(folder / ROWS),
-        Cast(inputs["show"], tuple(Character(name, name) for name in names)),
+        cast_of_table(folder / ROWS, inputs["show"]),
         JudgingConfig(**inputs["config"]),
         known,
         scored=read_rows(folder / SCORED) if (folder / SCORED).exists() else (),

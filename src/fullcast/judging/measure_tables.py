@@ -31,7 +31,8 @@ def comparison_table(comparison: Comparison) -> Table:
     noise = "the same noise" if comparison.same_noise else "noise that is not known to be the same"
     left = f" {comparison.unpaired} pictures have no partner and are left out." if comparison.unpaired else ""
     note = (
-        f"Pairs of one scene and {noise}; the scene is the unit. p: exact McNemar, or scenes' signs turned at random; "
+        f"Pairs of one scene and {noise}; the scene is the unit, with its swapped one. p: exact McNemar, or scenes' "
+        "signs turned at random; "
         f"adjusted over the numbers of people (Holm). The mean is the endpoint that was named beforehand.{left}"
     )
     head = ("people asked for", "first", "second", "second - first", "p", "said")
@@ -161,19 +162,20 @@ def _places(measures: Mapping[str, Measures]) -> Table | None:
     rows = [
         (
             name,
-            f"{p.exact_cell:.2f} ({p.exact_cell_chance:.2f})",
-            f"{p.near_cell:.2f} ({p.near_cell_chance:.2f})",
-            f"{p.lift:+.2f}",
-            "–" if p.pair_order != p.pair_order else f"{p.pair_order:.2f}",
+            f"{p.exact_cell:.2f} ({_figure(p.exact_cell_chance)})",
+            f"{p.near_cell:.2f} ({_figure(p.near_cell_chance)})",
+            _figure(p.lift, "+.2f"),
+            _figure(p.pair_order),
             f"{p.distance:.3f}",
         )
         for name, m in measures.items()
         if (p := m.summary.places) is not None
     ]
     note = (
-        "Of people who are there. In brackets: the same pictures scored against other scenes' places, which is what "
-        "standing in the middle would give; lift is what is left. Order: pairs that stand left and right as asked "
-        "(0.5 by chance). Where places were not asked for, this is chance too."
+        "Of people who are there. In brackets: the same pictures scored against all other scenes' places for as many "
+        "people, which is what standing in the middle would give; lift is what is left. A dash: no scene has another "
+        "one. Order: pairs that stand left and right as asked (0.5 by chance). Where places were not asked for, this "
+        "is chance too."
     )
     head = ("series", "exact cell", "one cell away", "lift", "order", "distance")
     return Table("Places", head, tuple(rows), note) if rows else None
@@ -185,7 +187,10 @@ def _pairs(measures: Mapping[str, Measures]) -> Table | None:
         for name, m in measures.items()
         if m.pairs is not None
     ]
-    note = "The same noise twice, two people changing places. Passed: everybody right and in place both times."
+    note = (
+        "The same noise twice, two people changing places. Passed: everybody right and in place both times. Intervals: "
+        "the scene is the unit."
+    )
     head = ("series", "passed", "decided", "passed of the decided")
     return Table("Counterfactual pairs", head, tuple(rows), note) if rows else None
 
@@ -219,15 +224,20 @@ def _compared(measures: Mapping[str, Measures]) -> Table | None:
 def _corrected(measures: Mapping[str, Measures]) -> Table | None:
     numbers = _numbers(measures)
     rows = [
-        (name, *(_share(m.corrected[n]) if n in m.corrected else "–" for n in numbers))
+        (name, *(_beside_raw(m, n) if n in m.corrected else "–" for n in numbers))
         for name, m in measures.items()
         if m.corrected
     ]
     note = (
-        "S_N as it would be if the judge made no errors (Rogan and Gladen), from its own errors below; they are "
+        "S_N raw → as it would be if the judge made no errors (Rogan and Gladen), from its own errors below; they are "
         "taken as exact, so the intervals are too narrow. A dash: the judge is no better than a coin there."
     )
     return Table("Corrected success", ("series", *map(str, numbers)), tuple(rows), note) if rows else None
+
+
+def _beside_raw(measures: Measures, num_people: int) -> str:
+    [raw] = [c.success.value for c in measures.summary.by_count if c.num_people == num_people]
+    return f"{raw:.2f} → {_share(measures.corrected[num_people])}"
 
 
 def _difference_row(title: str, d: Difference, p: float) -> tuple[str, ...]:
@@ -243,6 +253,10 @@ def _p(p: float) -> str:
 
 def _numbers(measures: Mapping[str, Measures]) -> list[int]:
     return sorted({c.num_people for m in measures.values() for c in m.summary.by_count})
+
+
+def _figure(value: float, form: str = ".2f") -> str:
+    return "–" if value != value else format(value, form)
 
 
 def _share(e: Estimate) -> str:

@@ -53,7 +53,7 @@ class Measures:
     pairs: Pairs | None
     sizes: tuple[SizeBin, ...]
     detect_and_compare: dict[int, float]
-    """By number of people; empty: not measured. Do not compare over N."""
+    """By number of people, over scenes in which all have names; empty: not measured. Do not compare over N."""
     corrected: dict[int, Estimate]
     """S_N as it would be if the judge made no errors (Rogan and Gladen 1978); empty: its errors are not known."""
 
@@ -69,9 +69,10 @@ def measure(
     if known.similarity is not None:
         for count in summary.by_count:
             own = [row for row in rows if row.num_people == count.num_people]
-            compared[count.num_people] = float(
-                np.mean([detect_and_compare(row, cast, known.similarity) for row in own])
-            )
+            own = [row for row in own if all(placement.is_named for placement in row.scene.people)]
+            if own:
+                told = [detect_and_compare(row, cast, known.similarity) for row in own]
+                compared[count.num_people] = float(np.mean(told))
     return Measures(
         summary=summary,
         bleeding=measure_bleeding(rows, cast, config.hybrid_margin, repeats, seed),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fullcast.judging.verdict import Failure, failures
-from fullcast.records import Scene, Verdict
-from fullcast.store.tables import read_records, write_records
+from fullcast.records import Cast, Character, Scene, Verdict
+from fullcast.store.errors import FullcastError
+from fullcast.store.tables import read_metadata, read_records, write_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,6 @@ class Row:
     def num_people(self) -> int:
         return self.verdict.num_asked
 
-    @property
-    def pair(self) -> tuple[str, int]:
-        """What a row of another series must share to be compared with this one: scene and noise."""
-        return self.scene.id, self.seed
-
 
 def row_of(scene: Scene, verdict: Verdict, **facts: object) -> Row:
     """The row of a verdict; ``facts``: the other fields of `Row`."""
@@ -67,9 +64,21 @@ def by_series(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def write_rows(path: Path, rows: Sequence[Row], metadata: Mapping[str, str] | None = None) -> None:
-    """Parquet, one row a picture; ``metadata`` says who judged (``look``) and over which cast (``names``)."""
+    """Parquet, one row a picture; ``metadata`` says who judged (``look``), over which cast (``names``), and by which
+    references (``question``)."""
     write_records(path, rows, Row, metadata)
 
 
 def read_rows(path: Path) -> list[Row]:
     return read_records(path, Row)
+
+
+def cast_of_table(path: Path, show: str = "") -> Cast:
+    """The names alone of the cast over which the table at ``path`` was judged, in the order of its figures' scores.
+
+    Today's cast may have somebody more. Raises FullcastError where the table does not say.
+    """
+    names = read_metadata(path).get("names")
+    if names is None:
+        raise FullcastError(f"{path} does not say over which cast it was judged; judge again: fullcast judge")
+    return Cast(show, tuple(Character(name, name) for name in json.loads(names)))

@@ -68,9 +68,12 @@ def clustered_share(outcomes: Sequence[bool], clusters: Sequence[Hashable]) -> E
     The variance between prompts says how many independent pictures the ones at hand are worth (Kish 1965, design
     effect), and Student's t with as many degrees of freedom as there are prompts less one takes the normal's place
     (Korn and Graubard 1998). Covers 0.94 to 0.97 from 16 prompts on where a bootstrap covers 0.89 to 0.95
-    (`make check-judge-2`). One picture a prompt: plain Wilson. All or none succeeded: Wilson over prompts.
+    (`make check-judge-2`). One picture a prompt: plain Wilson. All or none succeeded: Wilson over prompts. No picture:
+    nan in (0, 1).
     """
     n, successes = len(outcomes), int(np.sum(outcomes))
+    if not n:
+        return share(0, 0)
     sums, counts = _by_cluster([float(o) for o in outcomes], clusters)
     num_clusters = len(sums)
     if num_clusters == n:
@@ -121,21 +124,35 @@ def pictures_needed(p: float, q: float, power: float = 0.8, alpha: float = 0.05)
     return ceil((top / (p - q)) ** 2)
 
 
-def permutation_baseline(
-    score: Callable[[int, int], float], groups: Sequence[Hashable], repeats: int = 200, seed: int = 0
-) -> float:
-    """What chance gives: pictures scored against the targets of other prompts of the same group (same N).
+def permutation_baseline(scores: np.ndarray, pictures: Sequence[Hashable], targets: Sequence[Hashable]) -> np.ndarray:
+    """(P,) what chance gives each picture: the mean of its scores against the targets of all other prompts.
 
-    ``score(i, j)`` scores picture i against target j. The mean over ``repeats`` random re-dealings inside each group.
-    Subtract it from the true score for the lift: a model that puts everybody in the middle has none.
+    ``scores`` (P, T): picture i against target j. ``pictures`` (P,) and ``targets`` (T,): their prompts; no picture is
+    scored against the target of its own. nan where there is no other. Exact: nothing is drawn. Subtract it from the
+    true scores for the lift: a model that puts everybody in the middle has none.
     """
-    generator = rng(seed, "permutation-baseline", len(groups))
-    members = {g: np.array([i for i, other in enumerate(groups) if other == g]) for g in dict.fromkeys(groups)}
-    totals = []
-    for _ in range(repeats):
-        dealt = [(i, j) for m in members.values() for i, j in zip(m, generator.permutation(m), strict=True)]
-        totals.append(np.mean([score(int(i), int(j)) for i, j in dealt]))
-    return float(np.mean(totals))
+    index = {prompt: i for i, prompt in enumerate(dict.fromkeys([*pictures, *targets]))}
+    other = np.array([index[p] for p in pictures])[:, None] != np.array([index[t] for t in targets])
+    number = other.sum(1)
+    return np.where(number > 0, (scores * other).sum(1) / np.maximum(1, number), np.nan)
+
+
+def newcombe(both: float, only_a: float, only_b: float, neither: float) -> tuple[float, float]:
+    """Score interval of the difference b - a of two paired shares (Newcombe 1998, Statistics in Medicine 17, 2635-2650,
+    method 10). Counts of pairs, which may be fractions, of at least one in all."""
+    n = both + only_a + only_b + neither
+    a, b = (both + only_a) / n, (both + only_b) / n
+    (low_a, high_a), (low_b, high_b) = wilson(both + only_a, n), wilson(both + only_b, n)
+    product = both * neither - only_a * only_b
+    if product > 0:
+        product = max(0.0, product - n / 2)
+    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    phi = product / float(np.sqrt(margins)) if margins > 0 else 0.0
+
+    def reach(x: float, y: float) -> float:
+        return float(np.sqrt(max(0.0, x * x - 2 * phi * x * y + y * y)))
+
+    return b - a - reach(b - low_b, high_a - a), b - a + reach(high_b - b, a - low_a)
 
 
 def rogan_gladen(observed: float, sensitivity: float, specificity: float) -> float:

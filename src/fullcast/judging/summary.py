@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fullcast.judging.config import JudgingConfig
+from fullcast.judging.counterfactual import prompt_of
 from fullcast.judging.places import Places, measure_places
 from fullcast.judging.statistics import Estimate, clustered_share, share
 from fullcast.judging.verdict import failures, pair
-from fullcast.records import Cast, Scene, Verdict
+from fullcast.records import UNKNOWN, Cast, Scene, Verdict
 
 NOBODY = "(nobody)"
 """The column of the confusion table for somebody asked for who has no figure at all."""
@@ -25,6 +26,7 @@ class CountSummary:
     num_people: int
     num_pictures: int
     num_scenes: int
+    """A scene and its swapped one count once."""
     success: Estimate
     """S_N: as many people as asked, each matched over the full cast, no duplicate, no intruder."""
     success_placed: Estimate
@@ -67,7 +69,8 @@ class Summary:
 def summarize(
     verdicts: Sequence[Verdict], scenes: Sequence[Scene], cast: Cast, config: JudgingConfig | None = None
 ) -> Summary:
-    """The figures of `verdicts` on `scenes` (matched by scene id; several pictures of one scene are one cluster)."""
+    """The figures of `verdicts` on `scenes` (matched by scene id; several pictures of one scene are one cluster,
+    with those of its swapped one)."""
     config = config or JudgingConfig()
     by_id = {scene.id: scene for scene in scenes}
     strays = sorted({v.scene_id for v in verdicts} - by_id.keys())
@@ -84,24 +87,25 @@ def summarize(
         auc=sum(c.success.value for c in by_count) / len(by_count) if by_count else math.nan,
         count_confusion={n: dict(sorted(row.items())) for n, row in counts.items()},
         identity_confusion=identity_confusion(judged, cast),
-        places=measure_places(judged, seed=config.seed),
+        places=measure_places(judged),
     )
 
 
 def identity_confusion(judged: Sequence[tuple[Verdict, Scene]], cast: Cast) -> dict[str, dict[str, int]]:
-    """K[c][c']: how often the figure paired with c (best assignment, right or wrong) was taken for c'."""
+    """K[c][c']: how often the figure paired with c (best assignment, right or wrong) was taken for c'; c is ``unknown``
+    for who was asked for without a name."""
     table: dict[str, Counter[str]] = {name: Counter() for name in cast.names}
     for verdict, scene in judged:
         pairs = pair(verdict.found, scene.people, cast)
         for i, placement in enumerate(scene.people):
             label = verdict.found[pairs[i]].character if i in pairs else NOBODY
-            table[placement.character][label] += 1
+            table.setdefault(placement.character or UNKNOWN, Counter())[label] += 1
     return {name: dict(row) for name, row in table.items() if row}
 
 
 def _count(n: int, judged: Sequence[tuple[Verdict, Scene]], config: JudgingConfig) -> CountSummary:
     verdicts = [verdict for verdict, _ in judged]
-    clusters = [verdict.scene_id for verdict in verdicts]
+    clusters = [prompt_of(verdict.scene_id) for verdict in verdicts]
 
     def over_prompts(outcomes: list[bool]) -> Estimate:
         return clustered_share(outcomes, clusters)

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 
 from fullcast.judging.config import JudgingConfig
+from fullcast.recognition.scenes import check_scene
 from fullcast.records import GRID, UNKNOWN, Box, Cast, Found, Placement, Scene, Verdict
-from fullcast.store.errors import FullcastError
 
 Failure = Literal["too few", "too many", "duplicate", "intruder", "stranger", "wrong form", "mixed up", "place"]
 
@@ -25,7 +25,7 @@ FAILURES: dict[Failure, str] = {
     "too many": "more people than asked for",
     "duplicate": "somebody is there twice",
     "intruder": "a known character whom nobody asked for",
-    "stranger": "somebody who is nobody of the cast",
+    "stranger": "somebody who is nobody of the cast, and was not asked for",
     "wrong form": "the right character in another look",
     "mixed up": "a figure between two of those asked for",
     "place": "all are there, not where they were asked to be",
@@ -47,7 +47,8 @@ def judge_picture(
 
     ``found`` are the figures that a `Look` saw; those too faint, too small or seen twice are put aside first. A figure
     is matched when the best assignment (most similarity in total) gives it to somebody asked for, it is that
-    character more than anybody else of the cast, and it wears the form that was asked for (no form asked: any).
+    character more than anybody else of the cast, and it wears the form that was asked for (no form asked: any). Who is
+    asked for without a name is anybody who is nobody of the cast.
 
     ``success``: as many figures as asked, each matched, no duplicate, no intruder. A name in the scene that the cast
     does not hold raises FullcastError with the cast's names.
@@ -59,11 +60,11 @@ def judge_picture(
     matched = {j: i for i, j in pairs.items() if is_right(figures[j], scene.people[i])}
     figures = [replace(figure, asked=matched.get(j, -1)) for j, figure in enumerate(figures)]
 
-    asked = Counter(placement.character for placement in scene.people)
+    asked = Counter(placement.character for placement in scene.people if placement.is_named)
     seen = Counter(figure.character for figure in figures if figure.character != UNKNOWN)
     duplicates = tuple(sorted(name for name in asked if seen[name] > asked[name]))
     intruders = tuple(sorted(name for name in seen if name not in asked))
-    missing = tuple(p.character for i, p in enumerate(scene.people) if i not in matched.values())
+    missing = tuple(p.character or UNKNOWN for i, p in enumerate(scene.people) if i not in matched.values())
     success = len(figures) == scene.num_people and not (missing or duplicates or intruders)
     return Verdict(
         picture_id=picture_id,
@@ -75,24 +76,13 @@ def judge_picture(
         extra=len(figures) - len(matched),
         duplicates=duplicates,
         intruders=intruders,
-        unknown=sum(figure.character == UNKNOWN for figure in figures),
+        unknown=sum(figure.character == UNKNOWN and figure.asked < 0 for figure in figures),
         hybrids=sum(is_hybrid(figure, scene, cast, config.hybrid_margin) for figure in figures),
         success=success,
         success_placed=success and in_place(figures, scene.people, width, config.place_tolerance),
         width=width,
         height=height,
     )
-
-
-def check_scene(scene: Scene, cast: Cast) -> None:
-    """Raises FullcastError, naming the cast, when a scene asks for somebody or for a form that it does not hold."""
-    for placement in scene.people:
-        try:
-            character = cast.character(placement.character)
-            if placement.form:
-                character.form(placement.form)
-        except ValueError as error:
-            raise FullcastError(f"scene {scene.id}: {error}; ask for somebody of it, or correct the scene") from None
 
 
 def accept(found: Sequence[Found], width: int, height: int, config: JudgingConfig) -> list[Found]:
@@ -121,21 +111,26 @@ def pair(figures: Sequence[Found], people: Sequence[Placement], cast: Cast) -> d
 
     if not figures or not people:
         return {}
-    cost = np.array([[1 - similarity(f, p.character, cast) for f in figures] for p in people])
+    cost = np.array([[1 - similarity(f, p, cast) for f in figures] for p in people])
     # One character may be asked for in two forms: a thousandth, far under any margin that matters, tells them apart.
     cost += [[1e-3 * bool(p.form and f.form != p.form) for f in figures] for p in people]
     return {int(i): int(j) for i, j in zip(*linear_sum_assignment(cost), strict=True)}
 
 
-def similarity(figure: Found, character: str, cast: Cast) -> float:
-    """s(f, c): cosine to the character's nearest form."""
+def similarity(figure: Found, placement: Placement, cast: Cast) -> float:
+    """s(f, c): cosine to the character's nearest form; for who has no name 1 if the figure is nobody of the cast."""
+    if not placement.is_named:
+        return float(figure.character == UNKNOWN)
     if figure.scores:
-        return figure.scores[cast.names.index(character)]
-    return figure.score if figure.character == character else 0.0
+        return figure.scores[cast.names.index(placement.character)]
+    return figure.score if figure.character == placement.character else 0.0
 
 
 def is_right(figure: Found, placement: Placement) -> bool:
-    """The figure is the one asked for, in the form asked for; no form asked: any form is right."""
+    """The figure is the one asked for, in the form asked for; no form asked: any form is right. Nobody of the cast is
+    right for who has no name."""
+    if not placement.is_named:
+        return figure.character == UNKNOWN
     return figure.character == placement.character and placement.form in ("", figure.form)
 
 
@@ -177,7 +172,7 @@ def column(placement: Placement) -> int | None:
 def failures(verdict: Verdict, scene: Scene) -> list[Failure]:
     """What went wrong, worst first; empty: nothing did. ``place`` only where all else is right and
     the scene asks for places (a verdict may have been given on the same scene with them)."""
-    forms = {(p.character, p.form) for p in scene.people if p.form}
+    forms = {(p.character, p.form) for p in scene.people if p.is_named and p.form}
     strays = [f for f in verdict.found if f.asked < 0 and f.character not in verdict.duplicates]
     right_but_form = any(f.character == name and f.form != form for f in strays for name, form in forms)
     placed = any(column(p) is not None for p in scene.people)

@@ -68,18 +68,25 @@ class Order:
         return self.turns.visit[self.taken]
 
 
-def arrange(shares: np.ndarray, num_slots: int, rng: np.random.Generator, strata: np.ndarray | None = None) -> Order:
+def arrange(
+    shares: np.ndarray,
+    num_slots: int,
+    rng: np.random.Generator,
+    strata: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+) -> Order:
     """An order of ``num_slots`` turns with |visits - t * share| < 1 for every item at every slot t.
 
-    shares: (n,) positive, any scale. strata: (n,) int, items of one kind (None: all are of one kind). Costs
-    O(num_slots log n); the same arguments and generator state give the same order.
+    shares: (n,) positive, any scale. strata: (n,) int, items of one kind (None: all are of one kind). groups: (n,) int,
+    items whose turns should stand apart, such as the crops of one picture, so that together they are near their share
+    too (None: no such wish). Costs O(num_slots log n); the same arguments and generator state give the same order.
     """
     shares = np.asarray(shares, dtype=np.float64)
     if len(shares) == 0 or not np.all(np.isfinite(shares)) or not np.all(shares > 0):
         raise ValueError("shares must be positive and finite, and there must be at least one")
     q = shares / shares.sum()
     turns = _turns(q, num_slots)
-    wish = _wishes(q, turns, strata, rng)
+    wish = _wishes(q, turns, strata, groups, rng)
     taken = _by_wish(turns, wish, num_slots)
     if taken is not None:
         return Order(turns, taken, "wishes")
@@ -129,22 +136,33 @@ def _blocks(q: np.ndarray, strata: np.ndarray | None) -> np.ndarray:
     return block
 
 
-def _wishes(q: np.ndarray, turns: Turns, strata: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+def _wishes(
+    q: np.ndarray, turns: Turns, strata: np.ndarray | None, groups: np.ndarray | None, rng: np.random.Generator
+) -> np.ndarray:
     """(J,) float64: the time at which each turn would like to be taken, (visit + u) / q.
 
     Within a block the u of the k-th visits are (0, 1, ..., m - 1) / m in a new random order for each k, shifted by one
     random offset: every pass is a new shuffle, and at any time the block as a whole is within one turn of its share.
+    In that order the items of a group stand evenly apart, so that the group is near its share too.
     """
-    block = _blocks(q, strata)[turns.item]
-    draw = rng.random(len(block))
-    by = np.lexsort((draw, turns.visit, block))
-    changed = (block[by][1:] != block[by][:-1]) | (turns.visit[by][1:] != turns.visit[by][:-1])
+    passes = (turns.visit, _blocks(q, strata)[turns.item])
+    draw = rng.random(len(turns.item))
+    if groups is not None:
+        draw = _evenly(draw, (np.asarray(groups)[turns.item], *passes), rng)
+    return (turns.visit + _evenly(draw, passes, rng)) / q[turns.item]
+
+
+def _evenly(draw: np.ndarray, kinds: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
+    """(J,) in [0, 1): turns that are alike in all ``kinds`` are evenly apart, in the order of ``draw``, from a random
+    place on."""
+    by = np.lexsort((draw, *kinds))
+    changed = np.any([kind[by][1:] != kind[by][:-1] for kind in kinds], axis=0)
     start = np.flatnonzero(np.r_[True, changed])
     size = np.diff(np.r_[start, len(by)])
     rank = np.arange(len(by)) - np.repeat(start, size)
-    u = np.empty(len(by))
-    u[by] = (rank + np.repeat(rng.random(len(start)), size)) / np.repeat(size, size)
-    return (turns.visit + u) / q[turns.item]
+    even = np.empty(len(by))
+    even[by] = (rank + np.repeat(rng.random(len(start)), size)) / np.repeat(size, size)
+    return even
 
 
 def _by_wish(turns: Turns, wish: np.ndarray, num_slots: int) -> np.ndarray | None:

@@ -251,8 +251,9 @@ class MixtureConfig(BaseModel):
     max_repeats: float | None = Field(
         default=None,
         gt=0,
-        description="Visits of one picture, all its crops together, over the stage at most. What is cut off goes to "
-        "the nearest branches that have room; with weigh_by loss or split the loss weight makes up for it.",
+        description="Most visits of one picture, all its crops together, over the stage that are aimed at. What is cut "
+        "off goes to the nearest branches that have room; with weigh_by loss or split the loss weight makes up for it. "
+        "Visits and batches are whole: the plan tells how many pictures come more often, and how often.",
     )
     batch_size: int = Field(default=8, ge=1, description="Samples in one step, over all ranks. 8: the seed's.")
     num_steps: int = Field(default=2000, ge=1, description="Steps of the stream.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,20 @@ class MixturePlan:
         """What did not go as the mixture says, one sentence each."""
         visits = self.stream.num_steps * self.stream.batch_size
         costs = (cost.sentence(visits, self.config.max_repeats or 0.0) for cost in self.costs)
-        return (*self.resolved.notes, *costs)
+        return (*self.resolved.notes, *costs, *self._over_the_cap())
+
+    def _over_the_cap(self) -> Iterator[str]:
+        """Targets keep to the cap; visits are whole, and a sample alone in its bucket takes whole batches."""
+        cap = self.config.max_repeats
+        if cap is None:
+            return
+        visits = np.bincount(picture_indices(self.samples), self.stream.counts()).astype(int)
+        if over := int((visits > cap).sum()):
+            yield (
+                f"max_repeats {cap:g}: {over} of the {(visits > 0).sum()} pictures seen come more often, up to "
+                f"{visits.max()} times, for visits and batches are whole; a larger mixture.min_bucket_samples, which "
+                "merges small buckets, or smaller batches bring them nearer"
+            )
 
     def delivered(self, visits: np.ndarray) -> np.ndarray:
         """(n,) what visits amount to: each counts with its loss weight."""
@@ -82,6 +95,7 @@ def plan(samples: Sequence[Sample], config: MixtureConfig, seed: int, root: Path
         seed=seed,
         strata=resolved.strata,
         shots=shot_indices(samples) if config.separate_shots else None,
+        pictures=None if config.max_repeats is None else picture_indices(samples),
         loss_weights=loss_weights,
     )
     return MixturePlan(tuple(samples), config, seed, resolved, deliverable, costs, stream)

@@ -23,6 +23,9 @@ from fullcast.records import Box, Drop, Image, Person, Sample
 
 STAGE = "mixture"
 
+QUALITIES = ("masterpiece", "best quality", "good quality", "normal quality", "low quality", "worst quality")
+"""Words of the usual taggers and boards for how good a picture is."""
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -41,9 +44,10 @@ def make_samples(
     people: Iterable[Person],
     config: MixtureConfig,
     scene_tags: Mapping[str, Sequence[str]] | None = None,
+    ratings: Mapping[str, str] | None = None,
 ) -> list[Sample]:
     """Samples of all pictures that were not dropped; see `cut_samples` for what was lost on the way."""
-    return list(cut_samples(images, people, config, scene_tags).samples)
+    return list(cut_samples(images, people, config, scene_tags, ratings).samples)
 
 
 def cut_samples(
@@ -51,11 +55,12 @@ def cut_samples(
     people: Iterable[Person],
     config: MixtureConfig,
     scene_tags: Mapping[str, Sequence[str]] | None = None,
+    ratings: Mapping[str, str] | None = None,
 ) -> Cut:
     """Samples with their losses and drops.
 
     scene_tags: words about the whole picture by image id (setting, light), where somebody found some; else the words
-    that came with the file.
+    that came with the file. ratings: by image id, of those that somebody rated.
     """
     images = [image for image in images if not image.dropped]
     originals = {image.id: image for image in images if image.source != "crop"}
@@ -64,7 +69,7 @@ def cut_samples(
         of_image[person.image_id].append(person)
     buckets = make_buckets(config.area_px, config.bucket_step_px, config.max_aspect)
     while True:
-        cutter = _Cutter(config, buckets, scene_tags or {})
+        cutter = _Cutter(config, buckets, scene_tags or {}, ratings or {})
         for image in originals.values():
             cutter.add(image, of_image[image.id])
         for image in images:
@@ -85,11 +90,16 @@ def bucket_indices(samples: Sequence[Sample], config: MixtureConfig) -> tuple[tu
 
 class _Cutter:
     def __init__(
-        self, config: MixtureConfig, buckets: Sequence[Bucket], scene_tags: Mapping[str, Sequence[str]]
+        self,
+        config: MixtureConfig,
+        buckets: Sequence[Bucket],
+        scene_tags: Mapping[str, Sequence[str]],
+        ratings: Mapping[str, str],
     ) -> None:
         self.config = config
         self.buckets = buckets
         self.scene_tags = scene_tags
+        self.ratings = ratings
         self.samples: list[Sample] = []
         self.fits: list[Fit] = []
         self.drops: list[Drop] = []
@@ -112,7 +122,7 @@ class _Cutter:
             detail = f"its smallest head is {head_px:.1f} px high in {bucket}; {len(crops)} crops stand for it"
             self.drops.append(Drop(f"{image.id}_full", STAGE, "heads-too-small", detail))
         else:
-            self._keep(image, people, full, "full", bucket)
+            self._keep(image, people, full, _kind_of_picture(image), bucket)
         for crop, kind, chosen in crops:
             self._keep(image, people, crop, kind, chosen)
 
@@ -123,10 +133,17 @@ class _Cutter:
         if bucket.height / (crop[3] - crop[1]) > self.config.max_enlargement:
             self.drops.append(Drop(image.id, STAGE, "undersized", f"{image.width}x{image.height}, a crop"))
             return
-        kind = "head" if image.crop in ("head", "face") else "person"
-        self._keep(image, people, crop, kind, bucket)
-        whole = replace(self.samples[-1], image_id=parent.id, source=parent.source, shot_id=parent.shot_id)
-        self.samples[-1] = whole
+        kind = _kind_of_picture(image)
+        self._keep(image, people, crop, "person" if kind == "full" else kind, bucket)
+        sample = self.samples[-1]
+        self.samples[-1] = replace(
+            sample,
+            image_id=parent.id,
+            source=parent.source,
+            shot_id=parent.shot_id,
+            rating=sample.rating or self.ratings.get(parent.id, ""),
+            quality=sample.quality or quality_of(parent.tags),
+        )
 
     def _keep(self, image: Image, people: Sequence[Person], crop: Box, kind: str, bucket: Bucket) -> None:
         crop = intersection(crop, (0.0, 0.0, image.width, image.height))  # rounding may reach over the edge
@@ -137,11 +154,26 @@ class _Cutter:
                 *(f"{image.id}_{name}", image.id, image.path, crop, image.source, inside, kind),
                 tags=tuple(self.scene_tags.get(image.id, image.tags)),
                 shot_id=image.shot_id,
+                rating=self.ratings.get(image.id, ""),
+                quality=quality_of(image.tags),
             )
         )
         cut = sum(is_cut(head_of(p), crop) for p in people)
         kept = area(crop) / (image.width * image.height)
         self.fits.append(Fit(kept, cut, len(people) - len(inside), bucket.height / (crop[3] - crop[1])))
+
+
+def quality_of(tags: Iterable[str]) -> str:
+    """The first of QUALITIES among words that came with a file, however boards spell it; '' where there is none."""
+    spelt = (tag.replace("_", " ").strip().lower() for tag in tags)
+    return next((tag for tag in spelt if tag in QUALITIES), "")
+
+
+def _kind_of_picture(image: Image) -> str:
+    """full, or for a picture that shows a part of another one: head or person."""
+    if not image.crop:
+        return "full"
+    return "head" if image.crop in ("head", "face") else "person"
 
 
 def group_crops(

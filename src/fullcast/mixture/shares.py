@@ -26,8 +26,8 @@ NOBODY = "nobody"
 PLAIN = "plain"
 """Branch of the look without a name in a split by form."""
 
-QUALITIES = ("masterpiece", "best quality", "good quality", "normal quality", "low quality", "worst quality")
-"""Words of the usual taggers and boards for how good a picture is; none of them: ``unrated``."""
+UNRATED = "unrated"
+"""Branch of pictures that nobody rated, in a split by rating or by quality."""
 
 NARROWING = ("character", "form", "name")
 """Fields below whose branches only the people of the branch count."""
@@ -157,8 +157,8 @@ def _cast(sample: Sample) -> str:
 PICTURE_FIELDS: dict[str, Callable[[Sample], Sequence[str]]] = {
     "source": lambda s: (s.source,),
     "kind": lambda s: (s.kind,),
-    "rating": lambda s: (s.rating,),
-    "quality": lambda s: (next((tag for tag in s.tags if tag in QUALITIES), "unrated"),),
+    "rating": lambda s: (s.rating or UNRATED,),
+    "quality": lambda s: (s.quality or UNRATED,),
     "shot_id": lambda s: (s.shot_id,),
     "image_id": lambda s: (s.image_id,),
     "num_people": lambda s: (str(s.num_people),),

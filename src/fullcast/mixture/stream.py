@@ -89,14 +89,15 @@ def make_stream(
     seed: int,
     strata: np.ndarray | None = None,
     shots: np.ndarray | None = None,
+    pictures: np.ndarray | None = None,
     loss_weights: np.ndarray | None = None,
 ) -> WeightedStream:
     """Lays the order out: a pure function of its arguments.
 
     weights: (n,) >= 0, any scale; 0 is never drawn. bucket_of: (n,) int, index into ``buckets``. strata: (n,) int,
     samples of one kind (leaves of the mixture), whose visits are evenly spread in time together. shots: (n,) int,
-    samples that should not meet in a batch; None: no such wish. loss_weights: (n,) > 0 where weights are, told with
-    every visit.
+    samples that should not meet in a batch; None: no such wish. pictures: (n,) int, samples that should be near their
+    target together too; None: no such wish. loss_weights: (n,) > 0 where weights are, told with every visit.
     """
     weights = _checked(sample_ids, weights, batch_size, num_steps)
     bucket_of = np.asarray(bucket_of, dtype=np.int32)
@@ -115,8 +116,9 @@ def make_stream(
         if not len(steps):
             continue
         items = members[begin:end]
-        kinds = None if strata is None else np.asarray(strata)[items]
-        inner = arrange(weights[items], len(steps) * batch_size, rng(seed, "order in bucket", buckets[bucket]), kinds)
+        kinds, groups = (None if given is None else np.asarray(given)[items] for given in (strata, pictures))
+        draw = rng(seed, "order in bucket", buckets[bucket])
+        inner = arrange(weights[items], len(steps) * batch_size, draw, kinds, groups)
         taken = inner.taken
         if shots is not None:
             shot = np.unique(np.asarray(shots)[items], return_inverse=True)[1].ravel()

@@ -17,7 +17,7 @@ from fullcast.records import Box, Drop, Image, Person, person_id
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import file_id, read_picture, write_png
 
-VERSION = 1
+VERSION = 2
 """Raised when the same people would give other crops."""
 
 STAGE = "crops"
@@ -53,7 +53,7 @@ def plan_cuts(images: Iterable[Image], people: Iterable[Person], config: PeopleC
     drops = []
     for image in images:
         here = of_image[image.id]
-        if image.dropped or image.parent or len(here) < config.crop_from_people:
+        if image.dropped or image.parent or image.crop or len(here) < config.crop_from_people:
             continue
         for person in here:
             for kind in config.crops:
@@ -108,7 +108,8 @@ def write_crops(
 ) -> tuple[list[Image], list[Cut], list[Drop]]:
     """Writes each crop as a PNG into `out`: its record, with a path below `final`; its place; what could not be read.
 
-    Pictures are read once each; two crops of equal bytes are one.
+    Pictures are read once each; of crops with equal bytes the first is used, the others are drops. Who drew the picture
+    and under which licence says its own record (`cropping` copies it at every run).
     """
     of_image: dict[str, list[Cut]] = defaultdict(list)
     for cut in cuts:
@@ -124,23 +125,24 @@ def write_crops(
             continue
         for cut in here:
             x0, y0, x1, y1 = (int(v) for v in cut.xyxy)
-            path = out / f"{image_id}-{cut.kind}-{x0}-{y0}.png"
+            path = out / f"{image_id}-{cut.kind}-{x0}-{y0}-{x1}-{y1}.png"
             write_png(path, picture[y0:y1, x0:x1])
             crop_id = file_id(path)
             if crop_id in made:
                 path.unlink()
+                drops.append(same_crop(path.name, made[crop_id][0]))
                 continue
-            made[crop_id] = (
-                Image(
-                    *(crop_id, f"{final}/{path.name}", x1 - x0, y1 - y0, "crop", image_id),
-                    artist=parent.artist,
-                    licence=parent.licence,
-                    url=parent.url,
-                    crop=cut.kind,
-                ),
-                cut,
+            crop = Image(
+                *(crop_id, f"{final}/{path.name}", x1 - x0, y1 - y0, "crop", image_id),
+                crop=cut.kind,
             )
+            made[crop_id] = crop, cut
     return [image for image, _ in made.values()], [cut for _, cut in made.values()], drops
+
+
+def same_crop(name: str, first: Image) -> Drop:
+    """Of a crop, by its file's name, whose pixels an earlier one has."""
+    return Drop(name, STAGE, "same-file", f"the same pixels as {Path(first.path).name}")
 
 
 def people_of(crop: Image, box: Box, people: Iterable[Person]) -> list[Person]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -25,6 +25,13 @@ from fullcast.store.locks import locked
 
 SAME_FIGURE = 0.5
 """IoU from which a box of another detector is the same figure."""
+
+REDRAWN = 0.8
+"""IoU from which two boxes of one detector are one figure, drawn a little elsewhere by another run: of one run, the
+weaker of two such boxes would have been suppressed."""
+
+PEOPLE = "people"
+"""What `keep` answers of a picture that is in use: are these its people, so many, and whoever is there twice?"""
 
 HAND = "hand"
 """The detector of people whom nobody but a person saw."""
@@ -44,7 +51,8 @@ class Target:
     xyxy: Box | None = None
     """Pixels of the picture; None: the picture itself."""
     detector: str = ""
-    """Who drew the box: boxes of one detector are different figures, those of two may be the same."""
+    """Who drew the box: boxes of one detector are different figures unless they nearly agree, those of two may be the
+    same."""
     video_id: str = ""
     pts: int = -1
     width: int = 0
@@ -70,6 +78,11 @@ class Decision:
     remove_tags: tuple[str, ...] = ()
     caption: str = ""
     """The whole caption of a whole picture, in a person's own words."""
+    answers: str = ""
+    """Of a ``keep`` of a picture: the one question that it settles, `PEOPLE` or the reason for which the picture was
+    dropped then. Empty, in entries of before there was such a word: all of them."""
+    beside: tuple[Box, ...] = ()
+    """Of an ``add``: the figures that were there already, and are not meant."""
     undoes: str = ""
     note: str = ""
     by: str = ""
@@ -199,7 +212,8 @@ def attach(decisions: Iterable[Decision], images: Iterable[Image], people: Itera
     """Active decisions to present pictures and people.
 
     In a picture, the boxes that one detector drew are different figures: each goes to one person of IoU >= 0.5, the
-    nearest pairs first. Boxes of several detectors may meet at one person, and the latest decision counts.
+    nearest pairs first. Boxes of IoU >= 0.8 are one figure that two runs drew. Boxes of several detectors may meet at
+    one person, and the latest decision counts. Somebody added is no figure that whoever added them saw already.
     """
     present = {image.id: image for image in images}
     at_time = {(i.video_id, i.pts, i.width, i.height): i.id for i in present.values() if i.video_id and not i.parent}
@@ -215,7 +229,7 @@ def attach(decisions: Iterable[Decision], images: Iterable[Image], people: Itera
                 placed.append((decision, replace(target, image_id=image_id)))
             else:
                 homeless.append(Homeless(decision, target, "the picture is not there"))
-    person_of = _match_boxes([target for _, target in placed], by_image)
+    person_of = _match_boxes(placed, by_image)
     of_person: dict[str, list[Decision]] = defaultdict(list)
     of_image: dict[str, list[Decision]] = defaultdict(list)
     added: dict[tuple[str, Box | None], tuple[Decision, Target]] = {}
@@ -255,23 +269,64 @@ def _image_of(target: Target, images: Mapping[str, Image], at_time: Mapping[tupl
 _Key = tuple[str, str, Box | None]
 
 
-def _match_boxes(targets: Sequence[Target], by_image: Mapping[str, Sequence[Person]]) -> dict[_Key, str]:
+def _match_boxes(
+    placed: Sequence[tuple[Decision, Target]], by_image: Mapping[str, Sequence[Person]]
+) -> dict[_Key, str]:
     """(image, detector, box) -> id of the person there; one to one inside each image and detector."""
-    groups: dict[tuple[str, str], set[Box]] = defaultdict(set)
-    for target in targets:
+    groups: dict[tuple[str, str], dict[Box, set[str]]] = defaultdict(dict)
+    """Each box with the ids of people who are not meant by it."""
+    for decision, target in placed:
         if target.xyxy is not None:
-            groups[target.image_id, target.detector].add(target.xyxy)
+            barred = groups[target.image_id, target.detector].setdefault(target.xyxy, set())
+            barred |= _bystanders(decision, target.xyxy, by_image.get(target.image_id, ()))
     found: dict[_Key, str] = {}
-    for (image_id, detector), boxes in groups.items():
-        pairs = [
-            (iou(box, person.xyxy), box, person.id) for box in sorted(boxes) for person in by_image.get(image_id, ())
-        ]
-        taken: set[str] = set()
-        for overlap, box, person_id in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
-            key = (image_id, detector, box)
-            if overlap >= SAME_FIGURE and key not in found and person_id not in taken:
-                found[key] = person_id
-                taken.add(person_id)
+    for (image_id, detector), barred_of in groups.items():
+        figures = _figures(barred_of)
+        not_meant = [barred_of[boxes[0]] for boxes in figures]
+        for number, who in _nearest(figures, by_image.get(image_id, ()), not_meant).items():
+            found |= {(image_id, detector, box): who for box in figures[number]}
+    return found
+
+
+def _bystanders(decision: Decision, box: Box, people: Sequence[Person]) -> set[str]:
+    """Ids of the people who stood beside somebody when they were added."""
+    if decision.action != "add" or not decision.beside:
+        return set()
+    figures = [*([other] for other in decision.beside), [box]]
+    found = _nearest(figures, people, [()] * len(figures))
+    return {who for number, who in found.items() if number < len(decision.beside)}
+
+
+def _figures(barred_of: Mapping[Box, set[str]]) -> list[list[Box]]:
+    """Boxes of one detector, those of one figure together; those that mean different people stay apart."""
+    figures: list[list[Box]] = []
+    for box, barred in barred_of.items():
+        for boxes in figures:
+            if barred_of[boxes[0]] == barred and max(iou(box, other) for other in boxes) >= REDRAWN:
+                boxes.append(box)
+                break
+        else:
+            figures.append([box])
+    return figures
+
+
+def _nearest(
+    figures: Sequence[Sequence[Box]], people: Sequence[Person], not_meant: Sequence[Collection[str]]
+) -> dict[int, str]:
+    """Number of a figure -> id of its person: pairs of IoU >= 0.5, the nearest first, one to one; each figure has its
+    own people who are not meant."""
+    pairs = [
+        (max(iou(box, person.xyxy) for box in boxes), number, person.id)
+        for number, boxes in enumerate(figures)
+        for person in people
+        if person.id not in not_meant[number]
+    ]
+    found: dict[int, str] = {}
+    taken: set[str] = set()
+    for overlap, number, person_id in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
+        if overlap >= SAME_FIGURE and number not in found and person_id not in taken:
+            found[number] = person_id
+            taken.add(person_id)
     return found
 
 

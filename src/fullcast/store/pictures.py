@@ -120,11 +120,17 @@ def encode_png(array: np.ndarray, text: Mapping[str, str] | None = None) -> byte
     return buffer.getvalue()
 
 
-def read_png_text(path: Path) -> dict[str, str]:
-    """The text chunks of a PNG, wherever in the file they stand; empty for a PNG without and for other formats."""
+def read_png_text(path: Path, *, before_pixels: bool = False) -> dict[str, str]:
+    """The text chunks of a PNG, wherever in the file they stand; empty for a PNG without and for other formats.
+
+    `before_pixels`: only those where `write_png` puts them; pixels are not decoded (512 x 512: 0.1 ms, not 80).
+    """
     try:
         with Image.open(path) as image:
             _check_size(image, path)
+            if before_pixels:
+                told = image.info if image.format == "PNG" else {}
+                return {str(name): value for name, value in told.items() if isinstance(value, str)}
             return {name: str(value) for name, value in getattr(image, "text", {}).items()}
     except (Image.DecompressionBombError, *_DECODE_ERRORS) as error:
         if isinstance(error, UnreadableFile):
@@ -154,11 +160,17 @@ def resize(array: np.ndarray, size: tuple[int, int], box: Box | None = None) -> 
 
 
 def file_id(path: Path) -> str:
-    """First 20 hex digits of the file's sha256: the name of a file whatever it is called."""
+    """First 20 hex digits of the file's sha256: the name of a file whatever it is called.
+
+    Raises `UnreadableFile` with reason ``unreadable``.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise UnreadableFile(path, "unreadable", f"cannot be read ({error.strerror or error})") from error
     return digest.hexdigest()[:ID_LENGTH]
 
 

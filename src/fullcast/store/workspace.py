@@ -66,10 +66,20 @@ class Workspace:
         workspace = cls(root)
         if workspace._marker.exists():
             return cls.open(path)
-        for folder in workspace.given_dirs:
-            folder.mkdir(parents=True, exist_ok=True)
-        write_json(workspace._marker, {"format_version": FORMAT_VERSION, "show": show or root.name})
+        try:
+            for folder in workspace.given_dirs:
+                folder.mkdir(parents=True, exist_ok=True)
+            write_json(workspace._marker, {"format_version": FORMAT_VERSION, "show": show or root.name})
+        except OSError as error:
+            raise FullcastError(
+                f"no workspace can be made at {path} ({error.strerror or error}); give a folder that you may write to"
+            ) from None
         return workspace
+
+    @classmethod
+    def is_at(cls, path: Path) -> bool:
+        """Whether a workspace, of any version and state, is there."""
+        return cls(Path(os.path.abspath(path)))._marker.is_file()
 
     @classmethod
     def open(cls, path: Path) -> Workspace:

@@ -68,8 +68,12 @@ def load_checkpoint(checkpoint: Path, fingerprint: str) -> tuple[TrainState, Sav
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[torch.Tensor, str]) -> Tensors:
-    """AdamW's state by parameter name."""
-    return {f"{names[p]}/{key}": value for p, entry in optimizer.state.items() for key, value in entry.items()}
+    """An optimizer's state by parameter name. What is a Python number (bitsandbytes counts steps so) is a 0-d int64."""
+    return {
+        f"{names[p]}/{key}": value if isinstance(value, torch.Tensor) else torch.tensor(int(value))
+        for p, entry in optimizer.state.items()
+        for key, value in entry.items()
+    }
 
 
 def restore_optimizer(
@@ -82,8 +86,9 @@ def restore_optimizer(
     for key, value in saved.items():
         name, kind = key.rsplit("/", 1)
         parameter = parameters[name]
-        if kind == "step":
-            optimizer.state[parameter][kind] = value
+        if kind == "step":  # fused optimizers count on the device
+            counts = value.dtype == torch.int64
+            optimizer.state[parameter][kind] = int(value) if counts else value.to(parameter.device)
         elif value.shape != parameter.shape:  # 8-bit moments: bytes and tables of their own shapes
             optimizer.state[parameter][kind] = value.to(parameter.device)
         else:

@@ -201,7 +201,9 @@ class TrainingConfig(BaseModel):
         description="Each caption goes through a frozen text encoder once, alone; without effect while it is trained.",
     )
     parallel: Literal["ddp", "fsdp2"] = Field(
-        default="ddp", description="Under torchrun: each process holds the model (ddp), or a part of it (fsdp2)."
+        default="ddp",
+        description="Under torchrun: each process holds the model (ddp), or a part of what is trained (fsdp2); then "
+        "nobody can measure or draw: judge_every, sample_every, probe_every and validation_share must be 0.",
     )
     processes: int = Field(
         default=1,
@@ -277,7 +279,32 @@ class TrainingConfig(BaseModel):
                 "optimizer = muon needs whole matrices in float32: take adamw, or leave out weights_dtype = bf16 and "
                 "parallel = fsdp2"
             )
+        if self.lora_rank and self.parallel == "fsdp2":
+            raise ValueError(
+                "parallel = fsdp2 spreads the weights that are trained, and a LoRA has few: leave it out (ddp trains a "
+                "LoRA in several processes), or leave out lora_rank"
+            )
+        if self.prediction_type == "epsilon" and self.zero_terminal_snr:
+            raise ValueError(
+                "zero_terminal_snr and prediction_type = epsilon contradict each other: from pure noise the noise says "
+                "nothing of the picture; set prediction_type = v_prediction"
+            )
+        if self.keep_best and not self.judge_every:
+            raise ValueError("keep_best keeps what the judge found best, and judge_every is 0: set it, or leave it out")
+        if self.processes > 1 and (told := self.unmeasured()):
+            raise ValueError(told)
         return self
+
+    def unmeasured(self) -> str:
+        """What is asked for and cannot be had where several processes share the weights (fsdp2), as a sentence."""
+        names = ("validation_share", "judge_every", "sample_every", "probe_every")
+        asked = [name for name in names if getattr(self, name)] if self.parallel == "fsdp2" else []
+        return (
+            "parallel = fsdp2 spreads the weights over the processes, so that none of them can measure or draw: set "
+            f"{' and '.join(asked)} to 0, or take parallel = ddp"
+            if asked
+            else ""
+        )
 
     def at(self, step: int) -> TrainingConfig:
         """The settings that hold at a step: a pure function, so a checkpoint resumes inside any stage."""

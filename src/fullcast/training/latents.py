@@ -3,10 +3,10 @@
     {folder}/{vae}/{width}x{height}.f16    rows of (2C, h, w) float16: mean and standard deviation of the posterior
     {folder}/{vae}/{width}x{height}.idx    one line per row: the sample's id, in the order of the rows
 
-A row is written before its line, so a kill leaves at most rows without a line, which the next opening cuts off. One
-process writes at a time (a lock); another one waits for it and finds its rows. Keyed
-by the VAE's hash, the sample (picture and crop) and the size; captions play no part, so dropout and fresh captions
-go on working.
+A row is written before its line, so a kill leaves at most rows without a line, which the next writer cuts off. One
+process writes at a time (a lock); another one waits for it and finds its rows; readers change nothing. Keyed by the
+VAE's hash, the sample (picture and crop) and the size; captions play no part, so dropout and fresh captions go on
+working.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class LatentStore:
         progress: Progress,
         stop: Callable[[], bool],
     ) -> int:
+        for size in {w[1:] for w in wanted}:
+            self._mend(*size)
         missing = [w for w in wanted if w[0] not in self._index(w[1], w[2])]
         if not missing:
             return 0
@@ -94,18 +96,29 @@ class LatentStore:
     def _index(self, width: int, height: int) -> dict[str, int]:
         size = (width, height)
         if size not in self._rows:
-            data, index = self._paths(width, height)
-            text = index.read_text(encoding="utf-8") if index.exists() else ""
-            whole = text[: text.rfind("\n") + 1]  # a line without its end was cut by a kill
-            row_bytes = 2 * int(np.prod(self._row_shape(width, height)))
-            ids = whole.splitlines()[: data.stat().st_size // row_bytes if data.exists() else 0]
-            if text != "".join(i + "\n" for i in ids):
-                index.write_text("".join(i + "\n" for i in ids), encoding="utf-8")
-            if data.exists() and data.stat().st_size != len(ids) * row_bytes:
-                with data.open("r+b") as file:
-                    file.truncate(len(ids) * row_bytes)
-            self._rows[size] = {sample_id: row for row, sample_id in enumerate(ids)}
+            self._rows[size] = {sample_id: row for row, sample_id in enumerate(self._whole_lines(width, height))}
         return self._rows[size]
+
+    def _whole_lines(self, width: int, height: int) -> list[str]:
+        """Ids whose line and row are whole: another process may be writing the next, or was killed while it did."""
+        data, index = self._paths(width, height)
+        text = index.read_text(encoding="utf-8") if index.exists() else ""
+        lines = text[: text.rfind("\n") + 1].splitlines()
+        return lines[: data.stat().st_size // self._row_bytes(width, height) if data.exists() else 0]
+
+    def _row_bytes(self, width: int, height: int) -> int:
+        return 2 * int(np.prod(self._row_shape(width, height)))
+
+    def _mend(self, width: int, height: int) -> None:
+        """Cuts off what a kill left half written. For the one that holds the lock alone: a row that seems to be too
+        much may be one that another process is about to name."""
+        (data, index), ids = self._paths(width, height), self._whole_lines(width, height)
+        text = "".join(f"{i}\n" for i in ids)
+        if index.exists() and index.read_text(encoding="utf-8") != text:
+            index.write_text(text, encoding="utf-8")
+        if data.exists() and data.stat().st_size != len(ids) * self._row_bytes(width, height):
+            with data.open("r+b") as file:
+                file.truncate(len(ids) * self._row_bytes(width, height))
 
     def _append(self, ids: Sequence[str], width: int, height: int, moments: np.ndarray) -> None:
         data, index = self._paths(width, height)

@@ -67,6 +67,8 @@ class Beside:
     watchers: Sequence[Watcher] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
     """Copied into every checkpoint by name (the cast file)."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What the file of a LoRA says of itself: title, resolution, licence, trigger_phrase (see `write_adapter`)."""
     tell: Callable[[TrainState], str] = lambda state: ""
     """What the live line says beside the loss: cost so far, delivered shares."""
 
@@ -133,13 +135,16 @@ class Training:
 
     def __post_init__(self) -> None:
         config, main = self.run.config, self.run.ranks.is_main
+        self.run.about = self.beside.about
         self.watchers = list(self.beside.watchers) if main else []
         if main and config.tensorboard:
             self.watchers.append(TensorBoard(self.run_dir / "tensorboard"))
         self.metrics = Metrics(self.run_dir / METRICS, self.run.state.step) if main else NoMetrics()
         self.aside = Metrics(self.run_dir / SET_ASIDE, self.run.state.step) if main else NoMetrics()
-        self.saver = Saver(config.background_saves, self._saved)
-        self.looks = main and not (self.run.ranks.count > 1 and config.parallel == "fsdp2")
+        # FSDP2 moves its weights about in forward, so that no thread may look at them meanwhile.
+        self.background = config.background_saves and not self.run.sharded
+        self.saver = Saver(self.background, self._saved)
+        self.looks = main and not self.run.sharded
         """Only the main process measures and draws; of sharded weights it holds a part and cannot."""
 
     def fill(self, pixels: PixelSource, folder: Path, stop: Callable[[], bool]) -> None:
@@ -177,8 +182,9 @@ class Training:
             saving = ending or self._due()
             if state.step % config.log_every == 0 or saving:  # before a save always: it finds a loss that is no number
                 window = self._close(window)
-            saving = self._measure(last) or saving
-            if saving:
+            if saving:  # before anything that draws: it takes minutes, and a machine may go away
+                self.save()
+            if (last or not stopping) and self._measure(last) and not saving:
                 self.save()
             if ending:
                 break
@@ -240,21 +246,31 @@ class Training:
         def due(every: int) -> bool:
             return every > 0 and (step % every == 0 or last)
 
-        if self.probe and due(config.probe_every):
-            self.log(**self.probe.losses(run.model, run.power_T))
-        if self.beside.held_out and due(config.validate_every):
-            with run.ema.shown(run.live):
-                self.log(**self._validation())
-        if first:
-            return False
-        if self.beside.judge and due(config.judge_every):
-            with run.ema.shown(run.live):
-                self.log(success=self.beside.judge(run.model.pipeline, step))
-            best = config.keep_best and self._best() == step
-        if self.beside.preview and due(config.sample_every):
-            with run.ema.shown(run.live):
-                self.beside.preview(run.model.pipeline, step, self.run_dir / "samples" / f"step-{step:06d}")
+        with run.as_trained():
+            if self.probe and due(config.probe_every):
+                self.log(**self.probe.losses(run.model, run.power_T))
+            if self.beside.held_out and due(config.validate_every):
+                with run.ema.shown(run.live):
+                    self.log(**self._validation())
+            if first:
+                return False
+            if self.beside.judge and due(config.judge_every):
+                self._beside("judge", lambda judge: self.log(success=judge(run.model.pipeline, step)))
+                best = config.keep_best and self._best() == step
+            if self.beside.preview and due(config.sample_every):
+                folder = self.run_dir / "samples" / f"step-{step:06d}"
+                self._beside("preview", lambda preview: preview(run.model.pipeline, step, folder))
         return best
+
+    def _beside(self, name: str, look: Callable[[Any], None]) -> None:
+        """A look at the averaged weights. One that fails costs itself and not the training, and that is told."""
+        try:
+            with self.run.ema.shown(self.run.live):
+                look(getattr(self.beside, name))
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            self.log(**{f"{name}_failed": reason})
+            self.progress.advance(0, f"{name} failed: {reason}")
 
     def _validation(self) -> dict[str, float]:
         """Loss on what is held out and on as much that is trained on, with the averaged weights."""
@@ -270,10 +286,10 @@ class Training:
         """Begins to write a checkpoint; what the last one could not write is told."""
         run, self.saved_at = self.run, time.monotonic()
         self._tell_failures()
-        if not run.ranks.is_main and not (run.ranks.count > 1 and run.config.parallel == "fsdp2"):
+        if not run.ranks.is_main and not run.sharded:
             return
         self.saver.wait()  # before the copy: two of them would be in memory at once
-        snapshot = run.snapshot(run.config.background_saves)
+        snapshot = run.snapshot(self.background)
         if run.ranks.is_main:
             files = dict(self.beside.files)
             write = partial(
@@ -299,6 +315,8 @@ class Training:
         if self.run.ranks.is_main and latest_resumable(self.run_dir) is None:
             self.save()
             self.saver.close()
+        if self.run.ranks.is_main:  # the judge has spoken since the last save
+            tidy(self.run_dir, self.run.config.keep_states, self.run.config.keep_checkpoints, self._best())
         for watcher in self.watchers:
             watcher.ended(self.run.state.step)
         self.run.ranks.wait()

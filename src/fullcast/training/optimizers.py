@@ -15,7 +15,7 @@ from fullcast.store.errors import FullcastError
 from fullcast.store.seeding import key
 from fullcast.training.config import TrainingConfig
 from fullcast.training.muon import MuonAdamW
-from fullcast.training.ranks import whole
+from fullcast.training.ranks import local, part_of, whole
 
 
 def make_optimizer(groups: Iterable[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
@@ -74,7 +74,8 @@ class RoundingAdamW(torch.optim.Optimizer):
     Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2017, arXiv:1711.05101; rounding after Gupta et al.,
     "Deep Learning with Limited Numerical Precision", 2015, arXiv:1502.02551: up or down with the probability that makes
     the mean right, so that changes below half a unit in the last place are not lost. Its random bits follow from the
-    seed, the step and the parameter's place, so a run can be resumed.
+    seed, the step and the parameter's place, so a run can be resumed. Of a sharded parameter each process moves its
+    own part.
     """
 
     found_inf: torch.Tensor | None = None
@@ -113,19 +114,16 @@ class RoundingAdamW(torch.optim.Optimizer):
         good = 1.0 if self.found_inf is None else 1.0 - self.found_inf
         state["step"] += good
         beta1, beta2 = group["betas"]
-        gradient = parameter.grad.float().nan_to_num(0.0, 0.0, 0.0)  # type: ignore[union-attr]
-        first = state["exp_avg"].float().lerp(gradient, 1 - beta1)
-        second = state["exp_avg_sq"].float().lerp(gradient.square(), 1 - beta2)
+        weight, average, square = (local(t) for t in (parameter.detach(), state["exp_avg"], state["exp_avg_sq"]))
+        gradient = local(parameter.grad).float().nan_to_num(0.0, 0.0, 0.0)  # type: ignore[arg-type]
+        first = average.float().lerp(gradient, 1 - beta1)
+        second = square.float().lerp(gradient.square(), 1 - beta2)
         count = state["step"].clamp(min=1)
         size = (second / (1 - beta2**count)).sqrt() + group["eps"]
-        change = group["lr"] * (first / (1 - beta1**count) / size + group["weight_decay"] * parameter.float())
-        draw = torch.Generator(parameter.device)
-        draw.manual_seed(key(self.seed, f"rounding/{self.at_step}/{place}"))
-        for into, exact in (
-            (parameter, parameter.float() - change),
-            (state["exp_avg"], first),
-            (state["exp_avg_sq"], second),
-        ):
+        change = group["lr"] * (first / (1 - beta1**count) / size + group["weight_decay"] * weight.float())
+        draw = torch.Generator(weight.device)
+        draw.manual_seed(key(self.seed, f"rounding/{self.at_step}/{place}{part_of(parameter)}"))
+        for into, exact in ((weight, weight.float() - change), (average, first), (square, second)):
             bits = torch.randint(0, 1 << 16, exact.shape, dtype=torch.int32, device=exact.device, generator=draw)
             rounded = rounded_bf16(exact, bits)
             into.copy_(rounded if self.found_inf is None else torch.where(self.found_inf > 0, into, rounded))

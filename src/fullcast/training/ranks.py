@@ -10,12 +10,14 @@ from __future__ import annotations
 import atexit
 import os
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from fullcast.models.torch_device import torch_device
 from fullcast.ports import Batch
 from fullcast.store.errors import FullcastError
 
@@ -25,6 +27,11 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
+def part_of(tensor: torch.Tensor) -> str:
+    """Names the part that this process holds, for draws of its own ("/1"); "" where nothing is sharded."""
+    return f"/{tensor.device_mesh.get_local_rank()}" if isinstance(tensor, DTensor) else ""
+
+
 def whole(tensor: torch.Tensor, like: torch.Tensor | None = None) -> torch.Tensor:
     """A sharded tensor put together again on every rank; `like` says how a local part of it is spread."""
     if isinstance(like, DTensor) and not isinstance(tensor, DTensor):
@@ -32,6 +39,11 @@ def whole(tensor: torch.Tensor, like: torch.Tensor | None = None) -> torch.Tenso
             tensor, like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
         )
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+PATIENCE = timedelta(days=7)
+"""How long processes wait for each other: the first encodes all latents alone, and judges. torchrun ends them all when
+one dies."""
 
 
 def _leave() -> None:
@@ -49,12 +61,13 @@ class Ranks:
 
     @classmethod
     def from_environment(cls) -> Ranks:
-        """What torchrun says (RANK, WORLD_SIZE); joins the process group: nccl with CUDA, gloo without."""
+        """What torchrun says (RANK, WORLD_SIZE); joins the process group: nccl for tensors on CUDA, gloo for others."""
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count < 2:
             return cls()
         if not torch.distributed.is_initialized():
-            torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+            torch.distributed.init_process_group(backend, timeout=PATIENCE)
             atexit.register(_leave)
         return cls(torch.distributed.get_rank(), count)
 
@@ -64,10 +77,23 @@ class Ranks:
         return self.rank == 0
 
     def device(self, name: str) -> torch.device:
-        """`auto`: this process's own GPU if there is one, else the CPU."""
-        if name == "auto" and torch.cuda.is_available():
-            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        return torch.device("cpu" if name == "auto" else name)
+        """`auto`: this process's own GPU if there is one, else the CPU; `cuda` among several: its own too.
+
+        FullcastError when there are fewer GPUs than processes, or there is no such device.
+        """
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name != "cuda":
+            return torch_device(name)
+        place, found = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if place >= max(1, found):
+            raise FullcastError(
+                f"{self.count} processes train, and torch finds {found} GPU(s): set training.processes to {found}"
+            )
+        torch_device(name)
+        if self.count > 1:
+            torch.cuda.set_device(place)
+        return torch.device("cuda", place)
 
     def share(self, batch: Batch) -> Batch:
         """Every count-th visit of a global batch, beginning with this rank's; FullcastError if it does not divide."""
@@ -85,17 +111,19 @@ class Ranks:
         return nn.parallel.DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def shard(self, network: nn.Module) -> nn.Module:
-        """`network` with its parameters spread over the ranks (FSDP2), block by block."""
+        """`network` with its trained parameters spread over the ranks (FSDP2), block by block; frozen ones stay whole
+        in each, so that the main one can write them."""
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # FSDP2 knows no channels_last
         device = next(network.parameters()).device.type
         mesh = init_device_mesh(device, (self.count,))
+        frozen = {p for p in network.parameters() if not p.requires_grad}
         unet = network.denoiser
         for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks):  # type: ignore[union-attr, misc]
-            fully_shard(block, mesh=mesh)
-        return fully_shard(network, mesh=mesh)  # type: ignore[return-value]
+            fully_shard(block, mesh=mesh, ignored_params=frozen)
+        return fully_shard(network, mesh=mesh, ignored_params=frozen)  # type: ignore[return-value]
 
     def take(self, into: torch.Tensor, saved: torch.Tensor, like: torch.Tensor | None = None) -> None:
         """Copies a whole saved tensor, or this rank's part of it where `into` (or `like`) is sharded."""
@@ -108,7 +136,7 @@ class Ranks:
 
     def wait(self) -> None:
         if self.count > 1:
-            torch.distributed.barrier()
+            torch.distributed.all_reduce(torch.zeros(1))
 
     def any(self, mine: bool, device: torch.device) -> bool:
         """True everywhere as soon as one rank says so."""

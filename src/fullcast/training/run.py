@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from fullcast.models.stable_diffusion.adapter import add_adapter, merged, withou
 from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.ports import BatchStream
 from fullcast.store.atomic import write_json
+from fullcast.store.errors import FullcastError
 from fullcast.training.binding import bound
 from fullcast.training.checkpoint import SavedTensors, load_checkpoint, optimizer_tensors, restore_optimizer
 from fullcast.training.config import TrainingConfig
@@ -25,7 +26,7 @@ from fullcast.training.kept import TrainState, latest_resumable, sweep
 from fullcast.training.muon import is_matrix
 from fullcast.training.optimizers import RoundingAdamW, clip, make_optimizer, pass_over
 from fullcast.training.ranks import Ranks, whole
-from fullcast.training.step import Network, Prepared, Teacher, loss_of
+from fullcast.training.step import Network, Prepared, Says, Teacher, loss_of
 from fullcast.training.words import TextCache
 
 ONE = Ranks()
@@ -68,20 +69,28 @@ class Run:
     ranks: Ranks = ONE
     text: TextCache | None = None
     teacher: Teacher | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What the file of a LoRA says of itself, see `write_adapter`."""
 
     @classmethod
     def open(
         cls, base_dir: Path, stream: BatchStream, config: TrainingConfig, run_dir: Path, ranks: Ranks = ONE
     ) -> Run:
-        """From the base, or from the newest checkpoint of the same run."""
+        """From the base, or from the newest checkpoint of the same run. FullcastError for settings that this base, or
+        this number of processes, cannot have."""
+        if is_sharded(config, ranks) and (told := config.unmeasured()):
+            raise FullcastError(told)
         model = StableDiffusion.load(base_dir)
         fingerprint = fingerprint_of(stream, config, model)
+        of_base = (model.prediction_type, model.alphas_cumprod())
         model.use_schedule(config.prediction_type, config.zero_terminal_snr)
         model.use_clip_skip(config.clip_skip)
         rates = _rates(config, model)
         train_text = "text_encoder" in rates
         model.for_training(ranks.device(config.device), train_text, config.gradient_checkpointing)
-        teacher = _teacher(model, config)
+        power_T = model.alphas_cumprod().to(model.device)
+        says = _teacher(model, config)
+        teacher = Teacher.of(says, of_base[0], of_base[1].to(model.device), power_T) if says else None
         if config.lora_rank:
             add_adapter(model, config.lora_rank, alpha_of(config), train_text, config.seed)
             model.pipeline.to(model.device)
@@ -89,16 +98,19 @@ class Run:
             for part in rates:
                 model.module(part).to(torch.bfloat16)
         network: torch.nn.Module = Network(model, train_text)
-        if ranks.count > 1 and config.parallel == "fsdp2":
+        if is_sharded(config, ranks):
             network = ranks.shard(network)
         live = {f"{part}.{name}": p for part in rates for name, p in model.parameters(part)}
         optimizer = make_optimizer(_groups(live, rates, config), config)
         text = TextCache(model) if config.cache_text and not train_text else None
-        power_T = model.alphas_cumprod().to(model.device)
         ema = Ema(live, config.ema_decay, config.ema_every)
         run = cls(model, config, TrainState(fingerprint), live, optimizer, ema, power_T, network, ranks, text, teacher)
         run._begin(run_dir)
         return run
+
+    @property
+    def sharded(self) -> bool:
+        return is_sharded(self.config, self.ranks)
 
     def _begin(self, run_dir: Path) -> None:
         """Brings back the newest checkpoint, then wraps the network: DDP sends out what rank 0 has."""
@@ -155,6 +167,11 @@ class Run:
         """Gradients are exchanged between processes once, with the last part."""
         return self.network.no_sync() if hasattr(self.network, "no_sync") else nullcontext()  # type: ignore[operator]
 
+    def as_trained(self) -> AbstractContextManager[Any]:
+        """In which weights of bfloat16 take float32 in, as they do in a step; nothing else."""
+        bf16 = self.config.weights_dtype == "bf16"
+        return torch.autocast(self.model.device.type, torch.bfloat16) if bf16 else nullcontext()
+
     def rates(self, num_steps: int) -> dict[str, float]:
         config = self.config.at(self.state.step - 1)
         return {"learning_rate": config.learning_rate * config.rate_at(self.state.step - 1, num_steps)}
@@ -186,7 +203,7 @@ class Run:
         if not self.config.lora_rank:
             self.model.write(folder, dtype, averaged)
             return
-        write_adapter(self.model, folder, averaged, alpha_of(self.config), dtype)
+        write_adapter(self.model, folder, averaged, alpha_of(self.config), dtype, self.about)
         if self.config.lora_merged:
             self.model.write(folder, dtype, merged(self.model, averaged, alpha_of(self.config)))
 
@@ -197,6 +214,11 @@ class Run:
             self.ranks.take(parameter.data, tensors.live[name])
             self.ranks.take(self.ema.shadow[name], tensors.ema[name], like=parameter)
         restore_optimizer(self.optimizer, self.live, tensors.optimizer, self.ranks.take)
+
+
+def is_sharded(config: TrainingConfig, ranks: Ranks) -> bool:
+    """Whether each process holds a part of the trained weights."""
+    return ranks.count > 1 and config.parallel == "fsdp2"
 
 
 def alpha_of(config: TrainingConfig) -> float:
@@ -210,7 +232,7 @@ def compiled(network: torch.nn.Module, backend: Any = "inductor") -> Any:
     return torch.compile(network, dynamic=False, backend=backend)
 
 
-def _teacher(model: StableDiffusion, config: TrainingConfig) -> Teacher | None:
+def _teacher(model: StableDiffusion, config: TrainingConfig) -> Says | None:
     """The base as it is before training: the networks without their LoRA, or a frozen copy of them."""
     if not any(c.prior_preservation for c in (config, *(config.at(change.from_step) for change in config.changes))):
         return None

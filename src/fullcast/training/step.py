@@ -19,17 +19,69 @@ from fullcast.diffusion.losses import (
     squared_error,
     to_latent_size,
 )
-from fullcast.diffusion.schedule import add_noise, signal_to_noise, target
+from fullcast.diffusion.schedule import (
+    add_noise,
+    equally_noisy,
+    predicted_sample,
+    prediction_of,
+    signal_to_noise,
+    target,
+)
 from fullcast.diffusion.weighting import biased_timesteps, min_snr_weights, velocity_weights
 from fullcast.models.stable_diffusion.family import StableDiffusion, latents_of
 from fullcast.ports import Batch, CaptionSource, Hints
+from fullcast.store.errors import FullcastError
 from fullcast.training.binding import distinct, region_tensors, told_of
 from fullcast.training.config import TrainingConfig
 from fullcast.training.latents import LatentStore
 from fullcast.training.words import varied
 
-Teacher = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+Says = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """(noisy, timesteps, token_ids) -> what the base predicts, without gradient."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The base as it is before training: asked in its own terms, heard in those of the run."""
+
+    says: Says
+    prediction_type: str
+    """Of the base."""
+    power_T: torch.Tensor
+    """(T,) float64, the base's own signal power, on the model's device."""
+    own_T: torch.Tensor | None
+    """(T,) the base's timestep of the same noise for each of the run's; None where the schedule is the base's."""
+
+    @classmethod
+    def of(cls, says: Says, prediction_type: str, own_power_T: torch.Tensor, power_T: torch.Tensor) -> Teacher:
+        """FullcastError where the base's own answer says nothing of the picture."""
+        if prediction_type == "epsilon" and not own_power_T[-1]:
+            raise FullcastError(
+                "the base predicts noise under zero terminal SNR, so its answer to pure noise is no picture that "
+                "prior_preservation could hold to: leave it out, or take a base of v_prediction"
+            )
+        changed = not torch.equal(own_power_T, power_T)
+        own_T = equally_noisy(power_T, own_power_T) if changed else None
+        return cls(says, prediction_type, own_power_T, own_T)
+
+    def target(
+        self,
+        prediction_type: str,
+        x: torch.Tensor,
+        e: torch.Tensor,
+        timesteps: torch.Tensor,
+        power_T: torch.Tensor,
+        token_ids: torch.Tensor,
+    ) -> torch.Tensor:
+        """What a network of `prediction_type` under `power_T` should say of x_0 and noise (B, C, h, w) to see the same
+        picture in it as the base, which sees x_0 under its own schedule with as much of the same noise."""
+        own = timesteps if self.own_T is None else self.own_T[timesteps]
+        noisy = add_noise(x, e, own, self.power_T)
+        said = self.says(noisy, own, token_ids).to(x.dtype)
+        if self.own_T is None and prediction_type == self.prediction_type:
+            return said
+        seen = predicted_sample(self.prediction_type, said, noisy, own, self.power_T)
+        return prediction_of(prediction_type, seen, add_noise(x, e, timesteps, power_T), timesteps, power_T)
 
 
 @dataclass
@@ -184,7 +236,9 @@ def loss_of(
         prediction = network(noisy, t, *heard)
         rows = [row for row, prior in enumerate(ready.priors) if prior]
         if rows and teacher is not None:
-            wanted = wanted.index_copy(0, *_of_teacher(teacher, rows, noisy, t, ids))
+            at = torch.tensor(rows, device=device)
+            said = teacher.target(model.prediction_type, x[at], e[at], t[at], power_T, ids[at])
+            wanted = wanted.index_copy(0, at, said)
     if config.loss == "huber":
         c = huber_scale(t, len(power_T), config.huber_c, config.huber_schedule)
         error = pseudo_huber(prediction, wanted, c)
@@ -201,11 +255,3 @@ def loss_of(
 
 def _is_bf16(config: TrainingConfig) -> bool:
     return config.mixed_precision == "bf16" or config.weights_dtype == "bf16"
-
-
-def _of_teacher(
-    teacher: Teacher, rows: list[int], noisy: torch.Tensor, t: torch.Tensor, ids: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(rows, what the base says of them)."""
-    chosen = torch.tensor(rows, device=noisy.device)
-    return chosen, teacher(noisy[chosen], t[chosen], ids[chosen]).float()

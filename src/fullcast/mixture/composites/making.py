@@ -46,6 +46,8 @@ WELL_HIDDEN = 0.03
 """The same, so little that no other scene is tried."""
 CHOICES = 6
 """Scenes of which the one is kept whose joints show least."""
+CUT_OUT = "cut-out:"
+"""The detector of a composite's figures, before the id of the person that was cut out."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Composites:
     images: tuple[Image, ...]
     """Source "composite"; ``parent`` is the frame that the background is from."""
     people: tuple[Person, ...]
-    """``detector`` is "cut-out:" and the id of the person that was cut out."""
+    """``detector`` is CUT_OUT and the id of the person that was cut out."""
     scene_tags: Mapping[str, tuple[str, ...]]
     """The background's words, by image id."""
     drops: tuple[Drop, ...]
@@ -251,7 +253,7 @@ def _keep(painted: Painted, backdrop: Backdrop, root: Path, folder: str) -> tupl
             image_id=name,
             xyxy=figure.seen_xyxy,
             head_xyxy=figure.head_xyxy,
-            detector=f"cut-out:{figure.cut.person.id}",
+            detector=f"{CUT_OUT}{figure.cut.person.id}",
             track_id="",
         )
         for figure in painted.figures

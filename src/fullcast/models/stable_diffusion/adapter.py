@@ -14,15 +14,14 @@ from typing import Any
 import torch
 
 from fullcast.models.stable_diffusion.family import StableDiffusion
+from fullcast.models.stable_diffusion.folder import KOHYA_FILE, PEFT_FILE
 from fullcast.models.stable_diffusion.lora import Configs, Lora, LoraLayer, write_lora
 from fullcast.models.stable_diffusion.metadata import modelspec
+from fullcast.store.errors import FullcastError
 from fullcast.store.seeding import key
 
 UNET_LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"]
 TEXT_LAYERS = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
-KOHYA_FILE = "lora.safetensors"
-PEFT_FILE = "pytorch_lora_weights.safetensors"
-"""The name that diffusers looks for."""
 
 Averaged = Mapping[str, Mapping[str, torch.Tensor]]
 """Component ("denoiser", "text_encoder" ...) to its trained parameters by name."""
@@ -93,9 +92,22 @@ def merged(model: StableDiffusion, weights: Averaged, alpha: float) -> dict[str,
             path = name.split(".lora_A.")[0]
             up = tensors[name.replace(".lora_A.", ".lora_B.")]
             weight = own[f"{path}.base_layer.weight"].float().cpu()
-            change = (_plain(up).float().flatten(1) @ _plain(down).float().flatten(1)).view_as(weight)
-            result.setdefault(component, {})[f"{path}.weight"] = weight + alpha / down.shape[0] * change
+            change = LoraLayer(_plain(down), _plain(up), alpha).change().view_as(weight)
+            result.setdefault(component, {})[f"{path}.weight"] = weight + change
     return result
+
+
+@torch.no_grad()
+def merge(model: StableDiffusion, lora: Lora) -> None:
+    """Adds a LoRA to a model's weights for good. FullcastError when the model lacks one of its layers."""
+    for component, layers in lora.layers.items():
+        own = dict(model.module("denoiser" if component == "unet" else component).named_parameters())
+        for path, layer in layers.items():
+            weight = own.get(f"{path}.weight", own.get(f"{path.removeprefix('text_model.')}.weight"))
+            change = layer.change()
+            if weight is None or weight.numel() != change.numel():
+                raise FullcastError(f"the LoRA sits on {component}.{path}, which the model has not, or in another size")
+            weight.add_(change.view_as(weight).to(weight))
 
 
 def write_adapter(
@@ -104,14 +116,16 @@ def write_adapter(
     weights: Averaged,
     alpha: float,
     dtype: torch.dtype | None = None,
-    metadata: Mapping[str, str] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
-    """The LoRA in kohya's layout (for UIs) and PEFT's (for diffusers) into a folder that the caller makes atomic."""
+    """The LoRA in kohya's layout (for UIs) and PEFT's (for diffusers) into a folder that the caller makes atomic.
+
+    `about`: what `modelspec` takes beside family and prediction (title, resolution, licence, trigger_phrase ...).
+    """
     lora = lora_from(weights, model.family, alpha)
-    if dtype is not None:
-        for layers in lora.layers.values():
-            layers.update({k: LoraLayer(v.down.to(dtype), v.up.to(dtype), v.alpha) for k, v in layers.items()})
-    told = dict(metadata or modelspec(model.family, "LoRA", model.default_size, lora=True, **_predicts(model)))
+    lora = lora if dtype is None else lora.to(dtype)
+    known = {"title": "LoRA", "resolution": model.default_size, **(about or {})}
+    told = modelspec(model.family, prediction_type=model.prediction_type, lora=True, **known)
     write_lora(lora, folder / KOHYA_FILE, "kohya", told, configs_of(model))
     write_lora(lora, folder / PEFT_FILE, "peft", told)
 
@@ -120,8 +134,3 @@ def configs_of(model: StableDiffusion) -> Configs:
     """Of the networks as they are, pocket's too."""
     text = {name: model.module(name).config.to_dict() for name in model.text_components}  # type: ignore[union-attr, operator]
     return {"unet": dict(model.pipeline.unet.config), **text}
-
-
-def _predicts(model: StableDiffusion) -> dict[str, str]:
-    kind = model.prediction_type
-    return {"prediction_type": kind} if kind in ("epsilon", "v_prediction") else {}

@@ -95,7 +95,8 @@ class StableDiffusion:
     def use_schedule(self, prediction_type: str, zero_terminal_snr: bool) -> None:
         """Another target, or a last step of pure noise, from now on and in every folder that is written.
 
-        `prediction_type` "base" and `zero_terminal_snr` False leave what the model came with.
+        `prediction_type` "base" and `zero_terminal_snr` False leave what the model came with. FullcastError when it
+        would predict the noise in a picture of nothing but noise.
         """
         from diffusers import DDIMScheduler
 
@@ -107,6 +108,11 @@ class StableDiffusion:
         kind = DDIMScheduler if "rescale_betas_zero_snr" in changes else type(self.pipeline.scheduler)
         if changes:
             self.pipeline.scheduler = kind.from_config(config, **changes)
+        if self.prediction_type == "epsilon" and not self.alphas_cumprod()[-1]:
+            raise FullcastError(
+                "a model that predicts noise (epsilon) says nothing of a picture at a last step of pure noise (zero "
+                'terminal SNR): set training.prediction_type = "v_prediction", or leave out zero_terminal_snr'
+            )
 
     # Pixels and latents
 
@@ -162,6 +168,10 @@ class StableDiffusion:
     def encode_prompts(self, prompts: Sequence[str]) -> torch.Tensor:
         """prompt_embeds (B, L, D); "" is the unconditional prompt."""
         return self.encode_tokens(self.token_ids(prompts))
+
+    def encode_negatives(self, prompts: Sequence[str]) -> torch.Tensor:
+        """The same for negative prompts; "" is what the family takes for none."""
+        return self.encode_prompts(prompts)
 
     def join(self, said: Sequence[torch.Tensor]) -> torch.Tensor:
         """Captions that were encoded one by one, as one batch."""
@@ -261,7 +271,7 @@ class StableDiffusion:
 def _sha256(module: torch.nn.Module, digest: hashlib._Hash) -> None:
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
 
 
 def token_ids(tokenizer: Any, prompts: Sequence[str]) -> torch.Tensor:

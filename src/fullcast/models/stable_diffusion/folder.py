@@ -27,6 +27,12 @@ WEIGHT_FILES = {
 }
 SECOND_ENCODER = {"text_encoder_2": "model.safetensors"}
 """What SDXL has more."""
+HALF = "fp16"
+"""What the hub writes into the names of files of half precision ("model.fp16.safetensors")."""
+KOHYA_FILE = "lora.safetensors"
+"""A LoRA beside the model that it was trained into, or alone; as UIs open it."""
+PEFT_FILE = "pytorch_lora_weights.safetensors"
+"""The same under the name that diffusers looks for."""
 SD, SDXL = "StableDiffusionPipeline", "StableDiffusionXLPipeline"
 
 
@@ -47,12 +53,15 @@ def load_pipeline(path: str | Path) -> Any:
                 f"{path} is no model; give a diffusers folder or a file that ends in {' or '.join(SUFFIXES)}"
             )
         return load_single_file(path)
-    family = _class_of(path)
+    files = weight_paths(path, family := _class_of(path))
+    variant = HALF if any(file.stem.endswith(f".{HALF}") for file in files.values()) else None
     off = {"safety_checker": None, "requires_safety_checker": False} if family == SD else {"add_watermarker": False}
     with _quietly():
-        pipeline = getattr(diffusers, family).from_pretrained(path, local_files_only=True, use_safetensors=True, **off)
+        pipeline = getattr(diffusers, family).from_pretrained(
+            path, local_files_only=True, use_safetensors=True, variant=variant, **off
+        )
     pipeline.set_progress_bar_config(disable=True)
-    for name in weight_files(family):
+    for name in files:
         # diffusers gives float32 by default, transformers 5 the dtype of the file
         getattr(pipeline, name).float().eval()
     return pipeline
@@ -75,6 +84,26 @@ def weight_files(pipeline_class: str) -> dict[str, str]:
     return WEIGHT_FILES | SECOND_ENCODER if pipeline_class == SDXL else WEIGHT_FILES
 
 
+def weight_paths(folder: Path, pipeline_class: str) -> dict[str, Path]:
+    """Component to the file that holds its weights in `folder`: the plain ones, or, as diffusers takes its variant
+    fp16, those of half precision where they are and plain ones for the rest.
+
+    FullcastError when a component has neither.
+    """
+    plain = {name: folder / name / file for name, file in weight_files(pipeline_class).items()}
+    if all(path.is_file() for path in plain.values()):
+        return plain
+    halves = {name: path.with_suffix(f".{HALF}{path.suffix}") for name, path in plain.items()}
+    found = {name: halves[name] if halves[name].is_file() else path for name, path in plain.items()}
+    if missing := next((name for name, path in found.items() if not path.is_file()), ""):
+        raise FullcastError(
+            f"{folder} has no weights of its {missing} that can be read: {missing}/{plain[missing].name} or "
+            f"{halves[missing].name} is wanted, whole (no .bin, no parts); save it anew with diffusers, or give a "
+            "single file"
+        )
+    return found
+
+
 @dataclass(frozen=True)
 class Held:
     """What is in a folder, read without building a network."""
@@ -92,9 +121,9 @@ def read_components(folder: Path) -> Held:
     """Weights and configs of a diffusers folder. FullcastError when it is none."""
     from safetensors.torch import load_file
 
-    files = weight_files(kind := _class_of(folder))
+    files = weight_paths(folder, kind := _class_of(folder))
     held = read_facts(folder)
-    weights = {name: load_file(folder / name / file) for name, file in files.items()}
+    weights = {name: load_file(file) for name, file in files.items()}
     weights["text_encoder"] = with_text_model_prefix(weights["text_encoder"])
     assert kind == SDXL or "text_encoder_2" not in weights
     held.weights.update(weights)
@@ -236,8 +265,8 @@ def folder_sha256(folder: str | Path) -> str:
         with folder.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()
-    for name, file_name in sorted(weight_files(_class_of(folder)).items()):
+    for name, path in sorted(weight_paths(folder, _class_of(folder)).items()):
         digest.update(name.encode())
-        with (folder / name / file_name).open("rb") as file:
+        with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -54,6 +54,10 @@ class LoraLayer:
     def rank(self) -> int:
         return self.down.shape[0]
 
+    def change(self) -> torch.Tensor:
+        """What the layer's weight gets, alpha / r * up @ down: (out, in) or (out, in * kh * kw), float32."""
+        return self.alpha / self.rank * (self.up.float().flatten(1) @ self.down.float().flatten(1))
+
 
 @dataclass
 class Lora:
@@ -67,6 +71,13 @@ class Lora:
         for component, layers in self.layers.items():
             for module, layer in layers.items():
                 yield component, module, layer
+
+    def to(self, dtype: torch.dtype) -> Lora:
+        """The same with the numbers in another type."""
+        layers: dict[str, dict[str, LoraLayer]] = {component: {} for component in self.layers}
+        for component, module, layer in self:
+            layers[component][module] = LoraLayer(layer.down.to(dtype), layer.up.to(dtype), layer.alpha)
+        return Lora(self.family, layers)
 
 
 def names(family: str, configs: Configs | None = None) -> dict[tuple[str, str], str]:

@@ -71,6 +71,18 @@ def modelspec(
     return without_paths({f"modelspec.{key}": value for key, value in spec.items() if value})
 
 
+def told_family(metadata: Mapping[str, str]) -> str:
+    """sd1 | sd2 | sdxl, as the modelspec of a file names it; "" where it does not."""
+    told = metadata.get("modelspec.architecture", "").removesuffix("/lora")
+    return next((family for (family, _), architecture in ARCHITECTURES.items() if architecture == told), "")
+
+
+def told_prediction(metadata: Mapping[str, str]) -> str:
+    """epsilon | v_prediction | sample, as the modelspec of a file names it; epsilon where it does not."""
+    told = metadata.get("modelspec.prediction_type", "epsilon")
+    return "v_prediction" if told == "v" else told
+
+
 def training_metadata(family: str, facts: Mapping[str, Any], prediction_type: str = "epsilon") -> dict[str, str]:
     """ss_* keys from `facts` by their names without the prefix ("seed", "steps", "learning_rate", "network_dim"...).
 

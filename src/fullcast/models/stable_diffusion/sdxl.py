@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from typing import ClassVar
 
 import torch
 
@@ -26,7 +26,7 @@ class Words:
 
 
 class StableDiffusionXL(StableDiffusion):
-    """SDXL for training; it is drawn with by diffusers or any UI (our own sampler knows one text encoder)."""
+    """The same operations with two text encoders."""
 
     text_components: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
 
@@ -45,6 +45,14 @@ class StableDiffusionXL(StableDiffusion):
         one = self.pipeline.text_encoder(ids[:, 0], output_hidden_states=True)
         two = self.pipeline.text_encoder_2(ids[:, 1], output_hidden_states=True)
         return Words(torch.cat([one.hidden_states[-2], two.hidden_states[-2]], -1), two.text_embeds)
+
+    def encode_negatives(self, prompts: Sequence[str]) -> Words:  # type: ignore[override]
+        """Of "" zeros, where the model's folder says so, as diffusers does where no negative prompt is given."""
+        words = self.encode_tokens(self.token_ids(prompts))
+        if self.pipeline.config.force_zeros_for_empty_prompt:
+            said = torch.tensor([bool(prompt) for prompt in prompts], device=self.device)
+            words = Words(words.embeds * said[:, None, None], words.pooled * said[:, None])
+        return words
 
     def use_clip_skip(self, layer: int) -> None:
         if layer != 1:
@@ -67,27 +75,6 @@ class StableDiffusionXL(StableDiffusion):
             added_cond_kwargs=added,
             return_dict=False,
         )[0]
-
-    def draw(
-        self, prompt: str, negative_prompt: str, size: tuple[int, int], *, seed: int, steps: int, guidance: float
-    ) -> Any:
-        """A picture (PIL) of (width, height) pixels by diffusers' own pipeline: sample pictures of a training."""
-        return self.pipeline(
-            prompt=prompt,
-            negative_prompt=negative_prompt or None,
-            width=size[0],
-            height=size[1],
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            generator=torch.Generator("cpu").manual_seed(seed),
-        ).images[0]
-
-    def scheduler(self, name: str) -> NoReturn:
-        """Our own sampler cannot draw with it."""
-        raise FullcastError(
-            "Fullcast trains SDXL but does not draw with it: open the checkpoint in diffusers or in a UI "
-            "(fullcast export safetensors FILE)"
-        )
 
     def side_by_side(self, words: Words, which: torch.Tensor) -> Words:  # type: ignore[override]
         """The pooled vector is that of the first: the whole caption."""

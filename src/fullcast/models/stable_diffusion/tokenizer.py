@@ -65,3 +65,21 @@ def clip_tokenizer(size: int = FULL_VOCABULARY, max_length: int = 77) -> CLIPTok
     with tempfile.TemporaryDirectory() as folder:
         write_tokenizer(Path(folder), size, max_length)
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def open_tokenizer(model: Path) -> CLIPTokenizer:
+    """Of a diffusers folder its own; of a single file CLIP's, which every published one has. No network is opened.
+
+    FullcastError when the folder has none.
+    """
+    from transformers import CLIPTokenizer
+
+    if model.is_file():
+        return clip_tokenizer()
+    try:
+        return CLIPTokenizer.from_pretrained(model / "tokenizer", local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise FullcastError(
+            f"{model} has no tokenizer that can be opened ({str(error).splitlines()[0][:120]}); give a whole diffusers "
+            "folder, or a single file"
+        ) from error

@@ -18,6 +18,7 @@ from PIL import Image
 from fullcast.models.cards import card_of
 from fullcast.models.onnx_network import BATCH, OnnxNetwork
 from fullcast.store.errors import FullcastError
+from fullcast.store.pictures import file_id
 
 GENERAL, CHARACTER, RATING = 0, 4, 9
 
@@ -61,7 +62,8 @@ class WdTagger:
     ) -> None:
         """`csv_path`: None is ``selected_tags.csv`` beside the graph. Thresholds are probabilities in [0, 1].
 
-        `threshold`: of general tags; None takes the file's metadata ``threshold``, else 0.35 (the cards' own).
+        `threshold`: of general tags, before all else; None takes the graph's metadata ``threshold``, else 0.35 (the
+        cards' own). No other file is asked: WD14 taggers ship none.
         `by_gap`: each picture's own threshold by the widest gap (MCut) instead of the two fixed ones.
         `character_threshold`: None leaves character tags out: names come from references here, not from a tagger.
         """
@@ -79,7 +81,14 @@ class WdTagger:
         self.size = self.network.inputs[self.input][1] or int(self.network.metadata.get("imgsz", 448))
         self.threshold = float(self.network.metadata.get("threshold", 0.35)) if threshold is None else threshold
         self.character_threshold = character_threshold
-        self.name = f"wd14:{self.network.name}"
+        self.name = f"wd14:{self.network.name},tags@{file_id(labels)[:8]},{self._limits}"
+
+    @property
+    def _limits(self) -> str:
+        """The thresholds that count, for the name: the same network with others says other words."""
+        limits = {"general": self.threshold, "character": self.character_threshold}
+        said = {kind: "gap" if self.by_gap else f"{limit:g}" for kind, limit in limits.items() if limit is not None}
+        return ",".join(f"{kind}>{limit}" for kind, limit in said.items())
 
     def tag(self, images: Sequence[np.ndarray]) -> list[Mapping[str, float]]:
         """Tags above the thresholds with probabilities, general ones before characters, strongest first; at the end the
