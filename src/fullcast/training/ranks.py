@@ -120,10 +120,11 @@ class Ranks:
         device = next(network.parameters()).device.type
         mesh = init_device_mesh(device, (self.count,))
         frozen = {p for p in network.parameters() if not p.requires_grad}
+        given: dict[str, Any] = {"mesh": mesh, **({"ignored_params": frozen} if frozen else {})}  # torch 2.7 and later
         unet = network.denoiser
         for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks):  # type: ignore[union-attr, misc]
-            fully_shard(block, mesh=mesh, ignored_params=frozen)
-        return fully_shard(network, mesh=mesh, ignored_params=frozen)  # type: ignore[return-value]
+            fully_shard(block, **given)
+        return fully_shard(network, **given)  # type: ignore[return-value]
 
     def take(self, into: torch.Tensor, saved: torch.Tensor, like: torch.Tensor | None = None) -> None:
         """Copies a whole saved tensor, or this rank's part of it where `into` (or `like`) is sharded."""
