@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from fullcast.generation.config import GenerationConfig
@@ -12,6 +13,7 @@ from fullcast.journey import Journey, making, new_workspace
 from fullcast.journey.doors import Doors
 from fullcast.records import Cast, Character
 from fullcast.store.errors import FullcastError
+from fullcast.store.pictures import write_png
 
 CAST = Cast("test", (Character("aoi", "aoi"),))
 
@@ -64,9 +66,12 @@ def test_pictures_are_drawn_on_the_device_of_the_settings(journey: Journey, monk
     assert Doors(journey.workspace, journey.recipe).painters(Path("nowhere")).count == 1
 
 
-def test_inpaint_without_words_asks_for_them(journey: Journey) -> None:
+def test_inpaint_without_words_asks_for_them(journey: Journey, tmp_path: Path) -> None:
+    write_png(tmp_path / "x.png", np.zeros((64, 64, 3), np.uint8))
     with pytest.raises(FullcastError, match="--prompt"):
-        journey.inpaint(Path("x.png"), box="0,0,8,8")
+        journey.inpaint(tmp_path / "x.png", box="0,0,8,8")
+    with pytest.raises(FullcastError, match=r"gone\.png"):
+        journey.inpaint(tmp_path / "gone.png", box="0,0,8,8")
 
 
 def test_a_stage_of_a_recipe_without_stages_and_an_unknown_export_are_said(journey: Journey) -> None:
