@@ -89,6 +89,16 @@ def main() -> None:
             ("swapped places", "the same noise, asked for the other way round", GOOD),
         ),
     )
+    save(
+        "compositions",
+        _panels(
+            world,
+            two,
+            ("true", "trained on these two so: seen", SOFT),
+            ("swapped places", "on these two, never so: moved", GOOD),
+            ("another one", "never on these two together: new", GOOD),
+        ),
+    )
     _leaks(world, two)
     _places(world, three)
     _best_of(world, three)

@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "judging.md"
 NUMBERS = (
     "S_N", "In place", "p_eff", "S_N@k", "Counting", "Recall, precision, F1", "Who is taken for whom", "Hybrids",
     "Identity lift", "Hair leakage", "Places", "Counterfactual pairs", "Detect-and-Compare", "KID and MMD", "Diversity",
-    "Copied", "Head sizes", "Comparison", "Corrected success",
+    "Copied", "Compositions", "Head sizes", "Comparison", "Corrected success",
 )  # fmt: skip
 """Every number that the page shows, by its heading."""
 

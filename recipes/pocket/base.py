@@ -165,9 +165,10 @@ class Captions:
         return sentence(phrases, scene)
 
     def regions(self, sample_id: str, visit: int) -> list[tuple[Box, str]]:
-        """Each figure alone, in the words of the same caption."""
+        """Each figure alone, in the words of the same caption, with its place."""
         phrases, scene, centres = self._said(sample_id, visit)
-        alone = [sentence([replace(phrase, cell=None)], scene) for phrase in phrases]
+        placed = [replace(phrase, cell=cell_of(*xy), row=True) for phrase, xy in zip(phrases, centres, strict=True)]
+        alone = [sentence([phrase], scene) for phrase in placed]
         return list(zip(region_boxes(centres), alone, strict=True))
 
     def _said(self, sample_id: str, visit: int) -> tuple[list[Phrase], list[str], list[tuple[float, float]]]:
@@ -237,7 +238,7 @@ def main() -> None:
         lr_end=0.01,
         ema_decay=0.998,
         timestep_share_high=0.75,
-        mixed_precision="no",
+        mixed_precision="auto",
         checkpoint_every=400,
         keep_checkpoints=2,
         sample_every=0,

@@ -182,12 +182,21 @@ def test_regions_say_each_figure_alone_where_it_stands():
     source = Captions([SAMPLE, EMPTY], CAST, ALWAYS, 7)
     first, second, third = source.regions("s1", 0)
     words = source.caption("s1", 0).split(", ")[-3:]
-    assert first[1] == ", ".join(["1 person", "aoi hairdown smile", *words])
-    assert second[1] == ", ".join(["1 person", "person red hair", *words])
-    assert third[1] == ", ".join(["1 person", "mio sad hoodie", *words])
+    assert first[1] == ", ".join(["1 person", "aoi hairdown at far left upper smile", *words])
+    assert second[1] == ", ".join(["1 person", "person at center lower red hair", *words])
+    assert third[1] == ", ".join(["1 person", "mio at far right middle sad hoodie", *words])
     assert [box[0] for box, _ in (first, second, third)] == pytest.approx([0.0, 0.275, 0.7])
     assert first[0][1] == pytest.approx(0.1) and first[0][3] == 1.0  # from above the head to the bottom
     assert source.regions("s2", 0) == []
+
+
+def test_a_region_says_its_place_where_the_caption_says_none():
+    silent = ALWAYS.model_copy(update={"omit_places": 1.0})
+    source = Captions([SAMPLE], CAST, silent, 7)
+    assert " at " not in source.caption("s1", 0)
+    assert [words for _, words in source.regions("s1", 0)] == [
+        words for _, words in Captions([SAMPLE], CAST, ALWAYS, 7).regions("s1", 0)
+    ]
 
 
 def test_regions_are_those_of_a_prompt_for_the_same_people():

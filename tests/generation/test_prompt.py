@@ -51,7 +51,8 @@ def test_a_name_may_carry_a_cell():
 def test_regions_meet_half_way_and_speak_of_one_each():
     scene = Scene("s", "2 people, park", (Placement("mio", "", (3, 1)), Placement("aoi", "hairdown", (1, 2))))
     left, right = regions_of(scene, CAST)
-    assert left.prompt == "1 person, aoi hairdown, park" and right.prompt == "1 person, mio, park"
+    assert left.prompt == "1 person, aoi hairdown at left middle, park"
+    assert right.prompt == "1 person, mio at right upper, park"
     assert left.box[2] == pytest.approx(0.5) and right.box[0] == pytest.approx(0.5)
     assert left.box[1] == pytest.approx(0.5 - 0.15) and left.box[3] == 1.0
 

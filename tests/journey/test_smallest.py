@@ -64,6 +64,7 @@ def test_every_room_is_walked_through_in_three_minutes(walked: tuple[Path, dict,
     assert len(named & set(people)) >= 4  # of eight: a show of 24 s has not room for everybody
     for page in ("report.html", "card/README.md"):
         assert (workspace / page).stat().st_size > 1000
+        assert "Compositions that were trained on" in (workspace / page).read_text(encoding="utf-8")
 
 
 def test_a_second_walk_makes_nothing_anew(walked: tuple[Path, dict, float]) -> None:

@@ -96,10 +96,11 @@ class Draft:
     def text(self) -> str:
         return join([*self.head, *(phrase.text() for phrase in self.phrases), *self.tail])
 
-    @property
-    def alone(self) -> tuple[str, ...]:
-        """For each phrase what a prompt would say of that figure alone, without its place; "" where that is nothing."""
-        said = [replace(phrase, cell=None) for phrase in self.phrases]
+    def alone(self, cells: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+        """For each phrase what is said of that figure alone, with its place (column, row) whether or not the caption
+        says it: a region that reaches to the bottom says by words alone how high its head is. "" where nothing else
+        is said of somebody."""
+        said = [replace(phrase, cell=cell, row=True) for phrase, cell in zip(self.phrases, cells, strict=False)]
         return tuple("" if p.who == SOMEBODY and not p.own else sentence([p], self.tail) for p in said)
 
     def shorter(self) -> Draft | None:

@@ -56,9 +56,10 @@ class Captions:
 
     def regions(self, sample_id: str, visit: int) -> list[tuple[Box, str]]:
         """For each figure the part of the picture that is its own, xyxy as fractions, and the words that are heard
-        there: those of this visit's caption about it alone. [] where the caption binds no words to figures."""
-        said = self._fit(self._draft(sample_id, visit))[0].alone
+        there: those of this visit's caption about it alone, and its place. [] where the caption binds no words to
+        figures."""
         figures = self.views[sample_id].figures
+        said = self._fit(self._draft(sample_id, visit))[0].alone([figure.cell for figure in figures])
         return [(figure.region, words) for figure, words in zip(figures, said, strict=False) if words]
 
     def _draft(self, sample_id: str, visit: int) -> Draft:

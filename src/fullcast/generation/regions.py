@@ -42,7 +42,7 @@ def _centre(placement: Placement) -> tuple[float, float]:
 
 
 def _words(placement: Placement, scene: Scene, cast: Cast) -> str:
-    """What a caption would say of this figure alone: its phrase without the place, and the words of the scene."""
+    """What training says in this figure's region: its phrase with column and row, and the words of the scene."""
     if placement.character in ("", UNKNOWN) and not placement.prompt:
         return ""
-    return prompt_for(replace(scene, people=(placement,)).without_places(), cast)
+    return prompt_for(replace(scene, people=(placement,)), cast)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fullcast.journey.compositions import novelty_by_series
 from fullcast.journey.doors import Doors
 from fullcast.journey.telling import judge_sentence, tell
 from fullcast.records import Cast
@@ -48,7 +49,7 @@ def write_judged(
         rows,
         cast,
         journey.recipe.judging,
-        Known(hair_of_cast(journey, cast, doors), reference_scores(cast), errors),
+        Known(hair_of_cast(journey, cast, doors), reference_scores(cast), errors, novelty_by_series(journey, rows)),
         scored=scored,
         alike=likeness_of(journey, rows, doors),
         judge=judge_sentence(journey, look.name),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fullcast.journey.answers import Answer, timed
 from fullcast.journey.beside_training import WithHeldOut, beside_training, hold_out
 from fullcast.journey.composing import with_composites
+from fullcast.journey.compositions import COMPOSITIONS, write_compositions
 from fullcast.journey.doors import Doors
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.preparing import Prepared, read_prepared
@@ -266,8 +267,10 @@ def train_here(journey: Journey, planned: Planned, minutes: float | None) -> Non
         _write_plan(workspace, planned, report, report.to_dict(), as_text(report))
     write_recipe(run_dir / RUN_RECIPE, journey.recipe)
     write_json(run_dir / PROVENANCE, provenance(journey, planned))
+    write_compositions(run_dir / COMPOSITIONS, planned)
     files = {
         PROVENANCE: run_dir / PROVENANCE,
+        COMPOSITIONS: run_dir / COMPOSITIONS,
         "cast.json": workspace.show_dir / "cast.json",
         "cast-judge.json": judge_cast_path(workspace),
     }

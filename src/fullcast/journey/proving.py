@@ -21,6 +21,7 @@ from fullcast.journey.asking import (
     way_of,
     ways_of,
 )
+from fullcast.journey.compositions import novelty_by_series
 from fullcast.journey.judged import keep_errors, kept_known, write_judged
 from fullcast.journey.mending import MENDED, Mended, mend
 from fullcast.journey.telling import judge_sentence, latest_run, tell
@@ -263,7 +264,10 @@ def _with_judging(journey: Journey, data: ReportData) -> ReportData:
     errors: Table | None = None
     for row in json.loads(latest.read_text(encoding="utf-8"))["series"]:
         folder = journey.workspace.judging_dir / row["folder"]
-        rows, known = read_rows(folder / VERDICTS), kept_known(journey, folder / VERDICTS, cast)
+        told = {"series": row["name"], "checkpoint": row.get("checkpoint", "")}
+        rows = [replace(one, **told) for one in read_rows(folder / VERDICTS)]
+        known = kept_known(journey, folder / VERDICTS, cast)
+        known = replace(known, novelty=novelty_by_series(journey, rows))
         then = cast_of_table(folder / VERDICTS, cast.show)
         measures[row["name"]] = measure(rows, then, journey.recipe.judging, known)
         curves.append(series(row["name"], measures[row["name"]].summary, row["kind"]))

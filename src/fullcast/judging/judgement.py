@@ -163,6 +163,7 @@ def recount(folder: Path) -> dict[str, Any]:
         {look: (color[0], color[1], color[2]) for look, color in inputs["colors"].items()},
         np.array(similarity) if similarity is not None else None,
         {int(n): Error(**error) for n, error in inputs["errors"].items()},
+        inputs.get("novelty", {}),
     )
     vectors = folder / VECTORS
     made = make_judgement(
@@ -246,6 +247,7 @@ def _inputs(made: Judgement) -> dict[str, Any]:
         "colors": {look: list(color) for look, color in made.known.colors.items()},
         "similarity": None if similarity is None else similarity.tolist(),
         "errors": {str(n): asdict(error) for n, error in made.known.errors.items()},
+        "novelty": {name: dict(scenes) for name, scenes in made.known.novelty.items()},
         "judge": made.judge,
         "scorer": made.scorer,
     }

@@ -17,7 +17,7 @@ from fullcast.judging.statistics import Estimate
 def measure_tables(measures: Mapping[str, Measures]) -> list[Table]:
     """One table for each question, a row for each series (or for each series and number of people)."""
     tables = [_per_person(measures), _counting(measures), _names(measures), _bleeding(measures)]
-    makers = (_places, _pairs, _sizes, _compared, _corrected)
+    makers = (_novelty, _places, _pairs, _sizes, _compared, _corrected)
     return [table for table in (*tables, *(make(measures) for make in makers)) if table is not None]
 
 
@@ -156,6 +156,22 @@ def _bleeding(measures: Mapping[str, Measures]) -> Table:
     )
     head = ("series", "identity", "with / without", "hair colour", "with / without", "read right", "hybrids")
     return Table("Does one leak into another", head, tuple(rows), note)
+
+
+def _novelty(measures: Mapping[str, Measures]) -> Table | None:
+    kinds = ("seen", "moved", "new")
+    rows = []
+    for name, m in measures.items():
+        for by in m.novelty:
+            told = (f"{_share(by.success[k])}, {by.scenes[k]}" if k in by.scenes else "–" for k in kinds)
+            rows.append((f"{name}, {by.num_people}", *told))
+    note = (
+        "S_N and scenes. Seen: the model was trained on these people together, each in the cell that the scene says; "
+        "moved: on these people together, never all in those cells; new: never on these people together. What was "
+        "seen may be remembered: the figures to publish are those of moved and new ones."
+    )
+    head = ("series, people", "seen", "moved", "new")
+    return Table("Compositions that were trained on", head, tuple(rows), note) if rows else None
 
 
 def _places(measures: Mapping[str, Measures]) -> Table | None:

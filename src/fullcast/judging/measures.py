@@ -13,6 +13,7 @@ from fullcast.judging.counterfactual import Pairs, counterfactual_pairs
 from fullcast.judging.detect_compare import detect_and_compare
 from fullcast.judging.hair import Lab
 from fullcast.judging.head_sizes import SizeBin, by_head_size
+from fullcast.judging.novelty import ByNovelty, by_novelty
 from fullcast.judging.rows import Row, scenes_of, verdicts_of
 from fullcast.judging.statistics import Estimate, rogan_gladen
 from fullcast.judging.summary import Summary, summarize
@@ -29,6 +30,8 @@ class Known:
     """(C, C) from `detect_compare.reference_scores`; None: Detect-and-Compare is not measured."""
     errors: Mapping[int, Error] = field(default_factory=dict)
     """The judge's own, by number of people; empty: nothing is corrected."""
+    novelty: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Series -> scene id -> ``seen``, ``moved`` or ``new`` to its model; none: nobody knows what it was trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Measures:
     """By number of people, over scenes in which all have names; empty: not measured. Do not compare over N."""
     corrected: dict[int, Estimate]
     """S_N as it would be if the judge made no errors (Rogan and Gladen 1978); empty: its errors are not known."""
+    novelty: tuple[ByNovelty, ...] = ()
+    """By number of people; empty: not known what the model was trained on."""
 
 
 def measure(
@@ -85,6 +90,7 @@ def measure(
             for count in summary.by_count
             if count.num_people in known.errors
         },
+        novelty=by_novelty(rows, known.novelty.get(rows[0].series, {})) if rows else (),
     )
 
 

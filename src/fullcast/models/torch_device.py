@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 
 from fullcast.store.errors import FullcastError
@@ -31,3 +33,13 @@ def _is_there(device: torch.device) -> bool:
     except (AssertionError, RuntimeError, ImportError):  # each kind of device says it in its own way
         return False
     return True
+
+
+@cache
+def fast_bf16(device: torch.device) -> bool:
+    """Whether products in bfloat16 are clearly faster there than in float32: on tensor cores from Ampere on, and on
+    CPUs with AMX tiles. AVX512-BF16 alone gains nothing for small networks."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return device.type == "cpu" and bool(has_tiles())

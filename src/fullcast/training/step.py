@@ -29,6 +29,7 @@ from fullcast.diffusion.schedule import (
 )
 from fullcast.diffusion.weighting import biased_timesteps, min_snr_weights, velocity_weights
 from fullcast.models.stable_diffusion.family import StableDiffusion, latents_of
+from fullcast.models.torch_device import fast_bf16
 from fullcast.ports import Batch, CaptionSource, Hints
 from fullcast.store.errors import FullcastError
 from fullcast.training.binding import distinct, region_tensors, told_of
@@ -232,7 +233,7 @@ def loss_of(
     elif ready.region_ids is not None:  # one text after another, as `TextCache.words_of` gives them
         texts = ready.region_ids.shape[1] + 1
         heard = (ids, words, torch.arange(len(ready) * texts, device=model.device).reshape(-1, texts))
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=_is_bf16(config)):
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=in_bf16(config, x.device)):
         prediction = network(noisy, t, *heard)
         rows = [row for row, prior in enumerate(ready.priors) if prior]
         if rows and teacher is not None:
@@ -253,5 +254,8 @@ def loss_of(
     return (weights * masked_mean(error, mask, config.mask_outside)).mean()
 
 
-def _is_bf16(config: TrainingConfig) -> bool:
+def in_bf16(config: TrainingConfig, device: torch.device) -> bool:
+    """Whether a step on that device is computed in bfloat16."""
+    if config.mixed_precision == "auto" and fast_bf16(device):
+        return True
     return config.mixed_precision == "bf16" or config.weights_dtype == "bf16"

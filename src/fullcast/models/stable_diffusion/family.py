@@ -189,6 +189,10 @@ class StableDiffusion:
         unet = self.pipeline.unet
         # 1.0 to 1.2 times as fast on the CPU, 1.1 to 1.3 on tensor cores; values are the same up to rounding.
         unet.to(memory_format=torch.channels_last)
+        if device.type == "cpu":
+            from fullcast.models.stable_diffusion.region_attention import RegionAttention
+
+            unet.set_attn_processor(RegionAttention({}))
         self.pipeline.vae.requires_grad_(False)
         unet.requires_grad_(True).train()
         for name in self.text_components:

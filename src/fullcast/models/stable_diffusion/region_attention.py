@@ -1,4 +1,5 @@
-"""Cross-attention of the U-Net under a region bias (see `diffusion.regions`), by diffusers' own processor interface."""
+"""Attention of the U-Net, by diffusers' own processor interface: under a region bias (see `diffusion.regions`), and in
+bfloat16 on a CPU."""
 
 from __future__ import annotations
 
@@ -24,6 +25,23 @@ def bias_tables(masks: torch.Tensor, num_tokens: int, beta: float, num_levels: i
     return tables
 
 
+MOST_SCORES = 1 << 25
+"""Scores that `attend` keeps at once on a CPU: 64 MB in bfloat16."""
+
+
+def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """scaled_dot_product_attention of q (B, H, Q, D), k and v (B, H, K, D), bias (B, 1, Q, K) or None.
+
+    In bfloat16 on a CPU by plain products where the scores are few: the backward pass of torch's own kernel (2.13) took
+    five times as long there as all products together.
+    """
+    scores = q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2]
+    if q.device.type != "cpu" or q.dtype is not torch.bfloat16 or scores > MOST_SCORES:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    said = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    return (said if bias is None else said + bias).softmax(-1) @ v
+
+
 class RegionAttention:
     """An attention processor that adds `tables[queries]`, (B, 1, queries, keys) or None, to the scores."""
 
@@ -34,12 +52,15 @@ class RegionAttention:
         self,
         attn: Attention,
         hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         temb: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """hidden_states (B, Q, C) attend to encoder_hidden_states (B, K, D); as diffusers' AttnProcessor2_0."""
+        """hidden_states (B, Q, C) attend to encoder_hidden_states (B, K, D), or to themselves; as diffusers'
+        AttnProcessor2_0."""
         batch, queries, _ = hidden_states.shape
+        if encoder_hidden_states is None:
+            encoder_hidden_states = hidden_states
         q, k, v = (
             layer(states).view(batch, states.shape[1], attn.heads, -1).transpose(1, 2)
             for layer, states in (
@@ -48,10 +69,10 @@ class RegionAttention:
                 (attn.to_v, encoder_hidden_states),
             )
         )
-        bias = self.tables[queries]
+        bias = self.tables.get(queries)
         if bias is not None and bias.shape[-1] != encoder_hidden_states.shape[1]:
             bias = None  # plain words, heard everywhere: those of a teacher beside a batch that is bound
-        heard = F.scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias.to(q.dtype))
+        heard = attend(q, k, v, None if bias is None else bias.to(q.dtype))
         heard = heard.transpose(1, 2).reshape(batch, queries, -1).to(q.dtype)
         out = attn.to_out[1](attn.to_out[0](heard))
         if attn.residual_connection:
