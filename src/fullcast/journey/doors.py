@@ -104,6 +104,25 @@ class Doors:
             raise FullcastError(f"{missing} (looked for {path})")
         return path
 
+    def find_looking(self) -> str:
+        """Looks for everything that `prepare` looks with, before it begins; where the networks run: cpu or cuda.
+
+        Raises FullcastError for the first that is not there.
+        """
+        from fullcast.models.onnx_network import runs_on
+
+        models = self.recipe.models
+        for role in ("detector", "judge_detector"):
+            self._files(role)
+        for role in ("embedder", "judge_embedder", "tagger"):
+            self.path(role)
+        for role in ("text_detector", "classifier", "aesthetic"):
+            if getattr(models, role) != NONE:
+                self.path(role)
+        if self.recipe.people.masks:
+            _ = self.segmenter
+        return runs_on(self._device)
+
     @property
     def threads(self) -> int:
         return self.recipe.threads or max(1, min(MAX_THREADS, (os.cpu_count() or 2) - 1))

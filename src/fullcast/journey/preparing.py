@@ -69,6 +69,7 @@ class Prepared:
 def prepare(journey: Journey) -> Answer:
     """All stages; each takes what is ready as it is."""
     workspace, doors = journey.workspace, Doors(journey.workspace, journey.recipe)
+    device = doors.find_looking()  # before hours of decoding
     with timed(workspace, "prepare"):
         with _stage(journey, "frames"):
             taken = take_in(journey)
@@ -98,7 +99,7 @@ def prepare(journey: Journey) -> Answer:
         _write(workspace, taken, worded, judge_cast, drops, doors)
         write_about_captions(workspace, worded, own_captions(named.decided))
         write_homeless(workspace, named.decided.homeless, log.damaged)
-    return _answer(taken, worded, drops, named.decided, len(log.active))
+    return _answer(taken, worded, drops, named.decided, len(log.active), device)
 
 
 @contextmanager
@@ -159,7 +160,9 @@ def read_prepared(journey: Journey) -> Prepared:
     )
 
 
-def _answer(taken: TakenIn, worded: Worded, drops: list[Drop], decided: Decided, num_decisions: int) -> Answer:
+def _answer(
+    taken: TakenIn, worded: Worded, drops: list[Drop], decided: Decided, num_decisions: int, device: str
+) -> Answer:
     from fullcast.recognition.methods import method_words
 
     kept = {image.id for image in taken.images if not image.dropped}
@@ -176,6 +179,7 @@ def _answer(taken: TakenIn, worded: Worded, drops: list[Drop], decided: Decided,
         *(f"  {name}: {count}" for name, count in names.most_common()),
         *_decided_lines(decided, num_decisions, sum(not check.agrees for check in worded.counts)),
         *drop_lines(drops),
+        f"networks looked on the {'CPU' if device == 'cpu' else 'GPU'}",
     ]
     data = {
         "videos": len(taken.videos),
@@ -183,6 +187,7 @@ def _answer(taken: TakenIn, worded: Worded, drops: list[Drop], decided: Decided,
         "pictures": dict(sources),
         "people": dict(names) | {UNKNOWN: unknown},
         "naming": to_plain(worded.cast.naming),
+        "device": device,
         "decisions": {"active": num_decisions, "homeless": len(decided.homeless)},
         "drops": [{"item": d.item, "stage": d.stage, "reason": d.reason, "detail": d.detail} for d in drops],
     }

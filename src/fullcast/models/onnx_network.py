@@ -125,6 +125,15 @@ class OnnxNetwork:
         return np.asarray(values, dtype=np.float32)
 
 
+def runs_on(device: str) -> str:
+    """cuda or cpu: where networks run that are opened for `device` (auto | cpu | cuda). FullcastError for what is not
+    there."""
+    import onnxruntime
+
+    first, *_ = _providers(device, onnxruntime.get_available_providers())
+    return "cuda" if first == "CUDAExecutionProvider" else "cpu"
+
+
 def _providers(device: str, available: Sequence[str]) -> list[str]:
     if device not in ("auto", "cpu", "cuda"):
         raise FullcastError(f"device {device!r} is not known; accepted are auto, cpu and cuda")

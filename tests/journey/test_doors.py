@@ -1,0 +1,36 @@
+"""Networks that are named and are not there are said before anything is decoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fullcast.journey import Journey, new_workspace
+from fullcast.journey.preparing import prepare
+from fullcast.store.errors import FullcastError
+from fullcast.store.pictures import write_png
+from tests.journey.test_taking_in import art
+
+ROLES = (
+    "detector", "embedder", "tagger", "text_detector", "classifier", "aesthetic", "judge_detector", "judge_embedder",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_network_that_is_missing_is_said_before_the_first_picture_is_taken_in(tmp_path: Path, role: str) -> None:
+    new_workspace(tmp_path / "work")
+    journey = Journey.open(tmp_path / "work", {f"models.{role}": "nowhere.onnx"})
+    write_png(journey.workspace.fanart_dir / "one.png", art(1))
+    with pytest.raises(FullcastError, match=rf"models\.{role} is 'nowhere\.onnx'"):
+        prepare(journey)
+    assert not journey.workspace.frames_dir.exists() and not journey.workspace.show_dir.exists()
+
+
+def test_a_segmenter_is_asked_for_only_where_masks_are(tmp_path: Path) -> None:
+    new_workspace(tmp_path / "work")
+    settings = {"models.segmenter": "nowhere", "people.masks": "true"}
+    with pytest.raises(FullcastError, match=r"models\.segmenter is 'nowhere'; accepted are pocket and box"):
+        prepare(Journey.open(tmp_path / "work", settings))
+    with pytest.raises(FullcastError, match="has no picture that can be used"):
+        prepare(Journey.open(tmp_path / "work", {"models.segmenter": "nowhere"}))
