@@ -25,6 +25,7 @@ SHORT = {
     "mixture.num_steps": "2",
     "mixture.area_px": "4096",
     "mixture.bucket_step_px": "64",
+    "training.learning_rate": "1e-5",
     "training.prior_preservation": "false",
     "training.validation_share": "0",
 }

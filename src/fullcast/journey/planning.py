@@ -15,6 +15,7 @@ from fullcast.journey.beside_training import WithHeldOut, beside_training, hold_
 from fullcast.journey.composing import with_composites
 from fullcast.journey.compositions import COMPOSITIONS, write_compositions
 from fullcast.journey.doors import Doors
+from fullcast.journey.fitting import check_chosen, pocket_eyes, unchosen
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.preparing import Prepared, read_prepared
 from fullcast.journey.several import in_several_processes, train_in_several
@@ -104,6 +105,7 @@ def plan(journey: Journey) -> Answer:
             text += told + "\n"
             changes, data["captions_changed"] = caption_changes(journey, planned)
             text += changes
+            text += "".join(f"look again: {said}\n" for said in (*unchosen(journey), *pocket_eyes(journey)))
         _write_plan(journey.workspace, planned, report, data, text)
     path = journey.workspace.relative(journey.workspace.plan_dir)
     return Answer(f"{text}\nin {path}: plan.txt, plan.json, plan.svg, visits.svg, never-seen.txt", data)
@@ -236,6 +238,7 @@ def train(journey: Journey, minutes: float | None = None) -> Answer:
 
     if minutes is not None and not minutes >= 0:
         raise FullcastError(f"--minutes {minutes:g}: give a number of minutes from 0 on, or leave it out")
+    check_chosen(journey)
     planned = make_plan(journey)
     run_dir = run_dir_of(journey, planned)
     newest = latest_resumable(run_dir)

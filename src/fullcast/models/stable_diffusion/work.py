@@ -72,3 +72,31 @@ def is_sd1(base: Path) -> bool:
         return config.get("cross_attention_dim") == 768 and config.get("block_out_channels") == [320, 640, 1280, 1280]
     name = base.name.lower().replace("_", "-")
     return any(mark in name for mark in ("stable-diffusion-v1", "sd-v1", "sd15", "sd-1.5"))
+
+
+def side_px(base: Path) -> int | None:
+    """Side of the square pictures that a base was made for, by its settings, or by the names of a single file's
+    weights; None where neither tells."""
+    unet, vae = base / "unet" / "config.json", base / "vae" / "config.json"
+    if unet.is_file() and vae.is_file():
+        try:
+            size = json.loads(unet.read_text(encoding="utf-8")).get("sample_size")
+            levels = json.loads(vae.read_text(encoding="utf-8")).get("block_out_channels", ())
+        except ValueError:  # whoever opens the base says so
+            return None
+        size = max(size) if isinstance(size, list) else size
+        return size * 2 ** (len(levels) - 1) if size and levels else None
+    if base.suffix != ".safetensors" or not base.is_file():
+        return None
+    from safetensors import safe_open
+
+    try:
+        with safe_open(base, "pt") as file:
+            names = set(file.keys())
+    except Exception:  # noqa: BLE001  # safetensors' own error has no public base; whoever opens the base says so
+        return None
+    if any(name.startswith("conditioner.embedders.1.") for name in names):
+        return 1024
+    if any(name.startswith("cond_stage_model.model.") for name in names):
+        return 768
+    return 512 if any(name.startswith("cond_stage_model.transformer.") for name in names) else None
