@@ -1,4 +1,4 @@
-"""Sizes, rates and networks of the pocket model beside another base: the plan says it, training refuses what nobody chose."""
+"""Sizes, rates and networks of the pocket model beside another base: the plan says so, training refuses them."""
 
 from __future__ import annotations
 

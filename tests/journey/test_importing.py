@@ -71,6 +71,25 @@ def test_both_versions_of_the_seed_become_records(journey: Journey, tmp_path: Pa
     assert again.data == answer.data and len(imported_people(journey.workspace)) == len(people)
 
 
+def test_a_file_about_the_dataset_that_cannot_be_read_is_counted(
+    journey: Journey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_first(tmp_path / "old")
+    write_second(tmp_path / "old")
+    former = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path.name == "core_tag.json" and tmp_path / "old" in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return former(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    answer = journey.import_dataset("seed", tmp_path / "old")
+    lost = {"item": "training/core_tag.json", "reason": "unreadable", "detail": "Permission denied"}
+    assert lost in answer.data["drops"]
+    assert sum(answer.data["pictures"].values()) == len({*FIRST, *SECOND})
+
+
 def test_a_rating_in_the_metadata_reaches_the_filters(journey: Journey, tmp_path: Path) -> None:
     write_second(tmp_path / "old")
     path = next((tmp_path / "old").rglob(".123_pic_meta.json"))

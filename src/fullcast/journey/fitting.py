@@ -1,5 +1,5 @@
-"""Settings that are the pocket model's and were left at it for another base, or another show: said in the plan; training
-with sizes and rates that nobody chose is refused."""
+"""Settings that are the pocket model's and were left at it for another base, or another show: said in the plan;
+training with sizes and rates that nobody chose is refused."""
 
 from __future__ import annotations
 
@@ -65,6 +65,6 @@ def pocket_eyes(journey: Journey) -> list[str]:
     if not left:
         return []
     return [
-        f"{', '.join(f'models.{role}' for role in left)}: pocket networks know the pocket show's drawings and no other; "
+        f"{', '.join(f'models.{role}' for role in left)}: pocket networks know the drawings of the pocket show alone; "
         "for a show of your own see docs/your-show.md"
     ]

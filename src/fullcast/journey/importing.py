@@ -197,9 +197,12 @@ def _write(journey: Journey, dataset: ForeignDataset, folder: Path, source: str,
         write_records(out / "people.parquet", records.people, Person, {"embedder": "", "import": what})
         write_records(out / "origins.parquet", records.origins, Origin)
         write_records(out / "fingerprints.parquet", records.fingerprints, Fingerprint)
-        write_records(out / "drops.parquet", records.drops, Drop)
         for name, path in dataset.others.items():
-            write_bytes(out / "others" / name, path.read_bytes())
+            try:
+                write_bytes(out / "others" / name, path.read_bytes())
+            except OSError as error:
+                records.drops.append(Drop(name, STAGE, "unreadable", error.strerror or str(error)))
+        write_records(out / "drops.parquet", records.drops, Drop)
         write_json(out / "import.json", {"format": what, "notes": dataset.notes, "source": source, "version": VERSION})
         inputs = {origin.file: f"{origin.image_id} {origin.facts}" for origin in records.origins}
         key = partition_key(inputs, [what, source], version=VERSION)

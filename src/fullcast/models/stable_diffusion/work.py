@@ -93,7 +93,7 @@ def side_px(base: Path) -> int | None:
     try:
         with safe_open(base, "pt") as file:
             names = set(file.keys())
-    except Exception:  # noqa: BLE001  # safetensors' own error has no public base; whoever opens the base says so
+    except Exception:  # safetensors' own error has no public base; whoever opens the base says so
         return None
     if any(name.startswith("conditioner.embedders.1.") for name in names):
         return 1024
