@@ -120,7 +120,7 @@ class Ranks:
         device = next(network.parameters()).device.type
         mesh = init_device_mesh(device, (self.count,))
         frozen = {p for p in network.parameters() if not p.requires_grad}
-        given: dict[str, Any] = {"mesh": mesh, **({"ignored_params": frozen} if frozen else {})}  # torch 2.7 and later
+        given: dict[str, Any] = {"mesh": mesh, **({"ignored_params": frozen} if frozen else {})}
         unet = network.denoiser
         for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks):  # type: ignore[union-attr, misc]
             fully_shard(block, **given)
