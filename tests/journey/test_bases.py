@@ -60,6 +60,12 @@ def test_a_base_in_one_file_is_planned_trained_and_packed(own: Path, one_file: P
     assert packed.data["base"]["name"] == "x.safetensors"
     unpack(tmp_path / "job.tar", tmp_path / "job", one_file)
     assert Journey.open(tmp_path / "job").train().data["finished"]
+    with pytest.raises(FullcastError, match=r"put it at .*bare.models.base\.safetensors"):
+        unpack(tmp_path / "job.tar", tmp_path / "bare", None)
+    journey.pack(tmp_path / "whole.tar", with_base=True)
+    unpack(tmp_path / "whole.tar", tmp_path / "whole", None)
+    assert (tmp_path / "whole" / "models" / "base.safetensors").read_bytes() == one_file.read_bytes()
+    assert Journey.open(tmp_path / "whole").train().data["finished"]
     assert find_checkpoint(journey, "base").folder == one_file, "the base is judged beside what was trained"
     assert Doors(journey.workspace, journey.recipe).painters(one_file).folder == one_file
 

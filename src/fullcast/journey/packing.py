@@ -47,17 +47,21 @@ def _pack_job(journey: Journey, planned: Planned, out: Path, with_base: bool) ->
 
     workspace, base = journey.workspace, Doors(journey.workspace, journey.recipe).path("base")
     own = journey.recipe.models.base == POCKET
-    if with_base and not base.is_dir():
-        raise FullcastError(f"--with-base: {base} is a single file; copy it beside the archive and give it to unpack")
+    there = BASE + (base.suffix if base.is_file() else "")
     latents = _latents(journey, planned, base)
     recipe = journey.recipe.model_copy(
-        update={"models": journey.recipe.models.model_copy(update={"base": POCKET if own else BASE})}
+        update={"models": journey.recipe.models.model_copy(update={"base": POCKET if own else there})}
     )
     about = {
         "kind": JOB,
         "plan": planned.stream.fingerprint(),
         "steps": planned.stream.num_steps,
-        "base": {"name": POCKET if own else base.name, "sha256": folder_sha256(base), "inside": with_base and not own},
+        "base": {
+            "name": POCKET if own else base.name,
+            "sha256": folder_sha256(base),
+            "inside": with_base and not own,
+            "path": there,
+        },
     }
     records = [path for path in _files(workspace.composites_dir) if path.suffix != ".png"]
     files = [*_files(workspace.show_dir), *records, *_files(workspace.plan_dir), *_files(latents), *_given(journey)]
@@ -66,7 +70,7 @@ def _pack_job(journey: Journey, planned: Planned, out: Path, with_base: bool) ->
         _add(archive, "fullcast.toml", to_toml(recipe))
         _add_files(archive, ((path, workspace.relative(path)) for path in files))
         if about["base"]["inside"]:  # type: ignore[index]
-            _add_files(archive, ((path, f"{BASE}/{path.relative_to(base).as_posix()}") for path in _files(base)))
+            _add_files(archive, _base_files(base, there))
     gigabytes = out.stat().st_size / 1e9
     lines = [
         f"{out}: {gigabytes:.2f} GB, {planned.stream.num_steps} steps, {len(planned.samples)} samples, no pictures",
@@ -75,6 +79,14 @@ def _pack_job(journey: Journey, planned: Planned, out: Path, with_base: bool) ->
     if not own and not with_base:
         lines.append(f"the base is not in it: give it there with --base; its sha256 is {about['base']['sha256'][:16]}")  # type: ignore[index]
     return Answer("\n".join(lines), {"path": str(out), "bytes": out.stat().st_size, **about})
+
+
+def _base_files(base: Path, there: str) -> Iterator[tuple[Path, str]]:
+    """Each file of a base, folder or single file, and where it goes."""
+    if base.is_file():
+        yield base, there
+    else:
+        yield from ((path, f"{there}/{path.relative_to(base).as_posix()}") for path in _files(base))
 
 
 def _given(journey: Journey) -> list[Path]:
@@ -135,7 +147,8 @@ def unpack(archive: Path, folder: Path, base: Path | None) -> Answer:
         _use_base(workspace, base, given["sha256"])
     elif given["name"] != POCKET and not given["inside"]:
         raise FullcastError(
-            f"{folder} is unpacked, but its base {given['name']!r} is not in the archive: put it at {folder}/{BASE}, "
+            f"{folder} is unpacked, but its base {given['name']!r} is not in the archive: put it at "
+            f"{folder}/{given.get('path', BASE)}, "
             f"or set models.base in its fullcast.toml (sha256 {given['sha256']})"
         )
     text = f"{folder}: a training of {about['steps']} steps; run: fullcast train -w {folder}"
