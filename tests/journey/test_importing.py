@@ -67,7 +67,7 @@ def test_both_versions_of_the_seed_become_records(journey: Journey, tmp_path: Pa
 
     taken = take_in(journey)
     assert {image.id for image in taken.images} == set(images)
-    again = journey.import_dataset("seed", tmp_path / "old")
+    again = journey.import_dataset("waifuc", tmp_path / "old")
     assert again.data == answer.data and len(imported_people(journey.workspace)) == len(people)
 
 

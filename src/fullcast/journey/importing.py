@@ -36,7 +36,7 @@ VERSION = 2
 
 STAGE = "import"
 FORMATS = ("seed", "kohya", "everydream1", "everydream2", "dataset", "webdataset")
-ALIASES = {"everydream": "everydream2", "imagefolder": "dataset", "v1": "seed", "v2": "seed"}
+ALIASES = {"everydream": "everydream2", "imagefolder": "dataset", "v1": "seed", "v2": "seed", "waifuc": "seed"}
 PARTITION = "import-"
 """Before an import's name: the partition's name in later stages."""
 

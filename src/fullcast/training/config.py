@@ -89,10 +89,13 @@ class TrainingConfig(BaseModel):
         description="What cosine ends at, as a share of the rate; Muon's steps get no smaller by themselves: 0.01.",
     )
     adam_beta2: float = Field(
-        default=0.99, gt=0, lt=1, description="0.99 forgets a bad batch in 100 steps, 0.999 in 1,000."
+        default=0.99,
+        gt=0,
+        lt=1,
+        description="AdamW's second beta: 0.99 forgets a bad batch in 100 steps, 0.999 in 1,000.",
     )
-    weight_decay: float = Field(default=0.01, ge=0, description="AdamW's, as in the diffusers examples.")
-    max_grad_norm: float = Field(default=1.0, gt=0, description="Gradients are scaled down to this L2 norm.")
+    weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of AdamW, as in the diffusers examples.")
+    max_grad_norm: float = Field(default=1.0, gt=0, description="Gradient clipping: down to this L2 norm.")
 
     caption_dropout_rate: float = Field(
         default=0.15,
@@ -143,7 +146,10 @@ class TrainingConfig(BaseModel):
         default=False, description="Rescales the base's noise schedule so that its last step is pure noise."
     )
     clip_skip: int = Field(
-        default=1, ge=1, le=12, description="Layer of the text encoder that is heard, from the end; 2 is NovelAI's."
+        default=1,
+        ge=1,
+        le=12,
+        description="CLIP skip: layer of the text encoder that is heard, from the end; 1 the last, 2 NovelAI's.",
     )
     loss: Literal["mse", "huber"] = Field(
         default="mse", description="huber: pseudo-Huber, which a few wrong pictures pull less."
@@ -153,14 +159,17 @@ class TrainingConfig(BaseModel):
         default="exponential", description="exponential: c falls from 1 at t = 0 to huber_c at the last timestep."
     )
     noise_offset: float = Field(
-        default=0.0, ge=0, description="One more draw of noise per channel, times this: lets brightness be learnt."
+        default=0.0, ge=0, description="Offset noise: one more draw per channel, times this; lets brightness be learnt."
     )
-    masked_loss: bool = Field(default=False, description="The loss counts people, and little of what lies outside.")
+    masked_loss: bool = Field(
+        default=False, description="Masked loss: it counts people, and little of what lies outside."
+    )
     mask_outside: float = Field(
         default=0.1, ge=0, le=1, description="Weight of the loss outside people, where masked_loss is on."
     )
     prior_preservation: bool = Field(
-        default=False, description="Regularization pictures are held to what the base said of them, not to themselves."
+        default=False,
+        description="Prior preservation: regularization pictures are held to what the base said of them, not to themselves.",
     )
     min_snr_gamma: float | None = Field(
         default=None,
@@ -168,7 +177,10 @@ class TrainingConfig(BaseModel):
         description="Min-SNR loss weights (5 is usual); with zero terminal SNR t = 999 gets the weight 0.",
     )
     ema_decay: float = Field(
-        default=0.999, ge=0, lt=1, description="Of the averaged weights that are saved; 0 saves the live ones."
+        default=0.999,
+        ge=0,
+        lt=1,
+        description="EMA: decay of the averaged weights that are saved; 0 saves the live ones.",
     )
     ema_every: int = Field(default=4, ge=1, description="Steps between two weights that are averaged, after 40 steps.")
     mixed_precision: Literal["no", "bf16", "auto"] = Field(
@@ -237,7 +249,7 @@ class TrainingConfig(BaseModel):
         default=1, ge=1, description="Newest checkpoints that can be resumed; older ones are the model alone."
     )
     checkpoint_dtype: Literal["float32", "float16"] = Field(
-        default="float32", description="Of the model in a checkpoint."
+        default="float32", description="Number format of the model in a checkpoint."
     )
     sample_every: int = Field(default=500, ge=0, description="Steps between sample pictures; 0: none.")
     sample_prompts: str = Field(
