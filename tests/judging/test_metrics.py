@@ -13,7 +13,7 @@ from fullcast.judging.best_of import success_at
 from fullcast.judging.bleeding import measure_bleeding, measure_leakage
 from fullcast.judging.counterfactual import SWAPPED, counterfactual_pairs, with_swaps
 from fullcast.judging.detect_compare import detect_and_compare
-from fullcast.judging.error import measure_error
+from fullcast.judging.error import measure_error, true_margin
 from fullcast.judging.hair import color_groups, hair_color, nearest_group, to_lab
 from fullcast.judging.head_sizes import by_head_size
 from fullcast.judging.measures import Error, Known, corrected, measure
@@ -253,3 +253,12 @@ def test_corrected_success_undoes_the_judge_s_errors():
     assert found.value == pytest.approx((0.72 - 0.04) / 0.76) and found.low < found.value < found.high
     measures = measure([row(s, perfect(s)) for s in PAIRS], CAST, known=Known(errors={2: Error(0.9, 1.0)}))
     assert measures.corrected[2].value == 1
+
+
+def test_the_margin_of_true_figures_needs_twenty():
+    ordered = ask("t", "aoi")
+    close = [row(ordered, [figure("aoi", 0, sure=0.5, second="mio")], seed=i) for i in range(2)]
+    clear = [row(ordered, [figure("aoi", 0, sure=0.9)], seed=i) for i in range(18)]
+    assert true_margin(clear) is None
+    assert true_margin([*close, *clear]) == pytest.approx(0.01, abs=1e-6)
+    assert true_margin([*clear, *clear]) > 0.5

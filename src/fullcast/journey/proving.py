@@ -94,7 +94,7 @@ def judge(journey: Journey, order: Order) -> Answer:
 
 def _judge_pictures(journey: Journey, order: Order, folder: Path, cast: Cast) -> Answer:
     """Pictures from any tool."""
-    from fullcast.judging.error import measure_error
+    from fullcast.judging.error import measure_error, true_margin
 
     if order.scenes is None:
         raise FullcastError("give the scenes that the pictures were asked for: --scenes FILE")
@@ -110,6 +110,11 @@ def _judge_pictures(journey: Journey, order: Order, folder: Path, cast: Cast) ->
             f"{e.specificity:.3f} of {e.num_wrong} wrong ones"
             for n, e in errors.items()
         ]
+        if (margin := true_margin(judged.rows)) is not None:
+            lines.append(
+                f"  one figure in twenty is nearer than {margin:.3f} to a second character: that is the margin of hybrids "
+                f"for this cast; judging.hybrid_margin is {journey.recipe.judging.hybrid_margin:g}"
+            )
     made, out = write_judged(journey, cast, judged.rows, order.out)
     [measures] = made.measures.values()
     lines = [*_success_lines(measures), *lines, *drop_lines(drops), *_left_out(left_out), str(out / "judge.html")]

@@ -11,12 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from fullcast.judging.config import JudgingConfig
 from fullcast.judging.measures import Error
 from fullcast.judging.rows import Row
-from fullcast.judging.verdict import judge_picture
+from fullcast.judging.verdict import calibrate_hybrid_margin, judge_picture
 from fullcast.records import Cast, Placement, Scene
 from fullcast.store.seeding import rng
+
+FIGURES = 20
+"""Fewer say nothing about one in twenty."""
 
 Kind = Literal["another name", "one more", "one less"]
 
@@ -54,6 +59,13 @@ def measure_error(rows: Sequence[Row], cast: Cast, config: JudgingConfig | None 
         specificity = sum(refused) / len(refused) if refused else float("nan")
         answer[n] = Error(sum(accepted) / len(accepted), specificity, len(accepted), len(refused))
     return answer
+
+
+def true_margin(rows: Sequence[Row]) -> float | None:
+    """The hybrid margin of which one figure in twenty on true pictures falls short; None below twenty figures, and for
+    a cast of one. ``rows`` as for `measure_error`."""
+    scores = [f.scores for row in rows for f in row.verdict.found if f.asked >= 0 and len(f.scores) > 1]
+    return calibrate_hybrid_margin(np.array(scores)) if len(scores) >= FIGURES else None
 
 
 def _verdict(row: Row, scene: Scene, cast: Cast, config: JudgingConfig) -> bool:

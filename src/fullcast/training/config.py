@@ -169,7 +169,7 @@ class TrainingConfig(BaseModel):
     )
     prior_preservation: bool = Field(
         default=False,
-        description="Prior preservation: regularization pictures are held to what the base said of them, not to themselves.",
+        description="Prior preservation: regularization pictures are held to what the base said of them.",
     )
     min_snr_gamma: float | None = Field(
         default=None,
