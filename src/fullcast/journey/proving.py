@@ -112,8 +112,8 @@ def _judge_pictures(journey: Journey, order: Order, folder: Path, cast: Cast) ->
         ]
         if (margin := true_margin(judged.rows)) is not None:
             lines.append(
-                f"  one figure in twenty is nearer than {margin:.3f} to a second character: that is the margin of hybrids "
-                f"for this cast; judging.hybrid_margin is {journey.recipe.judging.hybrid_margin:g}"
+                f"  one true figure in twenty has less than {margin:.3f} between the two nearest: the margin "
+                f"of hybrids for this cast; judging.hybrid_margin is {journey.recipe.judging.hybrid_margin:g}"
             )
     made, out = write_judged(journey, cast, judged.rows, order.out)
     [measures] = made.measures.values()
