@@ -351,3 +351,22 @@ def test_preview_draws_with_live_modules(model, tmp_path):
     preview(model.pipeline, 7, tmp_path)
     assert read_recipe(tmp_path / "park-0.png")[0].checkpoint == "step-000007"
     assert all(torch.equal(v, before[k]) for k, v in model.pipeline.unet.state_dict().items())
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_the_bits_draw_nearly_the_same_and_say_so(model, tmp_path, dtype):
+    rounded = StableDiffusion(build_pocket_pipeline(TINY, seed=1))
+    rounded.pipeline.unet.load_state_dict(model.pipeline.unet.state_dict())
+    rounded.for_drawing("cpu", dtype)
+    assert rounded.sha256() == model.sha256() and rounded.pipeline.vae.dtype == torch.float32
+    [exact] = generate(model, [PLACED], CAST, CONFIG, tmp_path / "exact")
+    [near] = generate(rounded, [PLACED], CAST, CONFIG, tmp_path / "near")
+    images = [read_picture(tmp_path / p / "placed-0.png").astype(float) for p in ("exact", "near")]
+    assert 0 < np.abs(images[0] - images[1]).mean() < 6  # the tiny network is made to react violently
+    recipe, _ = read_recipe(tmp_path / "near" / "placed-0.png")
+    assert recipe.dtype == dtype and near.id != exact.id
+    assert "dtype" not in read_recipe(tmp_path / "exact" / "placed-0.png")[0].to_json()
+    with pytest.raises(FullcastError, match=rf"was drawn in {dtype}, this model computes in float32"):
+        regenerate(model, tmp_path / "near" / "placed-0.png", tmp_path / "again.png")
+    again = regenerate(rounded, tmp_path / "near" / "placed-0.png", tmp_path / "again.png")
+    assert again.read_bytes() == (tmp_path / "near" / "placed-0.png").read_bytes()

@@ -71,3 +71,15 @@ def test_sdxl_binds_places_and_paints_again(sdxl, tmp_path):
     assert np.array_equal(painted[~mask], image[~mask]) and (painted[mask] != image[mask]).any()
     ScenePreview((PARK,), CAST, CONFIG)(sdxl.pipeline, 7, tmp_path)
     assert read_recipe(tmp_path / "park-0.png")[0].checkpoint == "step-000007"
+
+
+def test_sdxl_draws_with_half_the_bits(sdxl, tmp_path):
+    rounded = StableDiffusion.of(tiny_pipeline("sdxl"))
+    for name in ("unet", "text_encoder", "text_encoder_2"):
+        getattr(rounded.pipeline, name).load_state_dict(getattr(sdxl.pipeline, name).state_dict())
+    rounded.pipeline.vae.load_state_dict(sdxl.pipeline.vae.state_dict())
+    rounded.for_drawing("cpu", "bfloat16")
+    generate(sdxl, [PLACED], CAST, CONFIG, tmp_path / "exact")
+    generate(rounded, [PLACED], CAST, CONFIG, tmp_path / "near")
+    exact, near = (read_picture(tmp_path / p / "placed-0.png").astype(float) for p in ("exact", "near"))
+    assert np.abs(exact - near).mean() < 6

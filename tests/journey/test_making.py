@@ -29,15 +29,15 @@ def journey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journey:
     for verb in ("generate", "grid"):
         monkeypatch.setattr(f"fullcast.generation.{verb}.{verb}", lambda *given, **k: ASKED.append(given) or [])
     monkeypatch.setattr(making, "find_checkpoint", lambda j, given: making.Checkpoint(tmp_path, CAST, "x"))
-    pipeline = SimpleNamespace(to=DEVICES.append)
-    load = lambda folder: SimpleNamespace(pipeline=pipeline)  # noqa: E731
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (7, 5) if "0" in str(device) else (8, 0))
+    load = lambda folder: SimpleNamespace(for_drawing=lambda *given: DRAWN_IN.append(given))  # noqa: E731
     monkeypatch.setattr("fullcast.models.stable_diffusion.family.StableDiffusion.load", load)
     monkeypatch.setattr(Doors, "use_threads", lambda self: None)
     return Journey.open(tmp_path / "show")
 
 
 ASKED: list[tuple] = []
-DEVICES: list[str] = []
+DRAWN_IN: list[tuple[str, str]] = []
 
 
 def seeds() -> list[int]:
@@ -55,14 +55,15 @@ def test_the_settings_seed_counts_where_none_is_given(journey: Journey) -> None:
 
 
 def test_pictures_are_drawn_on_the_device_of_the_settings(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
-    DEVICES.clear()
+    DRAWN_IN.clear()
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(FullcastError, match=r"'cuda:1', and torch .* finds none here"):
         making.open_model(journey, Path("x"))
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     making.open_model(journey, Path("x"))
-    making.open_model(Journey.open(journey.workspace.root, {"generation.device": "auto"}), Path("x"))
-    assert DEVICES == ["cuda:1", "cpu"]
+    for settings in ({"generation.device": "auto"}, {"generation.device": "cuda:0"}, {"generation.dtype": "float32"}):
+        making.open_model(Journey.open(journey.workspace.root, settings), Path("x"))
+    assert DRAWN_IN == [("cuda:1", "bfloat16"), ("cpu", "float32"), ("cuda:0", "float16"), ("cuda:1", "float32")]
     assert Doors(journey.workspace, journey.recipe).painters(Path("nowhere")).count == 1
 
 

@@ -25,6 +25,11 @@ def regenerate(model: StableDiffusion, png: Path, out: Path, parent: Path | None
             f"{png} was made by {recipe.checkpoint or 'a checkpoint'} with sha256 {recipe.checkpoint_sha256[:12]}..., "
             f"this model has {sha256[:12]}...; give that checkpoint"
         )
+    dtype = str(model.dtype).removeprefix("torch.")
+    if recipe.dtype != dtype:
+        raise FullcastError(
+            f"{png} was drawn in {recipe.dtype}, this model computes in {dtype}; open it in {recipe.dtype}"
+        )
     if recipe.inpaint is None:
         image = sample(model, [recipe] * slot.batch_size)[slot.index]
     else:

@@ -61,6 +61,11 @@ class GenerationConfig(BaseModel):
         le=1,
         description="Places given: first share of the steps in which regions bind; 0: prompts only.",
     )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="In which denoiser and text encoders compute. auto: bfloat16 on GPUs from Ampere on, float16 on "
+        "older ones, float32 elsewhere.",
+    )
     device: str = Field(default="auto", description="auto (the recipe's device), cpu, cuda, cuda:1 ...")
 
     @field_validator("width", "height")

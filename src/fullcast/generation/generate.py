@@ -20,12 +20,15 @@ from fullcast.store.pictures import write_png
 from fullcast.store.tables import from_plain
 
 
-def open_model(folder: Path, device: str = "auto") -> StableDiffusion:
-    """The model in a diffusers folder, on the device, ready to draw."""
+def open_model(folder: Path, device: str = "auto", dtype: str = "auto") -> StableDiffusion:
+    """The model in a diffusers folder, on the device, ready to draw; `dtype` as in `GenerationConfig`."""
     import torch
 
+    from fullcast.models.torch_device import drawing_dtype
+
     model = StableDiffusion.load(folder)
-    model.pipeline.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    model.for_drawing(where, drawing_dtype(dtype, where))
     return model
 
 
@@ -97,6 +100,7 @@ def recipe_for(
         # A path of this machine would mean nothing elsewhere, and tell whose it is.
         checkpoint=Path(checkpoint).name if Path(checkpoint).is_absolute() else checkpoint,
         checkpoint_sha256=sha256,
+        dtype=str(model.dtype).removeprefix("torch."),
     )
 
 

@@ -42,6 +42,8 @@ class Recipe:
     checkpoint_sha256: str
     inpaint: dict[str, Any] | None = None
     """parent (picture id), parent_file (its file's id), mask (PNG, base64), strength, feather; None: from noise."""
+    dtype: str = "float32"
+    """float32 | bfloat16 | float16, in which denoiser and text encoders computed."""
 
     @property
     def id(self) -> str:
@@ -50,6 +52,8 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         value = {**self.__dict__, "scene": to_plain(self.scene)}
+        if self.dtype == "float32":  # pictures of before keep their ids
+            del value["dtype"]
         parent = self.inpaint["parent"] if self.inpaint else ""
         return {"version": VERSION, "parent": parent, **json.loads(json.dumps(value))}
 

@@ -25,6 +25,7 @@ class Painters:
     folder: Path
     count: int
     threads: int = 1
+    dtype: str = "float32"
 
     def paint(self, batches: Iterable[Batch], done: Callable[[int], None]) -> None:
         """Draws and writes every batch; `done` gets the size of each as it is finished, in any order.
@@ -32,7 +33,7 @@ class Painters:
         A batch is sampled whole by one process, so pictures have the bytes that one process alone would give them.
         """
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self.count, context, _open, (self.folder, self.threads)) as pool:
+        with ProcessPoolExecutor(self.count, context, _open, (self.folder, self.threads, self.dtype)) as pool:
             waiting = {pool.submit(_paint, batch): len(batch[0]) for batch in batches}
             try:
                 for future in as_completed(waiting):
@@ -46,12 +47,13 @@ class Painters:
 _model: StableDiffusion | None = None
 
 
-def _open(folder: Path, threads: int) -> None:
+def _open(folder: Path, threads: int, dtype: str) -> None:
     global _model
     import torch
 
     torch.set_num_threads(threads)
     _model = StableDiffusion.load(folder)
+    _model.for_drawing("cpu", dtype)
 
 
 def _paint(batch: Batch) -> None:

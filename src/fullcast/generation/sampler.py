@@ -110,10 +110,11 @@ class Words:
         """The guided prediction (B, C, h, w); without `regional` only the global prompts are heard."""
         regional = regional and self.masks[0].shape[0] > 0
         words = self.regional if regional else self.everywhere
+        x = x.to(model.dtype)
         with model.regions(self.masks, self.beta) if regional else nullcontext():
             if self.guidance_scale <= 1:
-                return model.predict(x, t, words)
-            without, towards = model.predict(torch.cat([x, x]), t, words).chunk(2)
+                return model.predict(x, t, words).float()
+            without, towards = model.predict(torch.cat([x, x]), t, words).float().chunk(2)
         return guided(without, towards, self.guidance_scale, self.guidance_rescale)
 
 

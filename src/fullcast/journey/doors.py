@@ -133,8 +133,9 @@ class Doors:
 
         files = [folder] if folder.is_file() else folder.rglob("*.safetensors")
         small = sum(path.stat().st_size for path in files) < SMALL_MODEL_BYTES
-        count = (os.cpu_count() or 1) // self.threads if small and self.drawing_device == "cpu" else 1
-        return Painters(folder, max(1, count), self.threads)
+        if not small or self.drawing_device != "cpu":
+            return Painters(folder, 1, self.threads)
+        return Painters(folder, max(1, (os.cpu_count() or 1) // self.threads), self.threads, self.drawing_dtype)
 
     def use_threads(self) -> None:
         """Tells torch how many threads it may use on a CPU; for the whole process, so only verbs call it."""
@@ -149,6 +150,13 @@ class Doors:
 
         given = self.recipe.generation.device
         return self.torch_device if given == "auto" else str(torch_device(given))
+
+    @property
+    def drawing_dtype(self) -> str:
+        """In which the model draws there: `generation.dtype`."""
+        from fullcast.models.torch_device import drawing_dtype
+
+        return drawing_dtype(self.recipe.generation.dtype, self.drawing_device)
 
     @property
     def torch_device(self) -> str:

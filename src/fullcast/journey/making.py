@@ -79,7 +79,7 @@ def open_model(journey: Journey, folder: Path) -> StableDiffusion:
     doors = Doors(journey.workspace, journey.recipe)
     doors.use_threads()
     model = StableDiffusion.load(folder)
-    model.pipeline.to(doors.drawing_device)
+    model.for_drawing(doors.drawing_device, doors.drawing_dtype)
     return model
 
 

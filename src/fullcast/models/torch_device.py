@@ -40,6 +40,16 @@ def fast_bf16(device: torch.device) -> bool:
     """Whether products in bfloat16 are clearly faster there than in float32: on tensor cores from Ampere on, and on
     CPUs with AMX tiles. AVX512-BF16 alone gains nothing for small networks."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.cuda.is_available() and torch.cuda.get_device_capability(device) >= (8, 0)
     has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     return device.type == "cpu" and bool(has_tiles())
+
+
+def drawing_dtype(given: str, device: torch.device | str) -> str:
+    """float32, bfloat16 or float16, in which a model draws there. auto: half the bits on a GPU, float32 elsewhere."""
+    kind = torch.device(device)
+    if given != "auto":
+        return given
+    if kind.type != "cuda":
+        return "float32"
+    return "bfloat16" if fast_bf16(kind) else "float16"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +26,8 @@ class StableDiffusion:
 
     pipeline: Any
     """A diffusers `StableDiffusionPipeline`."""
+    _known_sha256: str = field(default="", init=False, repr=False)
+    """Of the weights before `for_drawing` rounded them."""
 
     @classmethod
     def load(cls, path: str | Path) -> StableDiffusion:
@@ -54,6 +56,11 @@ class StableDiffusion:
     def device(self) -> torch.device:
         # diffusers' own answer walks through all modules each time: a millisecond for a small U-Net.
         return next(self.pipeline.unet.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which the denoiser computes."""
+        return next(self.pipeline.unet.parameters()).dtype
 
     @property
     def size_multiple(self) -> int:
@@ -202,6 +209,18 @@ class StableDiffusion:
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
 
+    def for_drawing(self, device: torch.device | str, dtype: str = "float32") -> None:
+        """Moves all parts to the device; denoiser and text encoders to `dtype` (float32 | bfloat16 | float16), half the
+        memory for the latter. The VAE stays in float32: SDXL's overflows in float16. On a GPU it decodes one picture
+        after another, which changes no value."""
+        if dtype != "float32":
+            self._known_sha256 = self.sha256()
+        for name in ("denoiser", *self.text_components):
+            self.module(name).to(getattr(torch, dtype))
+        self.pipeline.to(device)
+        if torch.device(device).type == "cuda":
+            self.pipeline.vae.enable_slicing()
+
     def unheard(self) -> list[torch.nn.Module]:
         """Parts of the text encoders whose output nothing listens to: they have no gradient."""
         return list(_layers(self.pipeline.text_encoder)[1 - self.clip_skip :]) if self.clip_skip > 1 else []
@@ -247,7 +266,10 @@ class StableDiffusion:
     # Names and files
 
     def sha256(self) -> str:
-        """Hash over all weights as they are now; the same for a model and its saved copy in float32."""
+        """Hash over all weights as they are now, or were before `for_drawing` rounded them; the same for a model and
+        its saved copy in float32."""
+        if self._known_sha256:
+            return self._known_sha256
         digest = hashlib.sha256()
         for component in ("denoiser", *self.text_components, "vae"):
             _sha256(self.module(component), digest)
