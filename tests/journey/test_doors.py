@@ -27,6 +27,19 @@ def test_a_network_that_is_missing_is_said_before_the_first_picture_is_taken_in(
     assert not journey.workspace.frames_dir.exists() and not journey.workspace.show_dir.exists()
 
 
+@pytest.mark.parametrize(
+    ("role", "given"), [("embedder", "models/empty"), ("tagger", "models/empty"), ("detector", "pocket +")]
+)
+def test_a_folder_without_the_network_and_an_empty_word_are_said_first(tmp_path: Path, role: str, given: str) -> None:
+    new_workspace(tmp_path / "work")
+    (tmp_path / "work" / "models" / "empty").mkdir(parents=True)
+    journey = Journey.open(tmp_path / "work", {f"models.{role}": given})
+    write_png(journey.workspace.fanart_dir / "one.png", art(1))
+    with pytest.raises(FullcastError, match=rf"models\.{role} is .* there is no .*onnx"):
+        prepare(journey)
+    assert not journey.workspace.frames_dir.exists()
+
+
 def test_a_segmenter_is_asked_for_only_where_masks_are(tmp_path: Path) -> None:
     new_workspace(tmp_path / "work")
     settings = {"models.segmenter": "nowhere", "people.masks": "true"}

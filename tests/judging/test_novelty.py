@@ -37,6 +37,13 @@ def test_people_forms_and_cells_make_a_composition():
     assert {name: TRAINED.novelty(one) for name, (one, _) in kinds.items()} == {k: v for k, (_, v) in kinds.items()}
 
 
+def test_places_that_were_not_asked_for_make_nothing_new():
+    moved = scene("c", at("aoi", 3, 2), at("hinata", 1, 2))
+    rows = [row(moved, perfect(moved))]
+    assert novelty_of(rows, TRAINED) == {"c": "moved"}
+    assert novelty_of(rows, TRAINED, places=False) == {"c": "seen"}
+
+
 def test_success_by_kind_is_counted_apart():
     seen, new = scene("s1", at("aoi", 1, 2)), scene("n1", at("hinata", 1, 2))
     rows = [row(seen, perfect(seen)), row(new, []), row(replace(new, id="n2"), perfect(new))]

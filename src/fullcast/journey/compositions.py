@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 COMPOSITIONS = "compositions.json"
 
 
-def write_compositions(path: Path, planned: Planned) -> None:
-    """Of every sample that the plan shows at least once: (look, column, row) of everybody in it."""
+def write_compositions(path: Path, planned: Planned, base: Path) -> None:
+    """Of every sample that the plan shows at least once: (look, column, row) of everybody in it. What the base was
+    trained on, where it is a checkpoint of ours, is in it too."""
     from fullcast.judging.novelty import composition
 
     seen = {
@@ -29,6 +30,8 @@ def write_compositions(path: Path, planned: Planned) -> None:
         for sample, count in zip(stage.mixture.samples, stage.mixture.stream.counts().tolist(), strict=True)
         if count and sample.people
     }
+    if (before := read_compositions(base)) is not None:
+        seen |= before.compositions
     write_text(path, json.dumps({"compositions": sorted(seen)}, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
@@ -44,7 +47,9 @@ def read_compositions(checkpoint: Path) -> Trained | None:
 
 
 def novelty_by_series(journey: Journey, rows: Sequence[Row]) -> dict[str, dict[str, str]]:
-    """Series -> scene id -> whether its model was trained on that composition; only series whose checkpoint tells."""
+    """Series -> scene id -> whether its model was trained on that composition; only series whose checkpoint tells. Of
+    pictures that were asked for without places the people alone count."""
+    from fullcast.journey.asking import NAMES
     from fullcast.judging.novelty import novelty_of
     from fullcast.judging.rows import by_series
 
@@ -54,5 +59,5 @@ def novelty_by_series(journey: Journey, rows: Sequence[Row]) -> dict[str, dict[s
             continue
         trained = read_compositions(journey.workspace.root / group[0].checkpoint)
         if trained is not None:
-            found[name] = dict(novelty_of(group, trained))
+            found[name] = dict(novelty_of(group, trained, places=name == NAMES["placed"]))
     return found

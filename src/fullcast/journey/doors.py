@@ -59,6 +59,20 @@ HUB_FILES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 ANIMEFACE, NONE, BOX = "animeface", "none", "box"
 """Words that the recipe knows beside pocket, paths and addresses."""
 
+LOOKS_WITH: Mapping[str, str] = {
+    "detector": "model.onnx",
+    "judge_detector": "model.onnx",
+    "embedder": "model_feat.onnx",
+    "judge_embedder": "model_feat.onnx",
+    "tagger": "model.onnx",
+    "text_detector": "model.onnx",
+    "classifier": "model.onnx",
+    "aesthetic": "model.onnx",
+}
+"""The file that a role opens where it is given as a folder."""
+
+MAY_BE_NONE = frozenset({"text_detector", "classifier", "aesthetic"})
+
 MAX_THREADS = 4
 """Small networks gain nothing from more threads on a CPU."""
 
@@ -112,16 +126,21 @@ class Doors:
         from fullcast.models.onnx_network import runs_on
 
         models = self.recipe.models
-        for role in ("detector", "judge_detector"):
-            self._files(role)
-        for role in ("embedder", "judge_embedder", "tagger"):
-            self.path(role)
-        for role in ("text_detector", "classifier", "aesthetic"):
-            if getattr(models, role) != NONE:
-                self.path(role)
+        for role, name in LOOKS_WITH.items():
+            given = getattr(models, role)
+            for word in [word.strip() for word in given.split("+")] if role.endswith("detector") else [given]:
+                if word == ANIMEFACE:
+                    _find_animeface()
+                elif word != NONE or role not in MAY_BE_NONE:
+                    self._find_graph(role, word, name)
         if self.recipe.people.masks:
             _ = self.segmenter
         return runs_on(self._device)
+
+    def _find_graph(self, role: str, given: str, name: str) -> None:
+        path = _graph(self._find(role, given), name)
+        if not given or not path.is_file():
+            raise FullcastError(f"models.{role} is {getattr(self.recipe.models, role)!r}, and there is no {path}")
 
     @property
     def threads(self) -> int:
@@ -310,6 +329,13 @@ class Doors:
     @property
     def _device(self) -> str:
         return self.recipe.device if self.recipe.device in ("auto", "cpu", "cuda") else "cpu"
+
+
+def _find_animeface() -> None:
+    import importlib.util
+
+    if importlib.util.find_spec("animeface") is None:
+        raise FullcastError("the package animeface is not installed; pip install 'fullcast[animeface]'")
 
 
 def _graph(path: Path, name: str) -> Path:

@@ -270,7 +270,7 @@ def train_here(journey: Journey, planned: Planned, minutes: float | None) -> Non
         _write_plan(workspace, planned, report, report.to_dict(), as_text(report))
     write_recipe(run_dir / RUN_RECIPE, journey.recipe)
     write_json(run_dir / PROVENANCE, provenance(journey, planned))
-    write_compositions(run_dir / COMPOSITIONS, planned)
+    write_compositions(run_dir / COMPOSITIONS, planned, doors.path("base"))
     files = {
         PROVENANCE: run_dir / PROVENANCE,
         COMPOSITIONS: run_dir / COMPOSITIONS,

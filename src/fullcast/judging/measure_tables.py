@@ -166,9 +166,9 @@ def _novelty(measures: Mapping[str, Measures]) -> Table | None:
             told = (f"{_share(by.success[k])}, {by.scenes[k]}" if k in by.scenes else "–" for k in kinds)
             rows.append((f"{name}, {by.num_people}", *told))
     note = (
-        "S_N and scenes. Seen: the model was trained on these people together, each in the cell that the scene says; "
-        "moved: on these people together, never all in those cells; new: never on these people together. What was "
-        "seen may be remembered: the figures to publish are those of moved and new ones."
+        "S_N and scenes. Seen: the training's plan shows these people together, and where places were asked for each "
+        "in that cell; moved: these people together, never all in those cells; new: never these people together. What "
+        "was seen may be remembered: the figures to publish are those of moved and new ones."
     )
     head = ("series, people", "seen", "moved", "new")
     return Table("Compositions that were trained on", head, tuple(rows), note) if rows else None

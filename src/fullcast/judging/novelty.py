@@ -59,9 +59,9 @@ class Trained:
         return "seen" if composition(placed) in self.compositions else "moved"
 
 
-def novelty_of(rows: Sequence[Row], trained: Trained) -> dict[str, Novelty]:
-    """Scene id -> whether its composition is new to that model."""
-    return {scene.id: trained.novelty(scene) for scene in scenes_of(rows)}
+def novelty_of(rows: Sequence[Row], trained: Trained, *, places: bool = True) -> dict[str, Novelty]:
+    """Scene id -> whether its composition is new to that model. `places`: whether its places were asked for."""
+    return {s.id: trained.novelty(s if places else s.without_places()) for s in scenes_of(rows)}
 
 
 @dataclass(frozen=True, slots=True)
