@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fullcast.generation.again import regenerate
 from fullcast.generation.config import GenerationConfig
 from fullcast.generation.generate import generate
-from fullcast.generation.grid import Axis, grid
 from fullcast.generation.inpaint import box_mask, erode, inpaint, latent_mask, mask_from_picture, pad, paste
 from fullcast.generation.metadata import read_recipe
 from fullcast.generation.painters import Painters
@@ -140,6 +140,31 @@ def test_what_is_there_is_not_made_again(model, tmp_path):
         generate(model, [PARK, PARK], CAST, CONFIG, tmp_path)
 
 
+def test_what_another_recipe_drew_is_kept_where_that_is_asked_for(model, tmp_path):
+    [first] = generate(model, [PARK], CAST, CONFIG, tmp_path, keep_others=True)
+    before = (tmp_path / "park-0.png").read_bytes()
+    other = CONFIG.model_copy(update={"guidance_scale": 2.0})
+    for _ in range(2):
+        [second] = generate(model, [PARK], CAST, other, tmp_path, keep_others=True)
+        assert (first.path, second.path) == ("park-0.png", f"park-0-{second.id[:6]}.png")
+    assert (tmp_path / "park-0.png").read_bytes() == before
+    assert read_recipe(tmp_path / second.path)[0].guidance_scale == 2.0
+    assert generate(model, [PARK], CAST, CONFIG, tmp_path, keep_others=True) == [first]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_negatives_of_people_without_a_region_count_for_the_picture(model):
+    from fullcast.generation.generate import recipe_for
+
+    people = (Placement("aoi", cell=(0, 1), negative_prompt="hat"), Placement("mio", negative_prompt="scarf"))
+    scene = Scene("s", "park", people, negative_prompt="night")
+    config = CONFIG.model_copy(update={"negative_prompt": "text"})
+    recipe = recipe_for(model, scene, 0, CAST, config, "", "")
+    assert recipe.negative_prompt == "night, text, scarf" and recipe.regions[0]["negative_prompt"] == "hat"
+    plain = recipe_for(model, scene, 0, CAST, config.model_copy(update={"region_steps": 0.0}), "", "")
+    assert plain.negative_prompt == "night, text, hat, scarf" and plain.regions == ()
+
+
 def test_png_tells_how_it_was_made(model, tmp_path):
     [picture] = generate(model, [PLACED], CAST, CONFIG, tmp_path, checkpoint="/home/me/secret/model")
     text = read_png_text(tmp_path / picture.path)
@@ -262,6 +287,25 @@ def test_masks_are_checked(model, tmp_path):
         tmp_path / "mask.png", np.where(box_mask((0, 0, 8, 8), 48, 32)[..., None], 255, 0).repeat(3, 2).astype("uint8")
     )
     assert mask_from_picture(tmp_path / "mask.png").sum() == 64
+    clear = Image.new("RGBA", (48, 32), (0, 0, 0, 0))  # as painting programs give a layer: white on nothing
+    clear.paste((255, 255, 255, 255), (0, 0, 8, 8))
+    clear.save(tmp_path / "clear.png")
+    assert np.array_equal(mask_from_picture(tmp_path / "clear.png"), box_mask((0, 0, 8, 8), 48, 32))
+
+
+def test_another_seed_or_mask_of_an_inpainting_has_another_name(model, tmp_path):
+    write_png(tmp_path / "in.png", np.full((32, 48, 3), 90, np.uint8))
+    mask, other = box_mask((0, 0, 24, 32), 48, 32), box_mask((24, 0, 48, 32), 48, 32)
+    config = CONFIG.model_copy(update={"num_inference_steps": 1})
+
+    def paint(where, seed):
+        return inpaint(model, tmp_path / "in.png", where, Scene("fix", "park"), CAST, config, seed=seed)
+
+    made = [paint(mask, 1), paint(mask, 2), paint(other, 1)]
+    assert len({p.path for p in made}) == 3 and paint(mask, 1).path == made[0].path
+    assert all(p.path == f"in-inpainted-{p.id[:6]}.png" and (tmp_path / p.path).is_file() for p in made)
+    with pytest.raises(FullcastError, match="would replace"):
+        inpaint(model, tmp_path / "in.png", mask, Scene("fix", "park"), CAST, config, tmp_path / "in.png")
 
 
 def test_fading_stays_inside_the_mask():
@@ -276,71 +320,7 @@ def test_fading_stays_inside_the_mask():
     assert latent_mask(single, (2, 2))[0, 0].tolist() == [[0, 0], [1, 0]]
 
 
-# Grids and previews
-
-
-def test_grid_holds_every_pair_with_labels(model, tmp_path):
-    loaded = []
-
-    def load(name):
-        loaded.append(name)
-        return model
-
-    scene = Scene("g", "park", (Placement("aoi"),))
-    out = tmp_path / "grid.png"
-    x, y = Axis.parse("character=aoi,mio"), Axis.parse("seed=1,2,3")
-    pictures = grid(load, scene, CAST, CONFIG, x, y, out, checkpoint="base")
-    assert [(p.scene.people[0].character, p.seed) for p in pictures] == [
-        ("aoi", 1), ("mio", 1), ("aoi", 2), ("mio", 2), ("aoi", 3), ("mio", 3),
-    ]  # fmt: skip
-    assert loaded == ["base"]
-    sheet = read_picture(out)
-    assert sheet.shape[0] > 3 * 32 and sheet.shape[1] > 2 * 48
-    last = read_picture(tmp_path / "grid" / pictures[-1].path)
-    assert np.array_equal(sheet[-38:-6, -54:-6], last)
-
-
-def test_grid_over_checkpoints_and_settings(model, tmp_path):
-    x, y = Axis.parse("checkpoint=a,b"), Axis.parse("cfg=1,3")
-    pictures = grid(lambda name: model, PARK, CAST, CONFIG, x, y, tmp_path / "g.png")
-    assert [(p.checkpoint, p.guidance_scale) for p in pictures] == [("a", 1.0), ("b", 1.0), ("a", 3.0), ("b", 3.0)]
-
-
-def test_places_are_planned_once_for_a_grid(model, tmp_path):
-    """Only the axes change: without it every cell would draw a layout of its own."""
-    config = CONFIG.model_copy(update={"plan_places": True, "num_inference_steps": 1})
-    x, y = Axis.parse("seed=1,2,3"), Axis.parse("character=aoi,mio")
-    pictures = grid(lambda name: model, PARK, CAST, config, x, y, tmp_path / "g.png")
-    regions = {read_recipe(tmp_path / "g" / p.path)[0].regions[0]["box"][2] for p in pictures}
-    cells = {tuple(person.cell for person in p.scene.people) for p in pictures}
-    assert len(cells) == len(regions) == 1 and None not in cells.pop()
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("cfg=50", "guidance_scale = 50.0 is not accepted: input should be less than or equal to 30"),
-        ("steps=0", "num_inference_steps = 0 is not accepted: input should be greater than or equal to 1"),
-        ("seed=-1", "seed = -1 is not accepted"),
-        ("seed=99999999999999999999", "seed = 99999999999999999999 is not accepted"),
-    ],
-)
-def test_values_that_an_axis_does_not_take_are_said(text, says, tmp_path):
-    with pytest.raises(FullcastError, match=says):
-        grid(lambda name: None, PARK, CAST, CONFIG, Axis.parse(text), Axis.parse("prompt=a|b"), tmp_path / "g.png")
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("sed=1", r"guidance_scale \(cfg\), num_inference_steps \(steps\)"),
-        ("seed=", "is no axis"),
-        ("seed=a", "is no seed"),
-    ],
-)
-def test_wrong_axes_are_said(text, says):
-    with pytest.raises(FullcastError, match=says):
-        Axis.parse(text)
+# Previews and dtypes
 
 
 def test_preview_draws_with_live_modules(model, tmp_path):

@@ -2,7 +2,7 @@
 
 from fullcast.generation.layout import with_places
 from fullcast.recognition.words import left_to_right
-from fullcast.records import Cast, Placement, Scene
+from fullcast.records import UNKNOWN, Cast, Placement, Scene
 
 LAYOUT = {"x/2/0": 0.31, "x/2/1": 0.69, "head_y/2": 0.3, "x/1/0": 0.9, "head_y/1": 0.7}
 CAST = Cast("show", (), layout=LAYOUT)
@@ -45,3 +45,12 @@ def test_given_places_stay_and_others_stand_around_them():
 def test_more_people_than_columns_are_placed_all_the_same():
     cells = [p.cell for p in with_places(asked(7), CAST, 3).people]
     assert all(cell is not None for cell in cells) and [c for c, _ in cells] == sorted(c for c, _ in cells)
+
+
+def test_people_who_are_alike_get_places_of_their_own():
+    """One object for all extras, as `scene_from_prompt` and callers may give it."""
+    somebody = Placement(UNKNOWN)
+    scene = Scene("s", "4 people, park", (Placement("aoi"), somebody, somebody, somebody))
+    for seed in range(5):
+        columns = [p.cell[0] for p in with_places(scene, CAST, seed).people]
+        assert columns == sorted(set(columns))

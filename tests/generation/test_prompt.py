@@ -2,8 +2,8 @@
 
 import pytest
 
-from fullcast.generation.prompt import parse_name, scene_from_prompt
-from fullcast.generation.regions import regions_of
+from fullcast.generation.prompt import as_counted, parse_name, scene_from_prompt
+from fullcast.generation.regions import negatives_beside, regions_of
 from fullcast.recognition.words import prompt_for
 from fullcast.records import UNKNOWN, Cast, Character, Form, Placement, Scene
 from fullcast.store.errors import FullcastError
@@ -27,6 +27,24 @@ def test_prompt_and_names():
 def test_more_people_than_names_are_somebody():
     scene = scene_from_prompt("two people, night", ["aoi"], CAST)
     assert [p.character for p in scene.people] == ["aoi", UNKNOWN]
+
+
+@pytest.mark.parametrize(("word", "count"), [("seven", 7), ("Ten", 10), ("12", 12)])
+def test_counts_in_words_are_read_beyond_six_and_said_once(word, count):
+    scene = scene_from_prompt(f"{word} people, night", ["aoi"], CAST)
+    assert scene.num_people == count
+    assert prompt_for(scene, CAST) == f"{count} people, aoi, {'person, ' * (count - 1)}night"
+
+
+def test_another_count_asks_for_more_or_fewer_extras_and_never_takes_the_named():
+    somebody, there = Placement(UNKNOWN), Placement(UNKNOWN, cell=(3, 1))
+    people = (somebody, Placement("aoi"), there, somebody)
+    assert as_counted(people, "3 people, park") == (somebody, Placement("aoi"), there)
+    assert as_counted(people, "2 people") == (Placement("aoi"), there)
+    assert as_counted(people, "five people") == (*people, somebody)
+    assert as_counted(people, "park") == people and as_counted((), "2 people") == ()
+    with pytest.raises(FullcastError, match=r"asks for 1 people and 2 are named \(aoi, unknown\)"):
+        as_counted(people, "1 person, park")
 
 
 @pytest.mark.parametrize(
@@ -66,3 +84,10 @@ def test_regions_of_boxes_crowds_and_nobody():
     crowd = Scene("s", "", (Placement("aoi", cell=(2, 1)), Placement("mio", cell=(2, 1))))
     for region in regions_of(crowd, CAST):
         assert region.box[2] - region.box[0] >= 0.2
+
+
+def test_negatives_of_people_without_a_region_are_left_for_the_whole_picture():
+    aoi = Placement("aoi", cell=(0, 1), negative_prompt="hat")
+    scene = Scene("s", "park", (aoi, Placement("mio", negative_prompt="scarf"), Placement("hinata")))
+    assert negatives_beside(scene, True) == ["scarf"]
+    assert negatives_beside(scene, False) == ["hat", "scarf"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fullcast.generation.config import GenerationConfig
-from fullcast.generation.repair import repair, wrong_figures
+from fullcast.generation.repair import _placed, _without_heads, repair, wrong_figures
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.records import Cast, Character, Form, Found, Placement, Scene
@@ -75,3 +76,31 @@ def test_only_better_is_kept_and_nothing_outside_the_figure_changes(model: Stabl
     kept = repair(model, tmp_path / "a.png", PAIR, CAST, Says(wrong), config, tmp_path / "c.png")
     assert kept.picture is None and kept.tries == 3 and not (tmp_path / "c.png").exists()
     assert repair(model, tmp_path / "a.png", PAIR, CAST, Says(right), config, tmp_path / "d.png").tries == 0
+
+
+def test_one_character_in_two_looks_is_right_in_either_order() -> None:
+    scene = Scene("s", "park", (Placement("aoi"), Placement("aoi", "hairdown")))
+    assert wrong_figures([figure(0, "aoi", "hairdown"), figure(20, "aoi")], scene, CAST) == []
+    assert wrong_figures([figure(0, "aoi"), figure(20, "aoi", "hairdown")], scene, CAST) == []
+    assert wrong_figures([figure(0, "aoi"), figure(20, "aoi")], scene, CAST) == [(1, 1)]
+
+
+def test_a_figure_without_a_head_is_placed_by_its_upper_fifth() -> None:
+    headless = replace(figure(0, "rin"), xyxy=(0, 0, 40, 100), head_xyxy=None)
+    assert _placed(PAIR, 0, headless, 100, 100).people[0].cell == (1, 1)
+    assert _placed(PAIR, 0, replace(headless, head_xyxy=(0, 80, 40, 100)), 100, 100).people[0].cell == (1, 4)
+
+
+def test_the_head_of_a_right_neighbour_inside_the_box_is_left_alone(model: StableDiffusion, tmp_path: Path) -> None:
+    before = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+    write_png(tmp_path / "a.png", before)
+    near = replace(figure(28, "aoi"), head_xyxy=(28, 4, 40, 14))
+    wrong, right = [figure(20, "rin"), near], [figure(20, "mio"), near]
+    config = GenerationConfig(num_inference_steps=2)
+    assert repair(model, tmp_path / "a.png", PAIR, CAST, Says(wrong, right), config, tmp_path / "b.png").tries == 1
+    after = read_picture(tmp_path / "b.png")
+    assert (after[4:14, 28:40] == before[4:14, 28:40]).all()
+    assert (after[16:28, 24:30] != before[16:28, 24:30]).any() and (after[4:14, 22:28] != before[4:14, 22:28]).any()
+    mask = np.zeros((32, 48), bool)
+    mask[5:9, 30:34] = True
+    assert (_without_heads(mask, wrong, [0]) == mask).all()  # nothing would be left

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from fullcast.generation.config import GenerationConfig
 from fullcast.journey import Journey, asking, new_workspace, proving
 from fullcast.journey.doors import Doors
 from fullcast.journey.judged import keep_errors, read_errors
@@ -23,7 +24,7 @@ from fullcast.judging.cache import question_key
 from fullcast.judging.measures import Error
 from fullcast.judging.rows import read_rows
 from fullcast.recognition.castfile import write_cast
-from fullcast.records import UNKNOWN, Cast, Character, Form, Found, Picture, Scene
+from fullcast.records import UNKNOWN, Cast, Character, Form, Found, Picture, Placement, Scene
 from fullcast.store.errors import FullcastError
 from fullcast.store.tables import write_records
 from tests.judging.test_judge import COLORS, ColorLook, draw
@@ -152,6 +153,26 @@ def test_other_words_for_somebody_are_other_pictures(journey: Journey, monkeypat
     monkeypatch.setattr(asking, "find_checkpoint", lambda j, given: replace(before(j, given), cast=fewer))
     with pytest.raises(FullcastError, match=r"base cannot be asked for all scenes: .*'mio'"):
         journey.judge("base", scenes=scenes)
+
+
+def test_other_words_in_regions_and_other_negatives_are_other_pictures(
+    journey: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prompt of the picture stays; what is heard in a region, or kept out of the picture, is in the key too."""
+    scenes, way = [Scene("s", "park", (Placement("aoi", cell=(1, 1), negative_prompt="hat"),))], SimpleNamespace()
+    way.checkpoint = SimpleNamespace(name="x")
+    planned, plain = GenerationConfig(plan_places=True), GenerationConfig()
+    without = [scene.without_places() for scene in scenes]
+
+    def words(asked: Sequence[Scene], config: GenerationConfig) -> list[str]:
+        return asking._words(way, asked, CAST, config)
+
+    before = words(scenes, plain), words(without, planned)
+    assert words(without, plain) == ["1 person, aoi, park", "hat"]
+    assert "hat" not in before[0] and "hat" in words(scenes, GenerationConfig(region_steps=0))
+    monkeypatch.setattr("fullcast.generation.regions._words", lambda *given: "aoi alone")
+    assert words(scenes, plain) != before[0] and words(without, planned) != before[1]
+    assert "aoi alone" not in words(scenes, GenerationConfig(region_steps=0))
 
 
 def test_card_reads_verdicts_over_the_cast_of_their_day(journey: Journey) -> None:

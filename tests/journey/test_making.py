@@ -26,7 +26,7 @@ def journey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journey:
     ASKED.clear()
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    for verb in ("generate", "grid"):
+    for verb in ("generate", "grid", "inpaint"):
         monkeypatch.setattr(f"fullcast.generation.{verb}.{verb}", lambda *given, **k: ASKED.append(given) or [])
     monkeypatch.setattr(making, "find_checkpoint", lambda j, given: making.Checkpoint(tmp_path, CAST, "x"))
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (7, 5) if "0" in str(device) else (8, 0))
@@ -73,6 +73,85 @@ def test_inpaint_without_words_asks_for_them(journey: Journey, tmp_path: Path) -
         journey.inpaint(tmp_path / "x.png", box="0,0,8,8")
     with pytest.raises(FullcastError, match=r"gone\.png"):
         journey.inpaint(tmp_path / "gone.png", box="0,0,8,8")
+
+
+def picture_and_mask(tmp_path: Path) -> tuple[Path, Path]:
+    for name, value in (("x.png", 0), ("mask.png", 255)):
+        write_png(tmp_path / name, np.full((64, 64, 3), value, np.uint8))
+    return tmp_path / "x.png", tmp_path / "mask.png"
+
+
+def no_model(journey: Journey, folder: Path) -> None:
+    pytest.fail("a model was loaded")
+
+
+@pytest.mark.parametrize("box", ["nan,0,8,8", "0,0,inf,8", "0,0,-inf,8", "0,0,8", "a,b,c,d"])
+def test_boxes_that_are_none_are_said(journey: Journey, tmp_path: Path, box: str) -> None:
+    picture, _ = picture_and_mask(tmp_path)
+    with pytest.raises(FullcastError, match=rf"--box {box}: give x0,y0,x1,y1 in pixels"):
+        journey.inpaint(picture, box=box, prompt="hat")
+
+
+def test_what_inpaint_does_not_take_is_said_before_a_model_is_loaded(
+    journey: Journey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "open_model", no_model)
+    picture, mask = picture_and_mask(tmp_path)
+    write_png(tmp_path / "small.png", np.full((8, 8, 3), 255, np.uint8))
+    (tmp_path / "folder").mkdir()
+    for given, says in (
+        ({"strength": 0.0}, r"strength is 0\.0; give more than 0 and at most 1 \(near 0 keeps"),
+        ({"strength": 1.5}, r"strength is 1\.5"),
+        ({"mask": tmp_path / "small.png"}, "the mask is 8x8 pixels"),
+        ({"cast": "nobody"}, "nobody in the cast is called 'nobody'"),
+        ({"out": tmp_path / "folder"}, "folder is a folder; give a file to write"),
+        ({"out": picture}, r"would replace .*x\.png, which is read here; give another name"),
+        ({"out": tmp_path / "x"}, r"would replace .*x\.png"),
+        ({"out": mask}, r"would replace .*mask\.png"),
+        ({"out": picture / "y.png"}, r"x\.png is a file"),
+    ):
+        with pytest.raises(FullcastError, match=says):
+            journey.inpaint(picture, **{"mask": mask, "prompt": "hat"} | given)  # type: ignore[arg-type]
+
+
+def test_grids_and_folders_that_cannot_be_written_are_said_before_a_model_is_loaded(
+    journey: Journey, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    for out, says in (("folder", "is a folder"), ("file", "file is a file"), ("file/g.png", "file is a file")):
+        with pytest.raises(FullcastError, match=says):
+            journey.grid("seed=1,2", "character=aoi", out=tmp_path / out)
+    with pytest.raises(FullcastError, match="file is a file"):
+        journey.generate("park", cast="aoi", out=tmp_path / "file")
+    assert not ASKED
+    answer = journey.grid("seed=1,2", "character=aoi", out=tmp_path / "mygrid")
+    assert answer.data["path"] == str(tmp_path / "mygrid.png")
+
+
+def test_a_grid_of_other_settings_is_another_file(journey: Journey) -> None:
+    other = Journey.open(journey.workspace.root, {"generation.guidance_scale": "2"})
+    paths = [j.grid("seed=1,2", "character=aoi").data["path"] for j in (journey, journey, other)]
+    assert paths[0] == paths[1] != paths[2]
+
+
+def test_a_generated_picture_of_another_recipe_is_never_replaced(
+    journey: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict] = []
+    monkeypatch.setattr("fullcast.generation.generate.generate", lambda *given, **k: told.append(k) or [])
+    journey.generate("park", cast="aoi")
+    assert told[0]["keep_others"] is True
+
+
+def test_a_prompt_or_a_cast_beside_scenes_is_refused(journey: Journey, tmp_path: Path) -> None:
+    (tmp_path / "scenes.jsonl").write_text('{"prompt": "park"}\n')
+    for given in ({"prompt": "sea"}, {"cast": "aoi"}):
+        with pytest.raises(FullcastError, match="beside --scenes"):
+            journey.generate(scenes=tmp_path / "scenes.jsonl", **given)
+    assert not ASKED
+    journey.generate(scenes=tmp_path / "scenes.jsonl")
+    assert len(ASKED) == 1
 
 
 def test_a_stage_of_a_recipe_without_stages_and_an_unknown_export_are_said(journey: Journey) -> None:

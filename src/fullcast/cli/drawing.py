@@ -31,7 +31,7 @@ def generate(
         Names of the cast from left to right, with commas; a form after a slash, a cell (0 to 4 from left and top)
         after an at sign: "aoi/hairdown@1:2,hinata@3:2".
     scenes
-        A TOML file of [[scene]] tables, or a JSONL file, instead of a prompt.
+        A TOML file of [[scene]] tables, or a JSONL file, instead of a prompt and --cast.
     count
         Pictures per scene.
     seed
@@ -39,7 +39,7 @@ def generate(
     checkpoint
         Folder of a checkpoint; the latest of the workspace by default, "base" for the model before training.
     out
-        Where the pictures go; a folder of the workspace by default.
+        Folder for the pictures; one of the workspace by default. What is there of another recipe stays.
     """
     answer = open_journey(workspace, settings, json).generate(
         prompt, cast=cast, scenes=scenes, count=count, seed=seed, checkpoint=checkpoint, out=out
@@ -72,19 +72,19 @@ def inpaint(
     box
         What to draw anew: x0,y0,x1,y1 in pixels.
     mask
-        Or a picture of the same size that is white there.
+        Or a picture of the same size that is white there; black and clear parts stay.
     prompt
         Words for the part; with --cast the names come first.
     cast
         Who should be there, as in generate.
     strength
-        0 leaves the part as it is, 1 forgets it.
+        More than 0, at most 1: near 0 keeps the part, 1 forgets it.
     seed
         Another seed draws another answer; generation.seed by default.
     checkpoint
         As in generate.
     out
-        File to write; beside the picture by default.
+        PNG to write; beside the picture by default, as NAME-inpainted-ID.png.
     """
     answer = open_journey(workspace, settings, json).inpaint(
         picture,
@@ -132,7 +132,7 @@ def grid(
     checkpoint
         As in generate.
     out
-        File to write; in the workspace by default.
+        PNG to write, the single pictures in a folder of the same name; in the workspace by default.
     """
     answer = open_journey(workspace, settings, json).grid(
         x, y, prompt=prompt, cast=cast, seed=seed, checkpoint=checkpoint, out=out

@@ -9,7 +9,7 @@ from fullcast.generation.config import GenerationConfig
 from fullcast.generation.layout import with_places
 from fullcast.generation.metadata import Recipe, Slot, png_text, read_recipe
 from fullcast.generation.painters import FEWEST, Painters
-from fullcast.generation.regions import regions_of
+from fullcast.generation.regions import negatives_beside, regions_of
 from fullcast.generation.sampler import sample
 from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.ports import Progress, silent
@@ -45,10 +45,12 @@ def generate(
     checkpoint_sha256: str = "",
     progress: Progress = silent,
     painters: Painters | None = None,
+    keep_others: bool = False,
 ) -> list[Picture]:
     """`num_pictures` of each scene (seeds from config.seed on), or one of each scene with its own entry of `seeds`.
 
-    Written as `{scene.id}-{seed}.png`; what is there already from the same recipe is not made again. In the order of
+    Written as `{scene.id}-{seed}.png`; what is there already from the same recipe is not made again. `keep_others`: a
+    file of another recipe is not replaced; the new one has the first digits of its id in its name. In the order of
     scenes, then seeds. Paths of the pictures are relative to `out_dir`. `checkpoint` names the model in the records;
     its sha256 is computed unless given (5 s for SD 1.5). `painters` draw in processes of their own when there is enough
     to do; the bytes are the same.
@@ -59,6 +61,8 @@ def generate(
     names = [f"{scene.id}-{seed}.png" for scene, seed in asked]
     if len(set(names)) < len(names):
         raise FullcastError("two of the pictures asked for have the same scene id and seed; give each its own")
+    if keep_others:
+        names = [_beside_others(out_dir, name, recipe) for name, recipe in zip(names, recipes, strict=True)]
     missing = [i for i, r in enumerate(recipes) if not _made_already(out_dir / names[i], r)]
     if missing:
         progress.start("generate", len(missing))
@@ -80,13 +84,14 @@ def recipe_for(
 ) -> Recipe:
     """A scene in the words and numbers of one picture."""
     own_width, own_height = model.default_size
-    negative = ", ".join(n for n in (scene.negative_prompt, config.negative_prompt) if n)
     planned = with_places(scene, cast, seed) if config.plan_places else scene
-    regions = regions_of(planned, cast) if config.region_steps > 0 else []
+    regional = config.region_steps > 0
+    regions = regions_of(planned, cast) if regional else []
+    negatives = [scene.negative_prompt, config.negative_prompt, *negatives_beside(planned, regional)]
     return Recipe(
         scene=scene,  # as it was asked for: what it is judged by
         prompt=prompt_for(planned, cast),
-        negative_prompt=negative,
+        negative_prompt=", ".join(n for n in negatives if n),
         regions=tuple({"box": list(r.box), "prompt": r.prompt, "negative_prompt": r.negative_prompt} for r in regions),
         seed=seed,
         width=scene.width or config.width or own_width,
@@ -129,6 +134,14 @@ def _asked(
     if seeds is not None:
         return list(zip(scenes, seeds, strict=True))
     return [(scene, config.seed + k) for scene in scenes for k in range(num_pictures)]
+
+
+def _beside_others(out_dir: Path, name: str, recipe: Recipe) -> str:
+    """The name, with the recipe's id in it where a file that was made otherwise has it."""
+    path = out_dir / name
+    if not path.exists() or _made_already(path, recipe):
+        return name
+    return f"{path.stem}-{recipe.short_id}.png"
 
 
 def _made_already(path: Path, recipe: Recipe) -> bool:

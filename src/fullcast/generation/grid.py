@@ -13,10 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 from fullcast.generation.config import GenerationConfig
 from fullcast.generation.generate import generate
 from fullcast.generation.layout import with_places
-from fullcast.generation.prompt import parse_name
+from fullcast.generation.out import file_to_write
+from fullcast.generation.prompt import as_counted, parse_name
 from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.ports import Progress, silent
-from fullcast.records import Cast, Picture, Scene
+from fullcast.records import Cast, Picture, Placement, Scene
 from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import read_picture, write_png
 
@@ -70,12 +71,14 @@ def grid(
     checkpoint: str = "",
     progress: Progress = silent,
 ) -> list[Picture]:
-    """Every pair of values as one picture beside `out`, and all of them with labels in the PNG `out`.
+    """Every pair of values as one picture in a folder beside `out`, and all of them with labels in the PNG `out`.
 
-    `load(checkpoint)` opens a model; it is asked once per checkpoint. A character on an axis takes the place of the
-    scene's first person. Places that the show's layouts give (`plan_places`) are drawn once, by the settings' seed:
-    only the axes change. Pictures row by row. FullcastError for a value that an axis does not take.
+    `load(checkpoint)` opens a model; it is asked once per checkpoint. A character on an axis takes the turn of the
+    scene's first person, and that one's place unless it has its own; counts in prompts ask for extras. Places that
+    the show's layouts give (`plan_places`) are drawn once, by the settings' seed: only the axes change. Pictures row
+    by row. FullcastError for a value that an axis does not take, and for an `out` that cannot be written.
     """
+    out = file_to_write(out, folder_beside=True)
     if x.kind == y.kind:
         raise FullcastError(f"both axes change the {x.kind}; give two different ones")
     cells = [_cell(scene, config, checkpoint, cast, {x.kind: vx, y.kind: vy}) for vy in y.values for vx in x.values]
@@ -105,13 +108,13 @@ def _cell(
 ) -> tuple[Scene, GenerationConfig, str]:
     """Scene, settings and checkpoint with the axes' values put in."""
     settings: dict[str, Any] = {}
+    if prompt := changed.get("prompt"):  # before the character: its count may ask for somebody beside her
+        scene = replace(scene, prompt=prompt, people=as_counted(scene.people, prompt))
     for kind, value in changed.items():
         if kind == "character":
-            who = parse_name(value, cast)
-            first = replace(scene.people[0], character=who.character, form=who.form) if scene.people else who
-            scene = replace(scene, people=(first, *scene.people[1:]))
+            scene = replace(scene, people=_with_first(scene, parse_name(value, cast)))
         elif kind == "prompt":
-            scene = replace(scene, prompt=value)
+            continue
         elif kind == "checkpoint":
             checkpoint = value
         else:
@@ -119,6 +122,16 @@ def _cell(
     if config.plan_places:
         scene, settings["plan_places"] = with_places(scene, cast, config.seed), False
     return scene, config.changed(**settings), checkpoint
+
+
+def _with_first(scene: Scene, who: Placement) -> tuple[Placement, ...]:
+    """The scene's people with `who` as the first, in the first's place unless `who` brings one."""
+    if not scene.people:
+        return as_counted([who], scene.prompt)
+    first = replace(scene.people[0], character=who.character, form=who.form)
+    if who.cell is not None:
+        first = replace(first, cell=who.cell, box=None)
+    return first, *scene.people[1:]
 
 
 def compose(images: Sequence[np.ndarray], columns: Sequence[str], rows: Sequence[str]) -> np.ndarray:

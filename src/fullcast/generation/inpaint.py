@@ -21,6 +21,7 @@ from PIL import Image
 from fullcast.generation.config import GenerationConfig
 from fullcast.generation.generate import picture_of, recipe_for
 from fullcast.generation.metadata import Recipe, Slot, png_text, read_recipe
+from fullcast.generation.out import file_to_write
 from fullcast.generation.sampler import Kept, sample
 from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
 from fullcast.records import Box, Cast, Picture, Scene
@@ -35,7 +36,7 @@ def inpaint(
     scene: Scene,
     cast: Cast,
     config: GenerationConfig,
-    out: Path,
+    out: Path | None = None,
     *,
     seed: int = 0,
     strength: float = 1.0,
@@ -44,13 +45,15 @@ def inpaint(
 ) -> Picture:
     """Paints what `scene` says into the part of `picture` where `mask` (H, W) is true, and writes it to `out`.
 
-    `strength` in (0, 1]: 1 forgets what was there. `feather`: pixels inside the mask over which new fades into old.
-    FullcastError for a mask of another size, an empty one, or a strength out of range.
+    Without `out` beside the picture, as ``NAME-inpainted-ID.png``, ID the first digits of its own id: another seed or
+    another prompt has another name. `strength` in (0, 1]: 1 forgets what was there. `feather`: pixels inside the mask
+    over which new fades into old. FullcastError for a mask of another size, an empty one, a strength out of range, or
+    an `out` that cannot be written.
     """
     image = read_picture(picture)
     mask = checked_mask(mask, image, picture)
-    if not 0 < strength <= 1:
-        raise FullcastError(f"strength is {strength}; give more than 0 and at most 1 (1 paints anew)")
+    check_strength(strength)
+    out = None if out is None else file_to_write(out, kept=[picture])
     scene = replace(scene, width=image.shape[1], height=image.shape[0])
     config = config.model_copy(update={"plan_places": False})  # the mask says where
     recipe = recipe_for(model, scene, seed, cast, config, checkpoint, model.sha256())
@@ -62,6 +65,7 @@ def inpaint(
         "feather": feather,
     }
     recipe = replace(recipe, inpaint=how)
+    out = out or picture.with_name(f"{picture.stem}-inpainted-{recipe.short_id}.png")
     write_png(out, paint(model, recipe, image, mask), png_text(recipe, Slot(1, 0)))
     return picture_of(recipe, out.name)
 
@@ -98,8 +102,8 @@ def box_mask(box: Box, width: int, height: int) -> np.ndarray:
 
 
 def mask_from_picture(path: Path) -> np.ndarray:
-    """(H, W) bool: where a picture is lighter than half grey; white is painted, black is kept."""
-    return read_picture(path).mean(2) > 127.5
+    """(H, W) bool: where a picture is lighter than half grey; white is painted, black and what is clear are kept."""
+    return read_picture(path, behind="black").mean(2) > 127.5
 
 
 def mask_from_text(encoded: str) -> np.ndarray:
@@ -116,6 +120,13 @@ def checked_mask(mask: np.ndarray, image: np.ndarray, picture: Path) -> np.ndarr
     if not mask.any():
         raise FullcastError("the mask is empty: nothing would be painted; make white what should be painted again")
     return mask.astype(bool)
+
+
+def check_strength(strength: float) -> None:
+    if not 0 < strength <= 1:
+        raise FullcastError(
+            f"strength is {strength}; give more than 0 and at most 1 (near 0 keeps the part, 1 paints it anew)"
+        )
 
 
 def pad(array: np.ndarray, multiple: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fullcast.recognition.words import left_to_right, placement_cell
+from fullcast.recognition.words import order_from_left, placement_cell
 from fullcast.records import GRID, Cast, Placement, Scene, cell_of
 from fullcast.store.seeding import rng
 
@@ -26,17 +26,18 @@ def with_places(scene: Scene, cast: Cast, seed: int) -> Scene:
     free = [p for p in scene.people if placement_cell(p) is None]
     if not free:
         return scene
-    order = left_to_right(scene.people)
+    from_left = order_from_left(scene.people)
+    order = [scene.people[i] for i in from_left]
     draw = rng(seed, "layout", scene.id)
     taken = [cell[0] for cell in map(placement_cell, scene.people) if cell is not None]
     columns = _columns(_medians(cast, len(order)), order, taken, draw)
     height = cast.layout.get(f"head_y/{len(order)}", HEAD_Y)
     rows = [cell_of(0.5, y)[1] for y in height + SPREAD * draw.standard_normal(len(order))]
-    placed = {
-        id(p): p if placement_cell(p) is not None else replace(p, cell=(column, row))
-        for p, column, row in zip(order, columns, rows, strict=True)
-    }
-    return replace(scene, people=tuple(placed[id(p)] for p in scene.people))
+    placed = list(scene.people)
+    for i, column, row in zip(from_left, columns, rows, strict=True):
+        if placement_cell(placed[i]) is None:
+            placed[i] = replace(placed[i], cell=(column, row))
+    return replace(scene, people=tuple(placed))
 
 
 def _medians(cast: Cast, count: int) -> list[float]:

@@ -50,6 +50,11 @@ class Recipe:
         """Hash of all of it: the picture's id, which its own PNG can carry."""
         return bytes_id(json.dumps(self.to_json(), sort_keys=True).encode())
 
+    @property
+    def short_id(self) -> str:
+        """Its first digits, for names of files."""
+        return self.id[:6]
+
     def to_json(self) -> dict[str, Any]:
         value = {**self.__dict__, "scene": to_plain(self.scene)}
         if self.dtype == "float32":  # pictures of before keep their ids

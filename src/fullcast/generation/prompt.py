@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 
 from fullcast.recognition.scenes import check_placement, parse_cell
+from fullcast.recognition.words import counted_people
 from fullcast.records import UNKNOWN, Cast, Placement, Scene
 from fullcast.store.errors import FullcastError
 
-_COUNT = re.compile(r"^\s*(\d+|no|one|two|three|four|five|six)\s+(?:people|persons|person)\b", re.IGNORECASE)
-_NUMBERS = {"no": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+EXTRA = Placement(UNKNOWN)
+"""Somebody whom only the count of a prompt asks for."""
 
 
 def scene_from_prompt(
@@ -27,17 +28,32 @@ def scene_from_prompt(
     A count at the head of the prompt may ask for more people than are named: the others are nobody in particular.
     """
     people = [parse_name(name, cast) for name in names if name.strip()]
-    counted = _COUNT.match(prompt)
-    if counted and people:
-        word = counted[1].lower()
-        asked = _NUMBERS[word] if word in _NUMBERS else int(word)
-        if asked < len(people):
-            raise FullcastError(
-                f"the prompt asks for {asked} people and {len(people)} are named ({', '.join(names)}); "
-                "name fewer or ask for more"
-            )
-        people += [Placement(UNKNOWN)] * (asked - len(people))
-    return Scene(scene_id, prompt.strip(), tuple(people), negative_prompt, *size)
+    _check_count(prompt, people)
+    return Scene(scene_id, prompt.strip(), as_counted(people, prompt), negative_prompt, *size)
+
+
+def as_counted(people: Sequence[Placement], prompt: str) -> tuple[Placement, ...]:
+    """The people with as many extras as the count at the head of `prompt` leaves room for, more or fewer than before.
+
+    Without people, or without a count, they are as they were. FullcastError for more named ones than the count.
+    """
+    asked = counted_people(prompt)
+    if asked is None or not people:
+        return tuple(people)
+    named = [p for p in people if p != EXTRA]
+    _check_count(prompt, named)
+    spare = asked - len(named)
+    kept = [p for i, p in enumerate(people) if p != EXTRA or people[: i + 1].count(EXTRA) <= spare]
+    return (*kept, *[EXTRA] * (asked - len(kept)))
+
+
+def _check_count(prompt: str, people: Sequence[Placement]) -> None:
+    asked = counted_people(prompt)
+    if people and asked is not None and asked < len(people):
+        raise FullcastError(
+            f"the prompt asks for {asked} people and {len(people)} are named "
+            f"({', '.join(p.character for p in people)}); name fewer or ask for more"
+        )
 
 
 def parse_name(text: str, cast: Cast | None = None) -> Placement:

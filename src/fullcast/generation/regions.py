@@ -32,6 +32,12 @@ def regions_of(scene: Scene, cast: Cast) -> list[Region]:
     return sorted(found, key=lambda region: region.box)
 
 
+def negatives_beside(scene: Scene, regional: bool) -> list[str]:
+    """Negative prompts of people who have no region of their own; of everybody where regions do not bind."""
+    people = [p for p in scene.people if not regional or placement_cell(p) is None]
+    return list(dict.fromkeys(p.negative_prompt for p in people if p.negative_prompt))
+
+
 def _centre(placement: Placement) -> tuple[float, float]:
     """The head's centre as fractions."""
     if placement.box is not None:

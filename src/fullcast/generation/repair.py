@@ -24,6 +24,8 @@ from fullcast.store.pictures import read_picture
 
 GROWN = 0.12
 """Of a figure's width and height that is painted around its box: hair sticks out of boxes by less."""
+FORM = 1e-3
+"""Of similarity that another form than asked for costs, as for the judge: far under any margin that matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +40,19 @@ class Repaired:
 
 
 def wrong_figures(found: Sequence[Found], scene: Scene, cast: Cast) -> list[tuple[int, int]]:
-    """(index of the figure, index into scene.people) of everybody who is not who he should be; best matches first.
+    """(index of the figure, index into scene.people) of everybody who is not who he should be, in the figures' order.
 
-    Figures are assigned to those asked for by similarity in total. Another number of figures than asked for is no case
-    for inpainting one of them: the answer is then [].
+    Figures are assigned to those asked for by similarity in total, as the judge does: where one character is asked for
+    in two forms, the form tells them apart. Another number of figures than asked for is no case for inpainting one of
+    them: the answer is then [].
     """
     if len(found) != scene.num_people or not all(p.character in cast.names for p in scene.people):
         return []
     columns = [cast.names.index(placement.character) for placement in scene.people]
     scores = np.array([[figure.scores[column] if figure.scores else 0.0 for column in columns] for figure in found])
-    answer = assign(scores.reshape(len(found), len(columns)), -1.0)
+    other_form = [[bool(p.form and figure.form != p.form) for p in scene.people] for figure in found]
+    scores = scores.reshape(len(found), len(columns)) - FORM * np.array(other_form).reshape(len(found), len(columns))
+    answer = assign(scores, -1.0 - FORM)
     pairs = [(figure, int(asked)) for figure, asked in enumerate(answer)]
     return [(figure, asked) for figure, asked in pairs if not _is_right(found[figure], scene.people[asked])]
 
@@ -67,7 +72,8 @@ def repair(
 ) -> Repaired:
     """Paints the first wrong figure anew, one seed after the other, until the look takes it for the right one.
 
-    Only a picture with fewer wrong figures than before is written to `out`. Pixels outside the figure stay identical.
+    Only a picture with fewer wrong figures than before is written to `out`. Pixels outside the figure's box, and heads
+    of right figures inside it, stay identical.
     """
     image = read_picture(picture)
     [found] = look.look([image])
@@ -76,7 +82,7 @@ def repair(
         return Repaired(None, 0)
     figure, asked = wrong[0]
     height, width = image.shape[:2]
-    mask = box_mask(_grown(found[figure].xyxy), width, height)
+    mask = _without_heads(box_mask(_grown(found[figure].xyxy), width, height), found, [i for i, _ in wrong])
     wanted = _placed(scene, asked, found[figure], width, height)
     for tries, seed in enumerate(seeds, 1):
         with tempfile.TemporaryDirectory() as folder:
@@ -109,10 +115,21 @@ def _grown(box: Box) -> Box:
     return box[0] - dx, box[1] - dy, box[2] + dx, box[3] + dy
 
 
+def _without_heads(mask: np.ndarray, found: Sequence[Found], wrong: Sequence[int]) -> np.ndarray:
+    """The mask without the heads of those who are right; as it was where nothing of it would be left."""
+    left = mask.copy()
+    for index, figure in enumerate(found):
+        if index not in wrong and figure.head_xyxy is not None:
+            x0, y0, x1, y1 = (max(0, round(v)) for v in figure.head_xyxy)
+            left[y0:y1, x0:x1] = False
+    return left if left.any() else mask
+
+
 def _placed(scene: Scene, asked: int, figure: Found, width: int, height: int) -> Scene:
     """The scene with the wrong figure's character told to stand where that figure stands; the others as asked."""
     x0, y0, x1, y1 = figure.head_xyxy or figure.xyxy
-    cell = cell_of((x0 + x1) / 2 / width, (y0 + y1) / 2 / height)
+    y = (y0 + y1) / 2 if figure.head_xyxy else y0 + (y1 - y0) / 5  # of a body the upper fifth, as everywhere
+    cell = cell_of((x0 + x1) / 2 / width, y / height)
     people = list(scene.without_places().people)
     people[asked] = replace(people[asked], cell=cell)
     return replace(scene, people=tuple(people))

@@ -112,7 +112,7 @@ class Journey:
         checkpoint: str = "",
         out: Path | None = None,
     ) -> Answer:
-        """A labelled grid; `x` and `y` are "cast=aoi,hinata" or "seed=1,2,3"."""
+        """A labelled grid; `x` and `y` are axes with their values: "character=aoi,hinata" or "seed=1,2,3"."""
         from fullcast.journey.making import grid
 
         return grid(self, x, y, prompt, cast, seed, checkpoint, out)

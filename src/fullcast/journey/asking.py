@@ -18,6 +18,7 @@ from fullcast.store.partitions import cached, partition_key, stored_key
 from fullcast.store.tables import read_records, write_records
 
 if TYPE_CHECKING:
+    from fullcast.generation.config import GenerationConfig
     from fullcast.journey import Journey
     from fullcast.judging.cache import Sights
     from fullcast.judging.judge import Judged
@@ -113,7 +114,7 @@ def draw_and_judge(journey: Journey, way: Asked, scenes: Sequence[Scene], cast: 
     doors = Doors(journey.workspace, journey.recipe)
     about = {"judging": config.model_dump(mode="json"), "generation": generation.model_dump(mode="json")}
     question = question_key(f"{doors.judge_detector.name} {doors.judge_embedder.name}", cast)
-    words = _words(way, asked, _cast_of(journey, way), generation.plan_places)
+    words = _words(way, asked, _cast_of(journey, way), generation)
     inputs = [way.folder.name, *(repr(scene) for scene in scenes), *words]
     key = partition_key(inputs, about, [question], VERSION)
 
@@ -126,8 +127,11 @@ def draw_and_judge(journey: Journey, way: Asked, scenes: Sequence[Scene], cast: 
     return _rows(way, way.folder / VERDICTS)
 
 
-def _words(way: Asked, scenes: Sequence[Scene], cast: Cast, plan_places: bool) -> list[str]:
-    """All that pictures take from the cast of the prompts: its words and, where places are drawn, its layouts."""
+def _words(way: Asked, scenes: Sequence[Scene], cast: Cast, config: GenerationConfig) -> list[str]:
+    """All that pictures take from the cast of the prompts: its words, those of the regions too, and, where places are
+    drawn, its layouts."""
+    from fullcast.generation.layout import with_places
+    from fullcast.generation.regions import negatives_beside, regions_of
     from fullcast.recognition.words import prompt_for
 
     try:
@@ -139,7 +143,14 @@ def _words(way: Asked, scenes: Sequence[Scene], cast: Cast, plan_places: bool) -
             "of those it knows (--scenes FILE)"
         ) from error
     words = [prompt_for(scene, cast) for scene in scenes]
-    return [*words, repr(sorted(cast.layout.items()))] if plan_places else words
+    for scene in scenes:
+        placed = (
+            with_places(scene, cast, 0) if config.plan_places else scene
+        )  # drawn from each seed: one stands for all
+        if config.region_steps > 0:
+            words += [region.prompt for region in regions_of(placed, cast)]
+        words += negatives_beside(placed, config.region_steps > 0)
+    return [*words, repr(sorted(cast.layout.items()))] if config.plan_places else words
 
 
 def _rows(way: Asked, path: Path) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from fullcast.store.tables import to_plain
 from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from fullcast.generation.config import GenerationConfig
     from fullcast.journey import Journey
     from fullcast.models.stable_diffusion.family import StableDiffusion
@@ -98,9 +101,13 @@ def generate(
     checkpoint: str,
     out: Path | None,
 ) -> Answer:
-    """Pictures of a prompt or of a scene file; what is there already is not drawn again. `seed` None: the settings'."""
+    """Pictures of a prompt or of a scene file; what is there already is not drawn again, and what is there of other
+    words, settings or models is not replaced. `seed` None: the settings'."""
     from fullcast.generation.generate import generate as draw
+    from fullcast.generation.out import folder_to_write
 
+    if scenes is not None and (prompt or cast):
+        raise FullcastError("a prompt or --cast was given beside --scenes, which holds both; give one or the other")
     chosen = find_checkpoint(journey, checkpoint)
     if scenes is None:
         asked = [scene_of(prompt, cast, chosen.cast)]
@@ -108,7 +115,7 @@ def generate(
         asked = read_scenes(scenes, chosen.cast)
     if count < 1:
         raise FullcastError(f"--count {count}: ask for at least one picture")
-    folder = out or journey.workspace.pictures_dir / "generated"
+    folder = folder_to_write(out or journey.workspace.pictures_dir / "generated")
     pictures = draw(
         open_model(journey, chosen.folder),
         asked,
@@ -119,6 +126,7 @@ def generate(
         checkpoint=chosen.name,
         progress=journey.progress,
         painters=Doors(journey.workspace, journey.recipe).painters(chosen.folder),
+        keep_others=True,
     )
     return _drawn(pictures, folder)
 
@@ -150,32 +158,45 @@ def inpaint(
     checkpoint: str,
     out: Path | None,
 ) -> Answer:
-    """A part of a picture drawn anew; beside the picture as ``NAME-inpainted.png`` unless `out` says where."""
-    from fullcast.generation.inpaint import box_mask, mask_from_picture
+    """A part of a picture drawn anew; beside the picture as ``NAME-inpainted-ID.png`` unless `out` says where."""
+    from fullcast.generation.inpaint import check_strength
     from fullcast.generation.inpaint import inpaint as draw
-    from fullcast.store.pictures import read_picture
+    from fullcast.generation.out import file_to_write
 
-    if (mask is None) == (not box):
-        raise FullcastError("say what to draw anew: --box x0,y0,x1,y1 in pixels, or --mask PICTURE, white there")
-    height, width = read_picture(picture).shape[:2]
+    where = _mask(picture, box, mask)
     if not prompt and not cast:
         raise FullcastError('say what should be there: --prompt "red scarf", or names with --cast aoi')
-    where = mask_from_picture(mask) if mask else box_mask(parse_box(box), width, height)
-    chosen = find_checkpoint(journey, checkpoint)
-    target, config = out or picture.with_name(f"{picture.stem}-inpainted.png"), generation_config(journey, seed=seed)
+    check_strength(strength)
+    out = None if out is None else file_to_write(out, kept=[picture, mask] if mask else [picture])
+    chosen, config = find_checkpoint(journey, checkpoint), generation_config(journey, seed=seed)
+    wanted = scene_of(prompt, cast, chosen.cast)
     drawn = draw(
         open_model(journey, chosen.folder),
         picture,
         where,
-        scene_of(prompt, cast, chosen.cast),
+        wanted,
         chosen.cast,
         config,
-        target,
+        out,
         seed=config.seed,
         strength=strength,
         checkpoint=chosen.name,
     )
+    target = out or picture.with_name(drawn.path)
     return Answer(f"{target}", {"path": str(target), "picture": to_plain(drawn)})
+
+
+def _mask(picture: Path, box: str, mask: Path | None) -> np.ndarray:
+    """(H, W) bool of what is to be drawn anew. FullcastError for both or neither, and for what does not fit."""
+    from fullcast.generation.inpaint import box_mask, checked_mask, mask_from_picture
+    from fullcast.store.pictures import read_picture
+
+    if (mask is None) == (not box):
+        raise FullcastError("say what to draw anew: --box x0,y0,x1,y1 in pixels, or --mask PICTURE, white there")
+    image = read_picture(picture)
+    if mask is not None:
+        return checked_mask(mask_from_picture(mask), image, picture)
+    return box_mask(parse_box(box), image.shape[1], image.shape[0])
 
 
 def parse_box(text: str) -> Box:
@@ -183,7 +204,9 @@ def parse_box(text: str) -> Box:
     try:
         x0, y0, x1, y1 = (float(part) for part in text.split(","))
     except ValueError:
-        raise FullcastError(f"--box {text}: give x0,y0,x1,y1 in pixels, as in 10,20,60,90") from None
+        x0 = y0 = x1 = y1 = math.nan
+    if not all(math.isfinite(value) for value in (x0, y0, x1, y1)):
+        raise FullcastError(f"--box {text}: give x0,y0,x1,y1 in pixels, as in 10,20,60,90")
     return x0, y0, x1, y1
 
 
@@ -193,12 +216,14 @@ def grid(
     """A labelled grid as one PNG, its pictures in the folder beside it."""
     from fullcast.generation.grid import Axis
     from fullcast.generation.grid import grid as draw
+    from fullcast.generation.out import file_to_write
 
     chosen = find_checkpoint(journey, checkpoint)
     axes = [Axis.parse(_whole_cast(axis, chosen.cast)) for axis in (x, y)]
     scene, config = replace(scene_of(prompt, cast, chosen.cast), id="grid"), generation_config(journey, seed=seed)
-    digest = hashlib.sha256("\x1f".join((x, y, prompt, cast, str(config.seed), chosen.name)).encode()).hexdigest()[:8]
-    target = out or journey.workspace.pictures_dir / "grids" / f"{axes[0].kind}-{axes[1].kind}-{digest}.png"
+    asked = "\x1f".join((x, y, prompt, cast, config.model_dump_json(), chosen.name))
+    name = f"{axes[0].kind}-{axes[1].kind}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}.png"
+    target = file_to_write(out or journey.workspace.pictures_dir / "grids" / name, folder_beside=True)
     pictures = draw(
         lambda name: open_model(
             journey, chosen.folder if name == chosen.name else find_checkpoint(journey, name).folder

@@ -20,7 +20,7 @@ MENDED = "mended.parquet"
 MOST = 4
 """Pictures that are tried: enough to show what inpainting does, a minute with the pocket model."""
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,17 @@ def join(parts: Sequence[str]) -> str:
 
 # --------------------------------------------------------------------------------------------------- prompts
 
-_COUNT = re.compile(r"^\s*(no|\d+|one|two|three|four|five|six)\s+(people|persons|person)\b[\s,]*", re.IGNORECASE)
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_COUNT = re.compile(rf"^\s*(\d+|{'|'.join(_NUMBERS)})\s+(?:people|persons|person)\b[\s,]*", re.IGNORECASE)
+
+
+def counted_people(prompt: str) -> int | None:
+    """The count at the head of a prompt: 3 of "3 people, park" and of "three people, park"; None: it has none."""
+    found = _COUNT.match(prompt)
+    if found is None:
+        return None
+    word = found[1].lower()
+    return _NUMBERS.index(word) if word in _NUMBERS else int(word)
 
 
 def prompt_for(scene: Scene, cast: Cast, *, rows: bool = True) -> str:
@@ -119,6 +129,11 @@ def placement_cell(placement: Placement) -> tuple[int, int] | None:
 
 def left_to_right(placements: Sequence[Placement]) -> list[Placement]:
     """Sorted by x; whoever has no place is taken to stand where an even row in the given order would put him."""
+    return [placements[i] for i in order_from_left(placements)]
+
+
+def order_from_left(placements: Sequence[Placement]) -> list[int]:
+    """Indices of the placements in the order of `left_to_right`."""
     count = len(placements)
 
     def x(index: int) -> float:
@@ -127,7 +142,7 @@ def left_to_right(placements: Sequence[Placement]) -> list[Placement]:
             return (placement.box[0] + placement.box[2]) / 2
         return (index + 0.5) / count if placement.cell is None else (placement.cell[0] + 0.5) / GRID
 
-    return [placements[i] for i in sorted(range(count), key=lambda i: (x(i), i))]
+    return sorted(range(count), key=lambda i: (x(i), i))
 
 
 # --------------------------------------------------------------------------------------------- trigger words

@@ -3,7 +3,7 @@
 Decided once, for every room:
 
 * EXIF rotation is applied, an embedded ICC profile is converted to sRGB, alpha is composed on white (fan art with a
-  transparent background is drawn for white pages), 16 bit and grey pictures become 8 bit RGB;
+  transparent background is drawn for white pages; masks are read on black), 16 bit and grey pictures become 8 bit RGB;
 * of an animation the first picture counts;
 * the header is read before the pixels: more than `MAX_PIXELS` is refused without being decoded.
 """
@@ -48,8 +48,8 @@ _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyErr
 _SRGB = ImageCms.createProfile("sRGB")
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """The picture at `path` as (H, W, 3) uint8 sRGB, upright.
+def read_picture(path: Path, *, behind: str = "white") -> np.ndarray:
+    """The picture at `path` as (H, W, 3) uint8 sRGB, upright; `behind`: the colour behind what is clear (alpha).
 
     Raises `UnreadableFile` with reason ``empty``, ``truncated``, ``too-large``, ``not-a-picture`` or ``unreadable``.
     """
@@ -59,10 +59,10 @@ def read_picture(path: Path) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableFile(path, "unreadable", f"cannot be read ({error.strerror or error})") from error
-    return decode_picture(data, path)
+    return decode_picture(data, path, behind=behind)
 
 
-def decode_picture(data: bytes, name: object = "picture") -> np.ndarray:
+def decode_picture(data: bytes, name: object = "picture", *, behind: str = "white") -> np.ndarray:
     """The same for the bytes of a file; `name` is what errors call it."""
     if not data:
         raise UnreadableFile(name, "empty", "the file has no bytes")
@@ -71,7 +71,7 @@ def decode_picture(data: bytes, name: object = "picture") -> np.ndarray:
             _check_size(image, name)
             image.load()
             _check_rows(image, data, name)
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return _to_rgb(ImageOps.exif_transpose(image), behind)
     except UnreadableFile:
         raise
     except Image.DecompressionBombError as error:
@@ -192,8 +192,8 @@ def _check_rows(image: Image.Image, data: bytes, name: object) -> None:
         raise UnreadableFile(name, "truncated", "truncated: the file holds fewer rows than its header says")
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    """Any of Pillow's modes to (H, W, 3) uint8 sRGB on white."""
+def _to_rgb(image: Image.Image, behind: str) -> np.ndarray:
+    """Any of Pillow's modes to (H, W, 3) uint8 sRGB on the colour `behind`."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_grey8(image)
@@ -203,7 +203,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     colour = image.convert("RGB") if alpha is not None else image
     colour = _to_srgb(colour, profile)
     if alpha is not None:
-        colour = Image.composite(colour, Image.new("RGB", colour.size, "white"), alpha)
+        colour = Image.composite(colour, Image.new("RGB", colour.size, behind), alpha)
     return np.array(colour)
 
 
