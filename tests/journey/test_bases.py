@@ -50,6 +50,7 @@ def one_file(own: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_base_in_one_file_is_planned_trained_and_packed(own: Path, one_file: Path, tmp_path: Path) -> None:
+    (own / "x.yaml").write_text("model:\n  params:\n    parameterization: eps\n")
     journey = Journey.open(own, {**SHORT, "models.base": "x.safetensors"})
     assert journey.plan().data["captions"]["token_limit"] == 75
     trained = journey.train()
@@ -65,9 +66,22 @@ def test_a_base_in_one_file_is_planned_trained_and_packed(own: Path, one_file: P
     journey.pack(tmp_path / "whole.tar", with_base=True)
     unpack(tmp_path / "whole.tar", tmp_path / "whole", None)
     assert (tmp_path / "whole" / "models" / "base.safetensors").read_bytes() == one_file.read_bytes()
+    assert (tmp_path / "whole" / "models" / "base.yaml").read_bytes() == (own / "x.yaml").read_bytes()
     assert Journey.open(tmp_path / "whole").train().data["finished"]
     assert find_checkpoint(journey, "base").folder == one_file, "the base is judged beside what was trained"
     assert Doors(journey.workspace, journey.recipe).painters(one_file).folder == one_file
+
+
+def test_a_base_says_nothing_of_a_training(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fullcast.models.stable_diffusion import single_file
+
+    monkeypatch.setattr(single_file, "shipped_configs", tiny_configs)
+    save_pipeline(tiny_pipeline("sd1"), own / "tiny")
+    journey = Journey.open(own, {**SHORT, "models.base": "tiny"})
+    out = tmp_path / "base.safetensors"
+    answer = journey.export("safetensors", out, checkpoint="base", training_metadata=True)
+    assert not [key for key in read_metadata(out) if key.startswith("ss_")]
+    assert "no ss_* keys were written" in answer.text
 
 
 def lora_alone(own: Path, base: str) -> Journey:

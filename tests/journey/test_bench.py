@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
-from fullcast.journey import Journey
-from fullcast.journey.bench import Measured, _efficiency, bench, known_speed, overall, sizes_of
-from fullcast.journey.planning import caption_changes, make_plan
+from fullcast.journey import Journey, speed
+from fullcast.journey.bench import Measured, _efficiency, _lines, bench, known_speed, overall, sizes_of
+from fullcast.journey.planning import caption_changes, make_plan, run_dir_of
 from fullcast.mixture.cost_config import CostConfig
 from fullcast.recipe import make_recipe
 from fullcast.store.errors import FullcastError
+from fullcast.training.watching import Closed
 from tests.journey.drawn_show import make_workspace, open_journey
+from tests.journey.test_packing import home  # noqa: F401  (a fixture: a show of twelve pictures)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,38 @@ def test_a_bench_times_every_size_and_the_plan_reckons_with_it(prepared: Journey
     assert known_speed(prepared.workspace, "another plan") is None
     data = prepared.plan().data
     assert data["estimated_s"] == pytest.approx(data["num_visits"] / answer.data["images_per_s"])
+
+
+def test_speed_is_of_this_plan_and_not_of_any_run(
+    home: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journey = Journey.open(shutil.copytree(home, tmp_path / "show"))
+    planned = make_plan(journey)
+    monkeypatch.setattr(speed, "_measure", lambda journey, planned: 3.0)
+    other, own = journey.workspace.runs_dir / "zzz", run_dir_of(journey, planned)
+    _trained_at(other, 1000.0)
+    assert speed.images_per_s(journey, planned) == 3.0, "another run tells nothing of this plan"
+    _trained_at(own, 5.0)
+    assert speed.images_per_s(journey, planned) == 5.0
+    data = {"images_per_s": 7.0, "fingerprint": planned.stream.fingerprint()}
+    (journey.workspace.data_dir / "bench.json").write_text(json.dumps(data))
+    assert speed.images_per_s(journey, planned) == 7.0
+
+
+def _trained_at(run: Path, images_per_s: float) -> None:
+    run.mkdir(parents=True)
+    lines = [json.dumps({"step": step, "images_per_s": images_per_s}) for step in range(1, 4)]
+    (run / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def test_minutes_a_picture_are_a_speed_too() -> None:
+    told = Closed(1.0, 1.0, (), 0, 0.0012341).told_speed
+    assert told == 0.001234 and Closed(1.0, 1.0, (), 0, 123.456).told_speed == 123.5
+    row = Measured(512, 512, 9, images_per_s=told, slowest=told, share=1.0)
+    assert overall([row]) == pytest.approx(told)
+    assert "0.0012 pictures a second" in "\n".join(_lines([row], overall([row]), "", None))
 
 
 def test_wrong_wishes_are_said(prepared: Journey) -> None:

@@ -11,7 +11,9 @@ from safetensors.torch import save_file
 
 from fullcast.journey import Journey, new_workspace
 from fullcast.journey.fitting import check_chosen, pocket_eyes, unchosen
-from fullcast.models.stable_diffusion.work import side_px
+from fullcast.journey.pricing import work_of_base
+from fullcast.models.stable_diffusion.work import is_sd1, side_px
+from fullcast.recipe import find_preset, read_recipe
 from fullcast.store.errors import FullcastError
 
 FITTING = {"mixture.area_px": "262144", "training.learning_rate": "2e-6"}
@@ -63,5 +65,14 @@ def test_networks_of_the_pocket_show_are_named(work: Path) -> None:
 def test_one_file_tells_its_size_by_its_names(tmp_path: Path, name: str, side: int | None) -> None:
     save_file({name: torch.zeros(1)}, tmp_path / "one.safetensors")
     assert side_px(tmp_path / "one.safetensors") == side
+    assert is_sd1(tmp_path / "one.safetensors") is (side == 512)
     (tmp_path / "broken.safetensors").write_bytes(b"no")
     assert side_px(tmp_path / "broken.safetensors") is None
+
+
+def test_a_base_in_one_file_is_priced(work: Path) -> None:
+    save_file({"cond_stage_model.transformer.text_model.x": torch.zeros(1)}, work / "models" / "base.safetensors")
+    assert work_of_base(Journey.open(work, {"models.base": "models/base.safetensors"})) is not None
+    assert read_recipe(find_preset("sd15")).cost.family == "sd1", (
+        "a .ckpt does not tell, and the recipe promises a price"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 
 from fullcast.captions.core import TraitCount
 from fullcast.captions.count import CountCheck
-from fullcast.journey import Journey, new_workspace
+from fullcast.journey import Journey, fitting, new_workspace
 from fullcast.journey.packing import unpack
-from fullcast.journey.planning import latest_checkpoint
+from fullcast.journey.planning import latest_checkpoint, make_plan, staged_captions
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.folder import save_pipeline
+from fullcast.recipe import make_recipe
 from fullcast.recognition.castfile import write_cast
 from fullcast.records import Cast, Character, Drop, Image, Person
 from fullcast.store.atomic import write_json
@@ -120,6 +122,14 @@ def test_a_whole_model_and_a_lora_are_exported_with_their_licence(home: Path, tm
     with safe_open(tmp_path / "cast.safetensors", "pt") as file:
         told, names = file.metadata(), list(file.keys())
     assert told["modelspec.license"] == "show-licence" and told["modelspec.trigger_phrase"] == "aoi, mio"
+    rate, resolution = told["ss_learning_rate"], told["modelspec.resolution"]
+    today = {"training.lora_rank": "0", "training.learning_rate": "0.03", "mixture.area_px": "6144"}
+    later = Journey.open(home, today)
+    later.export("lora", tmp_path / "later.safetensors", training_metadata=True)
+    with safe_open(tmp_path / "later.safetensors", "pt") as file:
+        again = file.metadata()
+    assert again["ss_network_dim"] == "2", "as it was trained, whatever today's recipe says"
+    assert (again["ss_learning_rate"], again["modelspec.resolution"]) == (rate, resolution)
     assert told["ss_network_dim"] == "2" and str(tmp_path) not in str(told)
     assert all(name.startswith(("lora_unet_", "lora_te_")) for name in names)
 
@@ -140,8 +150,52 @@ def test_a_base_goes_by_its_hash(home: Path, tmp_path: Path) -> None:
     other = save_pipeline(build_pocket_pipeline(TINY, seed=5), tmp_path / "other")
     with pytest.raises(FullcastError, match="the plan was packed with"):
         unpack(tmp_path / "job.tar", tmp_path / "b", other)
-    unpack(tmp_path / "job.tar", tmp_path / "c", home / "base")
-    assert Journey.open(tmp_path / "c").recipe.models.base == str(home / "base")
+    assert not (tmp_path / "b").exists(), "a second try begins where the first did"
+    unpack(tmp_path / "job.tar", tmp_path / "b", home / "base")
+    assert Journey.open(tmp_path / "b").recipe.models.base == str(home / "base")
+
+
+def test_a_base_of_links_is_packed_whole(home: Path, tmp_path: Path) -> None:
+    """As the Hugging Face cache has it: a folder of links to files elsewhere; a linked folder too."""
+    (tmp_path / "blobs").mkdir()
+    for number, path in enumerate(sorted(path for path in (home / "base").rglob("*") if path.is_file())):
+        link = tmp_path / "snapshot" / path.relative_to(home / "base")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(shutil.copy(path, tmp_path / "blobs" / str(number)))
+    (tmp_path / "snapshot" / "vae").rename(tmp_path / "vae")
+    (tmp_path / "snapshot" / "vae").symlink_to(tmp_path / "vae")
+    Journey.open(home, {"models.base": str(tmp_path / "snapshot")}).pack(tmp_path / "job.tar", with_base=True)
+    unpack(tmp_path / "job.tar", tmp_path / "job", None)
+    with tarfile.open(tmp_path / "job.tar") as archive:
+        assert all(member.isreg() for member in archive)
+    assert hashes(tmp_path / "job" / "models" / "base") == hashes(home / "base")
+
+
+def test_what_the_other_machine_would_end_in_is_said_before_anything_is_encoded(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = shutil.copytree(home, tmp_path / "show", ignore=shutil.ignore_patterns("runs", "latents"))
+    with pytest.raises(FullcastError, match=r"training\.sample_prompts: there is no file .*gone\.txt"):
+        Journey.open(own, {"training.sample_prompts": "gone.txt"}).pack(tmp_path / "job.tar")
+    monkeypatch.setattr(fitting, "LARGE_PX", 1)  # the base counts as a large one, and nobody chose a rate for it
+    with pytest.raises(FullcastError, match=r"set training\.learning_rate"):
+        Journey.open(own).pack(tmp_path / "job.tar")
+    assert not (own / "data" / "latents").exists() and not (tmp_path / "job.tar").exists()
+    assert Journey.open(own, {"training.learning_rate": "1e-4"}).pack(tmp_path / "job.tar").data["steps"] == 4
+
+
+def test_an_export_has_the_words_of_its_stage(home: Path, tmp_path: Path) -> None:
+    journey = Journey.open(home)
+    values = json.loads(journey.recipe.model_dump_json())
+    values["captions"]["stages"] = {"first": {"seed": 1.0}, "second": {"layout": 1.0}}
+    journey = journey.with_recipe(make_recipe({**values, "stages": [{"name": "first"}, {"name": "second"}]}))
+    planned = make_plan(journey)
+    trained = staged_captions(journey, planned)
+    for asked, stage in zip(("", "second"), planned.stages, strict=True):
+        journey.export("dataset", tmp_path / stage.name, stage=asked)
+        lines = (tmp_path / stage.name / "train" / "metadata.jsonl").read_text().splitlines()
+        told = sorted(json.loads(line)["text"] for line in lines)
+        assert told == sorted(trained.caption(sample.id, 0) for sample in stage.mixture.samples)
 
 
 def test_what_is_no_archive_of_ours_is_refused(tmp_path: Path) -> None:

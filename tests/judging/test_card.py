@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fullcast.judging.card import front_matter, write_card
-from fullcast.judging.report_data import CastForm, CastMember, ReportData
+from fullcast.judging.report_data import CastForm, CastMember, Point, ReportData, Series
 from fullcast.judging.sheets import contact_sheet
 from fullcast.store.pictures import read_picture
 from tests.judging.sample import sample_report
@@ -51,6 +51,43 @@ def test_empty_card_says_what_is_missing(tmp_path: Path):
     card = path.read_text()
     assert "Nothing is judged yet." in card and "Nothing was trained." in card and "Not stated" in card
     assert not (tmp_path / "card" / "images").exists()
+
+
+def test_the_opening_says_whose_pictures_were_judged(sample: tuple[Path, ReportData], tmp_path: Path):
+    root, data = sample
+
+    def opening(*points: Point) -> str:
+        one = replace(data, success=(Series("Prompts only", points),), galleries=(), repairs=())
+        return write_card(one, tmp_path / "card" / "README.md", root).read_text().split("With prompts only, ")[1]
+
+    first, last = Point(1, 10, 0.9, 0.6, 1.0), Point(4, 10, 0.5, 0.2, 0.8)
+    both = "90% of pictures of one character are right, and 50% of pictures of 4 characters. A wrong"
+    assert opening(first, last).startswith(both)
+    assert opening(last).startswith("50% of pictures of 4 characters are right. A wrong")
+    assert opening(Point(2, 9, 0.7, 0.6, 0.8), last).startswith("70% of pictures of 2 characters are right, and 50%")
+
+
+def test_how_a_checkpoint_is_opened_fits_every_family_and_a_lora(sample: tuple[Path, ReportData], tmp_path: Path):
+    root, data = sample
+    whole = write_card(data, tmp_path / "card" / "README.md", root).read_text()
+    assert "`DiffusionPipeline.from_pretrained(folder)`" in whole and "StableDiffusionPipeline" not in whole
+    alone = write_card(replace(data, lora_alone=True), tmp_path / "card" / "README.md", root).read_text()
+    assert "`load_lora_weights(folder)`" in alone and "plain diffusers folder" not in alone
+
+
+def test_front_matter_names_repositories_and_no_path():
+    assert 'base_model: "owner/model-1.5"' in front_matter(ReportData(show="x", base_model="owner/model-1.5"))
+    for name in ("/home/me/models/base", "~/base", "../base", "a/b/c", "base.safetensors"):
+        assert "base_model" not in front_matter(ReportData(show="x", base_model=name)), name
+
+
+def test_nothing_is_said_to_be_delivered_before_it_was(sample: tuple[Path, ReportData], tmp_path: Path):
+    root, data = sample
+    assert data.mixture is not None
+    shares = tuple(replace(share, delivered=-1.0) for share in data.mixture.shares)
+    planned = replace(data, mixture=replace(data.mixture, shares=shares))
+    card = write_card(planned, tmp_path / "card" / "README.md", root).read_text()
+    assert "was delivered" not in card and "no training of this plan is finished" in card
 
 
 def test_names_cannot_break_tables_or_front_matter(tmp_path: Path):

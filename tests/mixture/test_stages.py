@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,9 +12,10 @@ import pytest
 
 from fullcast.journey import Journey, new_workspace
 from fullcast.journey.planning import compare_plans, make_plan, training_config
+from fullcast.journey.pricing import _work_of
 from fullcast.mixture.beside import compare
 from fullcast.mixture.buckets import Bucket
-from fullcast.mixture.cost import StageWork, prices
+from fullcast.mixture.cost import StageWork, disk, prices
 from fullcast.mixture.cost_config import CostConfig
 from fullcast.mixture.lag import bounds_of, worst_lag
 from fullcast.mixture.loader import Loaded, load, of_rank
@@ -198,8 +199,38 @@ def test_prices_are_the_formula() -> None:
     config = CostConfig(setup_s=0, save_s=0, sample_s=0)
     work = StageWork(((512 * 512, 100_000, 0),), 8, False, True, False, 1, 0)
     row = next(p for p in prices([work], Work(), config, 0.0) if p.gpu == "RTX 3090")
+    assert row.memory_gb > 16, "weights, gradients and Adam of all that is trained"
     assert row.hours[1] == pytest.approx(100_000 * (3 * 0.80 + 0.04) / (71 * 0.3) / 3600, rel=0.01)
     assert row.hours[0] < row.hours[1] < row.hours[2] and row.dollars[0] == pytest.approx(row.hours[0] * 0.22)
     assert row.images_per_s == pytest.approx(8.7, abs=0.1), "as the layer sum's own table has it"
     for side, forward in ((512, 0.80), (576, 1.06), (640, 1.36), (704, 1.72), (768, 2.15)):
         assert Work().unet(side * side) / 1e12 == pytest.approx(forward, rel=0.012)
+
+
+def test_a_lora_asks_for_no_gradients_and_no_states_of_the_model() -> None:
+    whole = StageWork(((512 * 512, 1000, 100),), 1, True, True, True, checkpoints=3, sample_rounds=0)
+    merged = replace(whole, lora=True)
+    alone = replace(merged, merged=False)
+    card = [next(iter(prices([work], Work(), CostConfig(), 0.0))) for work in (whole, merged, alone)]
+    assert card[0].memory_gb > 20 and card[1].memory_gb == card[2].memory_gb == pytest.approx(4 * 1.066 + 0.9, abs=0.1)
+    needed = [disk([work], Work(), True, None, 1) for work in (whole, merged, alone)]
+    assert needed[0].states_gb > 10 and needed[1].states_gb == needed[2].states_gb == 0
+    assert needed[0].checkpoints_gb == needed[1].checkpoints_gb > 6 and needed[2].checkpoints_gb == 0
+    assert len({found.latents_gb for found in needed}) == 1
+
+
+def test_what_a_training_ends_with_is_priced(tmp_path: Path) -> None:
+    """1,200 steps with a checkpoint every 500: at 500, 1,000 and at the end; a stage's end alone writes none."""
+    every = {"checkpoint_every": 500, "sample_every": 400, "lora_rank": 4, "lora_merged": False}
+    asked = journey(tmp_path, training=every)
+    stages = make_plan(asked, may_imagine=True).stages
+    long = [replace(stage, start=start) for stage, start in zip(stages, (0, 1150), strict=True)]
+    of = [recipe for _, recipe in asked.recipe.of_stages()]
+    assert [stage.num_steps for stage in long] == [30, 50]
+    last = _work_of(replace(long[1], start=1150), of[1], last=True)
+    assert (last.checkpoints, last.sample_rounds) == (1, 1), "the samples' round of step 1,200 is the last one's"
+    assert (last.lora, last.merged) == (True, False)
+    first = _work_of(long[0], of[0], last=False)
+    assert (first.checkpoints, first.sample_rounds) == (0, 0)
+    even = _work_of(replace(long[1], start=1450), of[1], last=True)
+    assert even.checkpoints == 1, "step 1,500 is both"

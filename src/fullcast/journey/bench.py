@@ -190,16 +190,23 @@ def _lines(rows: Sequence[Measured], mean: float, gpu: str, card: Gpu | None) ->
     lines = ["size         steps  pictures/s  slowest step  of the visits"]
     for row in rows:
         size = f"{row.width}x{row.height}"
-        told = f"{size:<11}  {row.steps:>5}  {row.images_per_s:>10.2f}  {row.slowest:>12.2f}  {row.share:>13.1%}"
+        told = (
+            f"{size:<11}  {row.steps:>5}  {_told(row.images_per_s):>10}  {_told(row.slowest):>12}  {row.share:>13.1%}"
+        )
         done = row.operations_per_s
         lines.append(told + (f"  {done / 1e12:.2f} TFLOP/s" if done else ""))
-    lines.append(f"over the plan: {mean:.2f} pictures a second; latents and checkpoints are not counted")
+    lines.append(f"over the plan: {_told(mean)} pictures a second; latents and checkpoints are not counted")
     if found := _efficiency(rows, card).get("efficiency"):
         told = ", ".join(f"{value:.3f}" for value in found)
         lines.append(f'share of the stated peak; to price with it: [cost.gpus."{gpu}"] efficiency = [{told}]')
     elif gpu:
         lines.append("this base's arithmetic is not known, so no share of a peak can be told")
     return lines
+
+
+def _told(speed: float) -> str:
+    """A large model on a CPU trains a picture in minutes: digits where there are some."""
+    return f"{speed:.2f}" if speed >= 0.1 else f"{speed:.2g}"
 
 
 def _path(workspace: Workspace) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fullcast.journey.answers import Answer
 from fullcast.journey.making import find_checkpoint
-from fullcast.journey.planning import Planned, make_plan
+from fullcast.journey.planning import Planned, make_plan, spoken
 from fullcast.journey.wording import caption_source
 from fullcast.store.atomic import replacing_dir
 from fullcast.store.errors import FullcastError
@@ -51,7 +51,7 @@ def export(
         raise FullcastError(f"nothing is called {what!r} that could be exported; there are: {known}")
     planned = make_plan(journey)
     chosen = _stage(planned, stage)
-    journey = journey.with_recipe(dict(journey.recipe.of_stages())[chosen.name])
+    journey = journey.with_recipe(spoken(dict(journey.recipe.of_stages())[chosen.name], chosen.name))
     journey.progress.start("export", len(chosen.mixture.samples))
     exported = _writers(journey, planned.prepared.cast, chosen.mixture, out, max_repeats)[what]()
     journey.progress.done()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fullcast.journey.answers import Answer
 from fullcast.journey.doors import POCKET, WEIGHTS_DIR, Doors
 from fullcast.journey.making import Checkpoint, find_checkpoint
-from fullcast.recipe import read_recipe
+from fullcast.journey.run_facts import RunFacts, read_run
 from fullcast.store.errors import FullcastError
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from fullcast.journey import Journey
     from fullcast.models.stable_diffusion.lora import Layout
+    from fullcast.recipe import Recipe
     from fullcast.records import Cast
 
 MODELS = {
@@ -41,17 +41,19 @@ def export_model(journey: Journey, what: str, out: Path, checkpoint: str, half: 
         raise FullcastError(f"{out}: give the name of a new file that ends in .safetensors")
     lora = what != "safetensors"
     chosen = find_checkpoint(journey, checkpoint, lora_alone=lora)
-    held = _facts_of(journey, chosen)
-    told = spec(journey, chosen, held.family, held.prediction_type, lora)
-    if tell_training:
-        told |= training_metadata(held.family, facts(journey), held.prediction_type)
+    held, trained = _facts_of(journey, chosen), read_run(chosen.folder)
+    told = spec(journey, chosen, trained, held.family, held.prediction_type, lora)
+    unknown = tell_training and trained.recipe is None
+    if tell_training and trained.recipe is not None:
+        told |= training_metadata(held.family, facts(trained.recipe), held.prediction_type)
     dtype = torch.float16 if half else None
     if lora:
         _write_lora(chosen, held, out, "kohya" if what == "lora" else "peft", dtype, told)
     else:
         folder_to_single(chosen.folder, out, dtype, told)
     data = {"path": str(out), "checkpoint": chosen.name, "metadata": told}
-    return Answer(f"{chosen.name}, {MODELS[what]}: {out}", data)
+    rest = "; nothing beside the model says how it was trained: no ss_* keys were written" if unknown else ""
+    return Answer(f"{chosen.name}, {MODELS[what]}: {out}{rest}", data)
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,10 @@ def _facts_of(journey: Journey, chosen: Checkpoint) -> _Facts:
 
 def base_of(journey: Journey, chosen: Checkpoint) -> Path:
     """The base of a LoRA that stands alone: today's, if it is the one that it was trained on. Else FullcastError."""
-    from fullcast.journey.planning import PROVENANCE
     from fullcast.models.stable_diffusion.folder import folder_sha256
 
     base = Doors(journey.workspace, journey.recipe).path("base")
-    origin = chosen.folder / PROVENANCE
-    known = json.loads(origin.read_text(encoding="utf-8"))["base"] if origin.is_file() else None
+    known = read_run(chosen.folder).provenance.get("base")
     if known and (found := folder_sha256(base)) != known["sha256"]:
         raise FullcastError(
             f"{chosen.name} is a LoRA on {known['name']!r} (sha256 {known['sha256'][:16]}), and models.base is "
@@ -101,14 +101,12 @@ def write_merged(journey: Journey, chosen: Checkpoint, folder: Path) -> None:
     the caller makes atomic."""
     import torch
 
-    from fullcast.journey.planning import RUN_RECIPE
     from fullcast.models.stable_diffusion.adapter import configs_of, merge
     from fullcast.models.stable_diffusion.family import StableDiffusion
     from fullcast.models.stable_diffusion.folder import KOHYA_FILE
     from fullcast.models.stable_diffusion.lora import read_lora
 
-    own = chosen.folder / RUN_RECIPE
-    training = (read_recipe(own) if own.is_file() else journey.recipe).training
+    training = (read_run(chosen.folder).recipe or journey.recipe).training
     model = StableDiffusion.load(base_of(journey, chosen))
     model.use_schedule(training.prediction_type, training.zero_terminal_snr)
     model.use_clip_skip(training.clip_skip)
@@ -130,40 +128,44 @@ def _write_lora(
     write_lora(lora if dtype is None else lora.to(dtype), out, layout, told, held.configs)
 
 
-def spec(journey: Journey, chosen: Checkpoint, family: str, prediction_type: str, lora: bool) -> dict[str, str]:
+def spec(
+    journey: Journey, chosen: Checkpoint, trained: RunFacts, family: str, prediction_type: str, lora: bool
+) -> dict[str, str]:
     """modelspec.*: what it is, its licence, and the words that call its cast."""
     from fullcast.models.stable_diffusion.metadata import modelspec
 
-    today = date.today().isoformat()
-    return modelspec(family, prediction_type=prediction_type, lora=lora, date=today, **about(journey, chosen.cast))
+    told = about(journey, chosen.cast, trained)
+    return modelspec(family, prediction_type=prediction_type, lora=lora, date=date.today().isoformat(), **told)
 
 
-def about(journey: Journey, cast: Cast) -> dict[str, Any]:
-    """What `modelspec` takes beside family and prediction: title, resolution, licence, trigger words. No date: the
-    LoRA of a checkpoint has the same bytes on any day. FullcastError when one of them names a path."""
+def about(journey: Journey, cast: Cast, trained: RunFacts | None = None) -> dict[str, Any]:
+    """What `modelspec` takes beside family and prediction: title, resolution, licence, trigger words; of what was
+    `trained` before, as it was then. No date: the LoRA of a checkpoint has the same bytes on any day. FullcastError
+    when one of them names a path."""
     from fullcast.models.stable_diffusion.metadata import without_paths
 
-    side = round(journey.recipe.mixture.area_px**0.5)
+    trained = trained or RunFacts()
+    side = round((trained.recipe or journey.recipe).mixture.area_px ** 0.5)
     words = {
         "title": journey.recipe.show or "Fullcast",
-        "licence": licence_of_made(journey),
+        "licence": licence_of_trained(journey, trained),
         "trigger_phrase": ", ".join(character.trigger_word for character in cast.characters),
     }
     return {**without_paths(words), "resolution": (side, side)}
 
 
-def facts(journey: Journey) -> dict[str, Any]:
-    """Of the training, by kohya's names without ss_: no folder, no caption."""
-    training, mixture = journey.recipe.training, journey.recipe.mixture
+def facts(recipe: Recipe) -> dict[str, Any]:
+    """Of the training with this recipe, by kohya's names without ss_: no folder, no caption."""
+    training, mixture = recipe.training, recipe.mixture
     told: dict[str, Any] = {
-        "seed": journey.recipe.seed,
+        "seed": recipe.seed,
         "learning_rate": training.learning_rate,
         "unet_lr": training.learning_rate,
         "text_encoder_lr": training.text_encoder_learning_rate,
         "lr_scheduler": training.lr_schedule,
         "optimizer": training.optimizer,
         "batch_size_per_device": mixture.batch_size,
-        "max_train_steps": sum(of.mixture.num_steps for _, of in journey.recipe.of_stages()),
+        "max_train_steps": sum(of.mixture.num_steps for _, of in recipe.of_stages()),
         "min_snr_gamma": training.min_snr_gamma,
         "noise_offset": training.noise_offset or None,
         "clip_skip": training.clip_skip if training.clip_skip > 1 else None,
@@ -172,6 +174,11 @@ def facts(journey: Journey) -> dict[str, Any]:
         alpha = training.lora_rank if training.lora_alpha is None else training.lora_alpha
         told |= {"network_module": "networks.lora", "network_dim": training.lora_rank, "network_alpha": alpha}
     return told
+
+
+def licence_of_trained(journey: Journey, trained: RunFacts) -> str:
+    """Of what was trained: the recipe's licence, else what was stated beside it then, else as of what is made today."""
+    return journey.recipe.licence or trained.licence or licence_of_made(journey)
 
 
 def licence_of_made(journey: Journey) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fullcast import __version__
 from fullcast.journey.answers import Answer
 from fullcast.journey.doors import POCKET, Doors
+from fullcast.journey.fitting import check_chosen
 from fullcast.journey.planning import Planned, make_plan, planned_fingerprint, run_dir_of, staged_captions
 from fullcast.recipe import read_recipe, to_toml, write_recipe
 from fullcast.store.atomic import replacing
@@ -45,6 +47,8 @@ def pack(journey: Journey, out: Path, results: bool, with_base: bool) -> Answer:
 def _pack_job(journey: Journey, planned: Planned, out: Path, with_base: bool) -> Answer:
     from fullcast.models.stable_diffusion.folder import folder_sha256
 
+    check_chosen(journey)  # the job's recipe names every setting: there all of them would count as chosen
+    given = _given(journey)
     workspace, base = journey.workspace, Doors(journey.workspace, journey.recipe).path("base")
     own = journey.recipe.models.base == POCKET
     there = BASE + (base.suffix if base.is_file() else "")
@@ -64,8 +68,8 @@ def _pack_job(journey: Journey, planned: Planned, out: Path, with_base: bool) ->
         },
     }
     records = [path for path in _files(workspace.composites_dir) if path.suffix != ".png"]
-    files = [*_files(workspace.show_dir), *records, *_files(workspace.plan_dir), *_files(latents), *_given(journey)]
-    with replacing(out) as temporary, tarfile.open(temporary, "w") as archive:
+    files = [*_files(workspace.show_dir), *records, *_files(workspace.plan_dir), *_files(latents), *given]
+    with replacing(out) as temporary, _new_archive(temporary) as archive:
         _add(archive, MANIFEST, json.dumps({"format": FORMAT, "fullcast": __version__, **about}, indent=2))
         _add(archive, "fullcast.toml", to_toml(recipe))
         _add_files(archive, ((path, workspace.relative(path)) for path in files))
@@ -82,17 +86,26 @@ def _pack_job(journey: Journey, planned: Planned, out: Path, with_base: bool) ->
 
 
 def _base_files(base: Path, there: str) -> Iterator[tuple[Path, str]]:
-    """Each file of a base, folder or single file, and where it goes."""
+    """Each file of a base, folder or single file, and where it goes; with a single file the .yaml beside it, which may
+    be all that says what it predicts."""
     if base.is_file():
         yield base, there
+        if (said := base.with_suffix(".yaml")).is_file():
+            yield said, f"{BASE}.yaml"
     else:
         yield from ((path, f"{there}/{path.relative_to(base).as_posix()}") for path in _files(base))
 
 
 def _given(journey: Journey) -> list[Path]:
-    """Files of the workspace's top that a training reads: the marker, the seed's table of weights, prompts."""
+    """Files of the workspace's top that a training reads: the marker, the seed's table of weights, prompts.
+    FullcastError for one that is not there: the other machine would end in it."""
     root, recipe = journey.workspace.root, journey.recipe
-    named = {of.mixture.weights_csv for _, of in recipe.of_stages()} | {recipe.training.sample_prompts}
+    prompts = recipe.training.sample_prompts
+    if prompts and not (root / prompts).is_file():
+        raise FullcastError(
+            f"training.sample_prompts: there is no file {root / prompts}; put it there, or leave the setting empty"
+        )
+    named = {of.mixture.weights_csv for _, of in recipe.of_stages()} | {prompts}
     return [root / "workspace.json", *(root / str(name) for name in sorted(filter(None, named)))]
 
 
@@ -125,7 +138,7 @@ def _pack_results(journey: Journey, planned: Planned, run_dir: Path, out: Path) 
         raise FullcastError(f"nothing was trained in {journey.workspace.root} yet; there are no results to pack")
     state = read_state(newest)
     about = {"kind": RESULTS, "plan": planned.stream.fingerprint(), "run": run_dir.name, "step": state.step}
-    with replacing(out) as temporary, tarfile.open(temporary, "w") as archive:
+    with replacing(out) as temporary, _new_archive(temporary) as archive:
         _add(archive, MANIFEST, json.dumps({"format": FORMAT, "fullcast": __version__, **about}, indent=2))
         _add_files(archive, ((path, journey.workspace.relative(path)) for path in _files(run_dir)))
     visits = sum(state.ledger.values())
@@ -140,11 +153,12 @@ def unpack(archive: Path, folder: Path, base: Path | None) -> Answer:
         return _bring_home(archive, Workspace.open(folder), about)
     if folder.exists() and any(folder.iterdir()):
         raise FullcastError(f"{folder} is not empty; a job is unpacked into a new folder: give another with -w")
-    _extract(archive, folder)
-    workspace = Workspace.open(folder)
     given = about["base"]
     if base is not None:
-        _use_base(workspace, base, given["sha256"])
+        _check_base(base, given["sha256"])
+    _extract(archive, folder)
+    if base is not None:
+        _use_base(Workspace.open(folder), base)
     elif given["name"] != POCKET and not given["inside"]:
         raise FullcastError(
             f"{folder} is unpacked, but its base {given['name']!r} is not in the archive: put it at "
@@ -155,11 +169,18 @@ def unpack(archive: Path, folder: Path, base: Path | None) -> Answer:
     return Answer(text, {"workspace": str(folder), **about})
 
 
-def _use_base(workspace: Workspace, base: Path, sha256: str) -> None:
+def _check_base(base: Path, sha256: str) -> None:
+    """Before anything is unpacked: after a refusal the folder is as it was."""
     from fullcast.models.stable_diffusion.folder import folder_sha256
 
     if (found := folder_sha256(base)) != sha256:
-        raise FullcastError(f"--base {base}: its sha256 is {found[:16]}, the plan was packed with {sha256[:16]}")
+        raise FullcastError(
+            f"--base {base}: its sha256 is {found[:16]}, the plan was packed with {sha256[:16]}; nothing was unpacked, "
+            "give the model with that hash"
+        )
+
+
+def _use_base(workspace: Workspace, base: Path) -> None:
     recipe = read_recipe(workspace.recipe_path)
     models = recipe.models.model_copy(update={"base": str(base.resolve())})
     write_recipe(workspace.recipe_path, recipe.model_copy(update={"models": models}))
@@ -201,8 +222,14 @@ def _extract(archive: Path, folder: Path) -> None:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Every file below, in a fixed order; half-written ones and locks left out."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
+    found = sorted(Path(at, name) for at, _, names in os.walk(folder, followlinks=True) for name in names)
+    files = (path for path in found if path.is_file() and path.name != ".lock")
     return (path for path in files if ".partial-" not in path.as_posix())
+
+
+def _new_archive(path: Path) -> tarfile.TarFile:
+    """Links are followed: a model of the Hugging Face cache is a folder of links to files that stay at home."""
+    return tarfile.open(path, "w", dereference=True)
 
 
 def _add(archive: tarfile.TarFile, name: str, text: str) -> None:

@@ -18,8 +18,10 @@ from fullcast.journey.doors import Doors
 from fullcast.journey.fitting import check_chosen, pocket_eyes, unchosen
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.preparing import Prepared, read_prepared
+from fullcast.journey.run_facts import RUN_RECIPE, machine, read_run
 from fullcast.journey.several import in_several_processes, train_in_several
 from fullcast.journey.speed import images_per_s
+from fullcast.models.stable_diffusion.licence import PROVENANCE
 from fullcast.ports import BatchStream, CaptionSource
 from fullcast.recipe import Recipe, write_recipe
 from fullcast.records import Box, Cast, Sample
@@ -36,10 +38,6 @@ if TYPE_CHECKING:
     from fullcast.mixture.samples import Cut
     from fullcast.mixture.stages import StagePlan
     from fullcast.training.config import Change, TrainingConfig
-
-PROVENANCE = "provenance.json"
-RUN_RECIPE = "fullcast.toml"
-"""The resolved recipe, as it lies in a run and beside every checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -197,15 +195,20 @@ def staged_captions(journey: Journey, planned: Planned) -> CaptionSource:
     sources: list[CaptionSource] = []
     of_sample: dict[str, int] = {}
     for number, (stage, (name, recipe)) in enumerate(zip(planned.stages, journey.recipe.of_stages(), strict=True)):
-        grammars = recipe.captions.shares(name)
-        own = recipe.model_copy(update={"captions": recipe.captions.model_copy(update={"grammars": grammars})})
-        sources.append(caption_source(journey.with_recipe(own), planned.prepared.cast, stage.mixture.samples))
+        own = journey.with_recipe(spoken(recipe, name))
+        sources.append(caption_source(own, planned.prepared.cast, stage.mixture.samples))
         of_sample |= {sample.id: number for sample in stage.mixture.samples if sample.id not in of_sample}
     trained = sources[0] if len(sources) == 1 else StagedCaptions(tuple(sources), of_sample)
     if not planned.held_out:
         return trained
     apart = caption_source(journey, planned.prepared.cast, planned.held_out)
     return WithHeldOut(trained, apart, frozenset(sample.id for sample in planned.held_out))
+
+
+def spoken(recipe: Recipe, stage: str) -> Recipe:
+    """A stage's recipe with the grammars that its captions are drawn with: `captions.stages` may give it others."""
+    captions = recipe.captions.model_copy(update={"grammars": recipe.captions.shares(stage)})
+    return recipe.model_copy(update={"captions": captions})
 
 
 def caption_changes(journey: Journey, planned: Planned) -> tuple[str, dict[str, float]]:
@@ -218,10 +221,7 @@ def caption_changes(journey: Journey, planned: Planned) -> tuple[str, dict[str, 
     first: list[str] = []
     text, shares = "", {}
     for name, recipe in journey.recipe.of_stages():
-        own = recipe.captions.model_copy(update={"grammars": recipe.captions.shares(name)})
-        source = caption_source(
-            journey.with_recipe(recipe.model_copy(update={"captions": own})), planned.prepared.cast, chosen
-        )
+        source = caption_source(journey.with_recipe(spoken(recipe, name)), planned.prepared.cast, chosen)
         captions = [source.caption(sample.id, 0) for sample in chosen]
         if not first:
             first = captions
@@ -269,7 +269,7 @@ def train_here(journey: Journey, planned: Planned, minutes: float | None) -> Non
         report = tell_plan(journey, planned)
         _write_plan(workspace, planned, report, report.to_dict(), as_text(report))
     write_recipe(run_dir / RUN_RECIPE, journey.recipe)
-    write_json(run_dir / PROVENANCE, provenance(journey, planned))
+    write_json(run_dir / PROVENANCE, provenance(journey, planned, read_run(run_dir).machines))
     write_compositions(run_dir / COMPOSITIONS, planned, doors.path("base"))
     files = {
         PROVENANCE: run_dir / PROVENANCE,
@@ -293,8 +293,9 @@ def train_here(journey: Journey, planned: Planned, minutes: float | None) -> Non
         )
 
 
-def provenance(journey: Journey, planned: Planned) -> dict[str, Any]:
-    """What a checkpoint comes from, by hashes and names, as it lies beside every one: no path."""
+def provenance(journey: Journey, planned: Planned, before: Sequence[str] = ()) -> dict[str, Any]:
+    """What a checkpoint comes from, by hashes and names, as it lies beside every one: no path. before: the machines
+    that it was trained on so far."""
     from fullcast import __version__
     from fullcast.journey.exporting_models import licence_of_made
     from fullcast.models.stable_diffusion.folder import folder_sha256
@@ -305,6 +306,7 @@ def provenance(journey: Journey, planned: Planned) -> dict[str, Any]:
         "steps": planned.stream.num_steps,
         "base": {"name": base.name, "sha256": folder_sha256(base)},
         "licence": licence_of_made(journey),
+        "machines": list(dict.fromkeys([*before, machine()])),
         "fullcast": __version__,
     }
 

@@ -24,7 +24,8 @@ def priced(journey: Journey, stages: Sequence[StagePlan]) -> dict[str, Any]:
     recipe, work = journey.recipe, work_of_base(journey)
     if work is None:
         return {}
-    asked = [_work_of(stage, of) for stage, (_, of) in zip(stages, recipe.of_stages(), strict=True)]
+    of_stages = zip(stages, recipe.of_stages(), strict=True)
+    asked = [_work_of(stage, of, last=stage is stages[-1]) for stage, (_, of) in of_stages]
     training = recipe.training
     kept = training.keep_checkpoints
     needed = disk(asked, work, training.checkpoint_dtype == "float16", kept, training.keep_states)
@@ -41,21 +42,24 @@ def work_of_base(journey: Journey) -> Work | None:
     return Work() if family == "sd1" or (family == "auto" and known) else None
 
 
-def _work_of(stage: StagePlan, recipe: Recipe) -> StageWork:
+def _work_of(stage: StagePlan, recipe: Recipe, last: bool) -> StageWork:
+    """last: the training ends with it, and always with a checkpoint and a round of sample pictures."""
     from fullcast.mixture.cost import StageWork, sizes_of
 
     training = recipe.training
     end = stage.start + stage.num_steps
 
     def times(every: int) -> int:
-        return end // every - stage.start // every if every else 0
+        return end // every - stage.start // every + (last and end % every > 0) if every else 0
 
     return StageWork(
         *(sizes_of(stage), recipe.mixture.batch_size, training.gradient_checkpointing),
         text_encoder=training.text_encoder_learning_rate > 0,
         ema=training.ema_decay > 0,
-        checkpoints=max(1, times(training.checkpoint_every)),
+        checkpoints=times(training.checkpoint_every),
         sample_rounds=times(training.sample_every),
+        lora=training.lora_rank > 0,
+        merged=training.lora_merged,
     )
 
 

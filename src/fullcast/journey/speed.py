@@ -1,4 +1,4 @@
-"""How fast this machine trains this plan: known from trainings or a bench here, or measured in a few steps."""
+"""How fast this machine trains this plan: known from a bench or its own run, or measured in a few steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullcast.journey.bench import Blocks, known_speed, run_steps
-from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
@@ -18,14 +17,19 @@ STEPS = 4
 
 
 def images_per_s(journey: Journey, planned: Planned) -> float:
-    """Training pictures per second from runs of this workspace, its bench, or measured now; latents not counted."""
-    fingerprint = planned.stream.fingerprint()
-    return _of_runs(journey.workspace) or known_speed(journey.workspace, fingerprint) or _measure(journey, planned)
+    """Training pictures per second from a bench of this plan, its own run, or measured now; latents not counted."""
+    known = known_speed(journey.workspace, planned.stream.fingerprint())
+    return known or _of_run(journey, planned) or _measure(journey, planned)
 
 
-def _of_runs(workspace: Workspace) -> float | None:
-    files = sorted(workspace.runs_dir.glob("*/metrics.jsonl"))
-    return _of_metrics(files[-1]) if files else None
+def _of_run(journey: Journey, planned: Planned) -> float | None:
+    """Of the run that `train` would go on with; another one had another plan, other settings or another base."""
+    from fullcast.journey.planning import run_dir_of
+
+    if not any(journey.workspace.runs_dir.glob("*/metrics.jsonl")):
+        return None  # the base need not be read for its hash
+    metrics = run_dir_of(journey, planned) / "metrics.jsonl"
+    return _of_metrics(metrics) if metrics.is_file() else None
 
 
 def _of_metrics(metrics: Path) -> float | None:

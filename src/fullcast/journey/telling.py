@@ -6,8 +6,6 @@ Reads only what the stages wrote, so it works after any of them; a section that 
 from __future__ import annotations
 
 import json
-import os
-import platform
 import re
 import shlex
 from collections import Counter
@@ -19,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from fullcast import __version__
 from fullcast.journey.answers import counted, read_times
 from fullcast.journey.dataset_card import AUDIT, facts_of
-from fullcast.journey.doors import POCKET, Doors
-from fullcast.journey.exporting_models import licence_of_made
+from fullcast.journey.doors import Doors
+from fullcast.journey.exporting_models import licence_of_trained
 from fullcast.journey.preparing import Prepared, read_prepared
+from fullcast.journey.run_facts import RunFacts, base_name, machine, read_run
 from fullcast.judging.report_data import (
     CastForm,
     CastMember,
@@ -45,6 +44,9 @@ from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
+    from fullcast.recipe import Recipe
+
+OTHER_PLAN = "not yet; what was trained followed another plan"
 
 PORTRAITS = 4
 FRAMES = 12
@@ -89,19 +91,21 @@ def tell(journey: Journey) -> ReportData:
     run_dir = latest_run(workspace)
     if run_dir is None:
         absent["training"] = "Nothing was trained yet: fullcast train."
-    training = _training(journey, run_dir) if run_dir else None
+    trained = read_run(run_dir) if run_dir else RunFacts()
+    training = _training(workspace, run_dir, trained.recipe) if run_dir else None
     return ReportData(
         show=journey.recipe.show,
         made=date.today().isoformat(),
         facts=_facts(workspace),
         cast=_cast(workspace, prepared) if prepared else (),
         material=_material(workspace, prepared) if prepared else None,
-        mixture=_mixture(plan, run_dir) if plan else None,
+        mixture=_mixture(plan, run_dir, trained.plan) if plan else None,
         training=training,
         commands=_commands(workspace, prepared),
-        licence=licence_of_made(journey),
-        base_model=_base_name(journey),
-        cost=_cost(training),
+        licence=licence_of_trained(journey, trained),
+        base_model=base_name((trained.recipe or journey.recipe).models.base),
+        lora_alone=_is_lora_alone(workspace) if run_dir else False,
+        cost=_cost(training, trained.machines),
         absent=absent,
     )
 
@@ -200,9 +204,20 @@ def _frames(images: Sequence[Image], by_image: dict[str, list[Person]]) -> Itera
 # --- the plan and the training
 
 
-def _mixture(plan: dict[str, Any], run_dir: Path | None) -> MixtureShown:
-    """Shares as asked for, and as the plan's visits deliver them once all of its steps are trained."""
-    step = _trained_step(run_dir) if run_dir else 0
+def _is_lora_alone(workspace: Workspace) -> bool:
+    """Whether the newest checkpoint wants its base beside it (training.lora_merged = false)."""
+    from fullcast.journey.planning import latest_checkpoint
+    from fullcast.models.stable_diffusion.folder import KOHYA_FILE
+
+    newest = latest_checkpoint(workspace)
+    return (newest / KOHYA_FILE).is_file() and not (newest / "model_index.json").is_file()
+
+
+def _mixture(plan: dict[str, Any], run_dir: Path | None, trained: str) -> MixtureShown:
+    """Shares as asked for, and as the plan's visits deliver them once all of its steps are trained. trained: the plan
+    that the run followed; of another one nothing is said to be delivered."""
+    same = trained == plan["fingerprint"]
+    step = _trained_step(run_dir) if run_dir and same else 0
     done = step >= plan["num_steps"]
     shares = [
         Share(
@@ -224,7 +239,7 @@ def _mixture(plan: dict[str, Any], run_dir: Path | None) -> MixtureShown:
     facts = (
         Fact("Samples", f"{plan['num_samples']:,} of {plan['num_originals']:,} pictures"),
         Fact("Visits", f"{plan['num_visits']:,} in {plan['num_steps']:,} steps of {plan['batch_size']}"),
-        Fact("Trained", f"{step:,} steps" if step else "not yet"),
+        Fact("Trained", f"{step:,} steps" if step else "not yet" if same or not run_dir else OTHER_PLAN),
         Fact("Largest difference from target", f"{plan['worst_lag']:.2f} visits"),
     )
     why = ", ".join(f"{count:,} {reason}" for reason, count in never.items()) if len(never) > 1 else "".join(never)
@@ -239,7 +254,8 @@ def _branch_words(branch: str) -> str:
     return value or branch
 
 
-def _training(journey: Journey, run_dir: Path) -> TrainingShown:
+def _training(workspace: Workspace, run_dir: Path, recipe: Recipe | None) -> TrainingShown:
+    """recipe: the run's own; settings that nobody knows any more are not told."""
     from fullcast.training.metrics import read_metrics
 
     lines = read_metrics(run_dir / "metrics.jsonl")
@@ -249,17 +265,26 @@ def _training(journey: Journey, run_dir: Path) -> TrainingShown:
         points = [(line["step"], line[f"probe_{kind}"]) for line in lines if f"probe_{kind}" in line]
         if points:
             probes.append(Curve(f"{kind} caption", *_columns(points)))
-    training = journey.recipe.training
     seconds = max((line["seconds"] for line in lines if "seconds" in line), default=0.0)
     facts = (
         Fact("Steps", f"{_trained_step(run_dir):,}"),
-        Fact("Batch size", str(journey.recipe.mixture.batch_size)),
-        Fact("Learning rate", f"{training.learning_rate:g}"),
-        Fact("Caption dropout", f"{training.caption_dropout_rate:.0%}"),
+        *(_settings(recipe) if recipe else ()),
         Fact("Time", _duration(seconds)),
     )
     loss = Curve("loss", *_columns(losses)) if losses else None
-    return TrainingShown(loss, tuple(probes), facts, tuple(_sample_pictures(journey.workspace, run_dir)))
+    return TrainingShown(loss, tuple(probes), facts, tuple(_sample_pictures(workspace, run_dir)))
+
+
+def _settings(recipe: Recipe) -> Iterable[Fact]:
+    """What a person would ask of a training; of one in stages the values of each that differ, in their order."""
+    stages = [of for _, of in recipe.of_stages()]
+
+    def each(values: Iterable[str]) -> str:
+        return ", then ".join(dict.fromkeys(values))
+
+    yield Fact("Batch size", each(str(of.mixture.batch_size) for of in stages))
+    yield Fact("Learning rate", each(f"{of.training.learning_rate:g}" for of in stages))
+    yield Fact("Caption dropout", each(f"{of.training.caption_dropout_rate:.0%}" for of in stages))
 
 
 def _columns(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, ...], tuple[float, ...]]:
@@ -267,9 +292,11 @@ def _columns(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, ...], tupl
 
 
 def _sample_pictures(workspace: Workspace, run_dir: Path, most: int = 10) -> Iterable[Shown]:
-    """One scene over the steps, oldest first, so that one sees it come; the last of all scenes."""
+    """One scene over the steps, oldest first, so that one sees it come; the last of all scenes. At most `most` folders,
+    evenly, the newest always."""
     folders = sorted((run_dir / "samples").glob("step-*")) if (run_dir / "samples").is_dir() else []
-    for folder in folders[:: max(1, len(folders) // most)]:
+    chosen = folders[::-1][:: -(-len(folders) // most) or 1]
+    for folder in reversed(chosen):
         pictures = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
         if pictures:
             step = int(re.sub(r"\D", "", folder.name))
@@ -283,28 +310,17 @@ def _trained_step(run_dir: Path) -> int:
     return read_state(newest).step if newest else 0
 
 
-def _cost(training: TrainingShown | None) -> str:
+def _cost(training: TrainingShown | None, machines: Sequence[str]) -> str:
+    """Hours, and of what machine, where the run says it: the one that tells this may be another."""
     if training is None:
         return ""
     hours = next((fact.value for fact in training.facts if fact.label == "Time"), "")
-    return f"{hours} on {_machine()}"
-
-
-def _machine() -> str:
-    return f"{os.cpu_count()} CPU cores ({platform.machine()}), {_accelerator()}"
-
-
-def _accelerator() -> str:
-    try:
-        import torch
-    except ModuleNotFoundError:
-        return "no torch"
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
+    return f"{hours} on {'; then on '.join(machines)}" if machines else hours
 
 
 def _facts(workspace: Workspace) -> tuple[Fact, ...]:
     times = read_times(workspace)
-    facts = [Fact("Fullcast", __version__), Fact("Machine", _machine())]
+    facts = [Fact("Fullcast", __version__), Fact("Machine", machine())]
     if times:
         told = [f"{stage} {_duration(times[stage])}" for stage in STAGES if stage in times]
         facts.append(Fact("Time", ", ".join(told)))
@@ -315,11 +331,6 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _base_name(journey: Journey) -> str:
-    name = journey.recipe.models.base
-    return "Fullcast's pocket base" if name == POCKET else name
 
 
 def _commands(workspace: Workspace, prepared: Prepared | None) -> tuple[Command, ...]:

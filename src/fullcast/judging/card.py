@@ -14,6 +14,14 @@ from fullcast.store.atomic import replacing_dir, write_text
 from fullcast.store.pictures import write_png
 
 IMAGES = "images"
+REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+WHOLE = "The checkpoint is a plain diffusers folder: `DiffusionPipeline.from_pretrained(folder)` opens it."
+LORA_ALONE = (
+    "The checkpoint holds a LoRA and not the model that it was trained on: `DiffusionPipeline.from_pretrained(base)` "
+    "opens that one, and `load_lora_weights(folder)` on it adds the LoRA. `fullcast export checkpoint FOLDER` writes "
+    "both as one model."
+)
 
 KNOWN_LICENCES = frozenset(
     [
@@ -81,7 +89,7 @@ def front_matter(data: ReportData) -> str:
     else:
         lines += ["license: other", f"license_name: {json.dumps(licence or 'not stated', ensure_ascii=False)}"]
     lines += ["library_name: diffusers", "pipeline_tag: text-to-image"]
-    if "/" in data.base_model:  # the Hub takes the name of a repository only
+    if REPOSITORY.fullmatch(data.base_model):  # the Hub takes nothing else
         lines.append(f"base_model: {json.dumps(data.base_model, ensure_ascii=False)}")
     lines += [
         "tags:",
@@ -98,11 +106,10 @@ def _opening(data: ReportData, sheets: Sheets) -> str:
         judged = sum(point.num_pictures for point in main.points)
         lines.append(f"**It does not do that yet: none of {judged} judged pictures is right.**")
     elif main and main.points:
-        last = main.points[-1]
-        lines.append(
-            f"With prompts only, {_percent_of(main.points[0])} of pictures of one character are right, and "
-            f"{_percent_of(last)} of pictures of {last.num_people}. A wrong character can be drawn anew by inpainting."
-        )
+        ends = dict.fromkeys((main.points[0], main.points[-1]))
+        told = [f"{_percent_of(point)} of pictures of {_characters_of(point.num_people)}" for point in ends]
+        right = " are right, and ".join(told) + (" are right" if len(told) == 1 else "")
+        lines.append(f"With prompts only, {right}. A wrong character can be drawn anew by inpainting.")
     best = [s for gallery in reversed(data.galleries) for s in gallery.pictures if not s.note][:2]
     shown = sheets.show("examples", best, "Two pictures as they came", columns=2, cell_px=480)
     if shown:
@@ -147,7 +154,9 @@ def _dataset(data: ReportData) -> str:
             rows.append(
                 f"| {indent}{_cell(share.name)} | {share.num_samples or '–'} | {share.planned:.1%} | {delivered} |"
             )
-        parts += ["The mixture is weighted, and was delivered as follows:", "\n".join(rows)]
+        known = any(share.delivered >= 0 for share in data.mixture.shares)
+        told = "and was delivered as follows:" if known else "and no training of this plan is finished:"
+        parts += [f"The mixture is weighted, {told}", "\n".join(rows)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -224,7 +233,7 @@ def _use(data: ReportData) -> str:
     if not data.commands:
         return ""
     blocks = [f"{command.purpose}:\n\n```sh\n{command.text}\n```" for command in data.commands]
-    opened = "The checkpoint is a plain diffusers folder: `StableDiffusionPipeline.from_pretrained(folder)` opens it."
+    opened = LORA_ALONE if data.lora_alone else WHOLE
     return "\n\n".join(("## How to use it and make it again", opened, *blocks))
 
 
@@ -241,7 +250,11 @@ def _series(data: ReportData, kind: str) -> Series | None:
 def _count_cast(cast: Sequence[CastMember]) -> str:
     forms = sum(len(member.forms) for member in cast)
     looks = f" in {forms} looks" if forms > len(cast) else ""
-    return f"{len(cast)} characters{looks}"
+    return f"{_characters_of(len(cast))}{looks}"
+
+
+def _characters_of(number: int) -> str:
+    return "one character" if number == 1 else f"{number} characters"
 
 
 def _percent_of(point: Point) -> str:

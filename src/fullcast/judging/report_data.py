@@ -229,6 +229,9 @@ class ReportData:
     commands: tuple[Command, ...] = ()
     licence: str = ""
     base_model: str = ""
+    """A name, never a path; "owner/name" where it is a repository of the Hub."""
+    lora_alone: bool = False
+    """The checkpoint is a LoRA without the model that it was trained on."""
     cost: str = ""
     """What the training cost, in words: hours of what machine."""
     absent: Mapping[str, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ gradient checkpointing; v: 1 where latents are not cached; P: the card's peak; e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +23,9 @@ class Work(Protocol):
 
     def train(self, pixels: float, *, checkpointing: bool, text_encoder: bool) -> float: ...
     def vae(self, pixels: float) -> float: ...
-    def memory_gb(self, pixels: float, batch: int, *, checkpointing: bool, text_encoder: bool, ema: bool) -> float: ...
+    def memory_gb(
+        self, pixels: float, batch: int, *, checkpointing: bool, text_encoder: bool, ema: bool, lora: bool = False
+    ) -> float: ...
     def model_gb(self, bytes_per_parameter: int = 4) -> float: ...
     def state_gb(self, *, text_encoder: bool) -> float: ...
 
@@ -44,17 +46,17 @@ class StageWork:
     checkpoints: int
     """Written during the stage."""
     sample_rounds: int
+    lora: bool = False
+    """Its own weights alone are trained: gradients, Adam and average of the model are not there."""
+    merged: bool = True
+    """A LoRA's checkpoints hold the whole model too."""
 
     def at_side(self, side_px: int) -> StageWork:
         """The same with every picture of side x side pixels in area; 0: as it is."""
         if not side_px:
             return self
         sized = tuple((side_px * side_px, visits, samples) for _, visits, samples in self.pixels)
-        return StageWork(
-            *(sized, self.batch_size, self.checkpointing, self.text_encoder, self.ema),
-            checkpoints=self.checkpoints,
-            sample_rounds=self.sample_rounds,
-        )
+        return replace(self, pixels=sized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def _price(stages: Sequence[StageWork], work: Work, config: CostConfig, offer: O
             checkpointing=stage.checkpointing,
             text_encoder=stage.text_encoder,
             ema=stage.ema,
+            lora=stage.lora,
         )
         for stage in stages
     )
@@ -149,12 +152,15 @@ def _operations(stage: StageWork, work: Work, config: CostConfig) -> float:
 
 
 def disk(stages: Sequence[StageWork], work: Work, half: bool, kept: int | None, states: int) -> Disk:
-    """half: checkpoints in float16. kept, states: how many checkpoints, and how many states, stay; None: all."""
+    """half: checkpoints in float16. kept, states: how many checkpoints, and how many states, stay; None: all. A
+    LoRA's own file, and the state of its training, are 10^7 to 10^8 bytes and are not counted."""
     latents = sum(samples * pixels for stage in stages for pixels, _, samples in stage.pixels)
     count = sum(stage.checkpoints for stage in stages)
     written = count if kept is None else min(kept, count)
+    lora = any(stage.lora for stage in stages)
+    whole = not lora or any(stage.merged for stage in stages)
     return Disk(
         latents * work.latent_bytes_per_px / 1e9,
-        written * work.model_gb(2 if half else 4),
-        min(states, count) * work.state_gb(text_encoder=any(stage.text_encoder for stage in stages)),
+        written * work.model_gb(2 if half else 4) if whole else 0.0,
+        0.0 if lora else min(states, count) * work.state_gb(text_encoder=any(stage.text_encoder for stage in stages)),
     )

@@ -222,7 +222,7 @@ class Training:
         self.log(
             **closed.figures(),
             seconds=round(state.seconds, 2),
-            images_per_s=round(closed.images_per_s, 2),
+            images_per_s=closed.told_speed,
             **run.rates(self.stream.num_steps),
         )
         said = f"loss {closed.loss:.3f}, {closed.images_per_s:.1f} img/s"

@@ -64,6 +64,11 @@ class Closed:
     """How many of them stand in a row at the window's end."""
     images_per_s: float
 
+    @property
+    def told_speed(self) -> float:
+        """For the line of metrics: digits, and not decimals, since a large model on a CPU takes minutes a picture."""
+        return float(f"{self.images_per_s:.4g}")
+
     def figures(self) -> dict[str, float]:
         """For the line of metrics; no loss where no batch of the window was good."""
         told: dict[str, float] = {} if self.loss != self.loss else {"loss": round(self.loss, 6)}

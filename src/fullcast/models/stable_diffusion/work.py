@@ -44,13 +44,16 @@ class Work:
         """Operations of one visit: forward, backward (twice the forward), and the forward again with checkpointing."""
         return (4 if checkpointing else 3) * self.unet(pixels) + (3 if text_encoder else 1) * self.text_forward
 
-    def memory_gb(self, pixels: float, batch: int, *, checkpointing: bool, text_encoder: bool, ema: bool) -> float:
-        """10^9 bytes on the card: weights, gradients and Adam in float32, and activations.
+    def memory_gb(
+        self, pixels: float, batch: int, *, checkpointing: bool, text_encoder: bool, ema: bool, lora: bool = False
+    ) -> float:
+        """10^9 bytes on the card: weights, gradients and Adam in float32, and activations. A LoRA's own weights,
+        gradients and Adam are some 10^7 bytes and are not counted.
 
         0.9 GB a picture at 512^2 with checkpointing is what EveryDream1's readme amounts to (19.5 GB at batch 1, 24 GB
         at batch 6); four times that without is a guess.
         """
-        trained = self.unet_parameters + (self.text_parameters if text_encoder else 0)
+        trained = 0.0 if lora else self.unet_parameters + (self.text_parameters if text_encoder else 0)
         fixed = 4 * (self.vae_parameters + self.text_parameters + self.unet_parameters - trained) + 16 * trained
         activations = (0.9e9 if checkpointing else 3.6e9) * batch * pixels / SQUARE
         return (fixed + (4 * trained if ema else 0) + activations) / 1e9
@@ -65,11 +68,13 @@ class Work:
 
 
 def is_sd1(base: Path) -> bool:
-    """By the U-Net's settings; while the folder is not here, by its name."""
+    """By the U-Net's settings, or the names of a single file's weights; while neither is here, by its own name."""
     settings = base / "unet" / "config.json"
     if settings.is_file():
         config = json.loads(settings.read_text(encoding="utf-8"))
         return config.get("cross_attention_dim") == 768 and config.get("block_out_channels") == [320, 640, 1280, 1280]
+    if (side := side_px(base)) is not None:
+        return side == 512
     name = base.name.lower().replace("_", "-")
     return any(mark in name for mark in ("stable-diffusion-v1", "sd-v1", "sd15", "sd-1.5"))
 
