@@ -119,6 +119,17 @@ def test_whoever_is_lower_stands_in_front() -> None:
     assert low is not None and low.figures[0].head_xyxy[1] > 25, "a short cut-out goes down to the lower edge"
 
 
+def test_a_portrait_is_drawn_out_to_stand_with_its_head_high() -> None:
+    short, head, gains = block(100, 100), (30.0, 5.0, 60.0, 35.0), [np.ones(3)]
+    short.rgb[:60] = 50  # the head, which must stay as it is
+    painted = paint(np.zeros((80, 160, 3), np.uint8), [short], [head], gains, lengthen=6.0)
+    assert painted is not None and painted.figures[0].head_xyxy == pytest.approx(head)
+    assert painted.pixels[79, 45, 0] == 100 and painted.pixels[20, 45, 0] == 50
+    assert painted.figures[0].cut.person == short.person
+    bounded = paint(np.zeros((80, 160, 3), np.uint8), [short], [head], gains, lengthen=1.2)
+    assert bounded is not None and bounded.figures[0].head_xyxy[1] > 10, "no further than is allowed"
+
+
 def test_names_come_out_even() -> None:
     balance = Balance.empty()
     names = [f"c{i}" for i in range(7)]

@@ -175,6 +175,13 @@ class CompositeConfig(BaseModel):
         description="How much places and sizes vary: 1 as in a show; 0 heads in the middles of cells, of one size, as "
         "large as so many allow. The less there is that no caption says, the sooner a small model hears what it says.",
     )
+    lengthen: float = Field(
+        default=1.0,
+        ge=1,
+        le=8,
+        description="By how much a body may be drawn out below the shoulders, so that one cut off at the chest can "
+        "stand with its head in the upper rows; 1: not at all, it stands lower than asked.",
+    )
     aspect: float = Field(
         default=0.0,
         ge=0,

@@ -138,7 +138,7 @@ def _compose(
         if stage is None:
             continue
         tries += 1
-        scene = _scene(stage, backdrop, stock, balance, draw)
+        scene = _scene(stage, backdrop, stock, balance, draw, wanted.lengthen)
         if scene is not None:
             choices += 1
             best = scene if best is None or scene[0] < best[0] else best
@@ -192,13 +192,14 @@ def _stage(
 
 
 def _scene(
-    stage: Stage, backdrop: Backdrop, stock: Stock, balance: Balance, draw: np.random.Generator
+    stage: Stage, backdrop: Backdrop, stock: Stock, balance: Balance, draw: np.random.Generator, lengthen: float
 ) -> tuple[float, Painted, Backdrop, list[str]] | None:
     """How much the joints show, the scene, its backdrop and its names from left to right."""
     chosen = choose_names(list(stage.figures), len(stage.heads), balance, draw)
     names = seat(chosen, stage.heads, stage.size, balance)
     cuts = [stage.figures[name][int(draw.integers(len(stage.figures[name])))] for name in names]
-    painted = paint(stage.scenery, cuts, stage.heads, [np.exp(_difference(stock, cut, backdrop)) for cut in cuts])
+    gains = [np.exp(_difference(stock, cut, backdrop)) for cut in cuts]
+    painted = paint(stage.scenery, cuts, stage.heads, gains, lengthen)
     if painted is None:
         return None
     return float((stage.joints * painted.bare).sum()) / (255 * stage.size[1]), painted, backdrop, names

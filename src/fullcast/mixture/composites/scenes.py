@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -30,6 +30,9 @@ TIDY_BUST = 2.2
 
 TIDY_ROWS = (1, 2)
 """Rows of the grid in which they stand: what scenes ask for, and where a show's heads are."""
+
+SHOULDERS = 0.4
+"""Head heights below the head from which on a figure may be drawn out: hair and collar stay as they are."""
 
 MIN_SEEN = 0.93
 """Share of a head that must stay uncovered."""
@@ -161,15 +164,34 @@ def seat(names: Sequence[str], heads: Sequence[Box], size: tuple[float, float], 
     return [order[i] for i in range(len(heads))]
 
 
+def lengthened(cut: CutOut, head: Box, height: float, most: float) -> CutOut:
+    """The cut-out with what is below its shoulders drawn out by up to `most` times, so that it reaches the lower edge
+    with its head at `head`: a portrait ends at the chest, and would stand in the lower rows alone."""
+    rows, head_px = len(cut.alpha), cut.head_height
+    wanted = cut.head_xyxy[1] + (height + 1 - head[1]) * head_px / (head[3] - head[1])
+    kept = round(cut.head_xyxy[3] + SHOULDERS * head_px)
+    if most <= 1 or wanted <= rows or rows - kept < 2:
+        return cut
+    size = cut.alpha.shape[1], min(int(np.ceil(wanted)) - kept, round(most * (rows - kept)))
+    rgb = resize(cut.rgb[kept:], size)
+    alpha = resize((cut.alpha[kept:] * 255).astype(np.uint8), size).astype(np.float32) / 255
+    return replace(cut, rgb=np.concatenate([cut.rgb[:kept], rgb]), alpha=np.concatenate([cut.alpha[:kept], alpha]))
+
+
 def paint(
-    backdrop: np.ndarray, cuts: Sequence[CutOut], heads: Sequence[Box], gains: Sequence[np.ndarray]
+    backdrop: np.ndarray,
+    cuts: Sequence[CutOut],
+    heads: Sequence[Box],
+    gains: Sequence[np.ndarray],
+    lengthen: float = 1.0,
 ) -> Painted | None:
     """The figures before (H, W, 3) uint8 ``backdrop``, whoever's head is lowest in front; None if it does not work.
 
-    gains: (3,) factors on each figure's colours. It does not work when a cut-out is too short to reach the lower edge
-    with its head inside, or when somebody's head is covered.
+    gains: (3,) factors on each figure's colours. lengthen: see `lengthened`. It does not work when a cut-out is too
+    short to reach the lower edge with its head inside, or when somebody's head is covered.
     """
     height, width = backdrop.shape[:2]
+    cuts = [lengthened(cut, head, height, lengthen) for cut, head in zip(cuts, heads, strict=True)]
     places = [_place(cut, head, height) for cut, head in zip(cuts, heads, strict=True)]
     if any(place is None for place in places):
         return None

@@ -215,8 +215,8 @@ class StableDiffusion:
         after another, which changes no value."""
         if dtype != "float32":
             self._known_sha256 = self.sha256()
-        for name in ("denoiser", *self.text_components):
-            self.module(name).to(getattr(torch, dtype))
+            for name in ("denoiser", *self.text_components):
+                self.module(name).to(getattr(torch, dtype))
         self.pipeline.to(device)
         if torch.device(device).type == "cuda":
             self.pipeline.vae.enable_slicing()
