@@ -172,8 +172,9 @@ class CompositeConfig(BaseModel):
         default=1.0,
         ge=0,
         le=1,
-        description="How much places and sizes vary: 1 as in a show; 0 heads in the middles of cells, of one size, as "
-        "large as so many allow. The less there is that no caption says, the sooner a small model hears what it says.",
+        description="How much places and sizes vary: 1 as in a show; 0 heads in the middles of cells, all of one size, "
+        "as large as a column of the grid allows. The less there is that no caption says, the sooner a small model "
+        "hears what it says.",
     )
     lengthen: float = Field(
         default=1.0,

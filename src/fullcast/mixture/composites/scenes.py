@@ -124,15 +124,11 @@ def tidy_cells(count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     return [(column, int(rng.choice(TIDY_ROWS))) for column in columns]
 
 
-def narrowest(cells: Sequence[tuple[int, int]]) -> int:
-    """Columns from one head to the next, at least; all of them where one stands alone."""
-    return max(1, min((b[0] - a[0] for a, b in itertools.pairwise(cells)), default=GRID))
-
-
 def _tidy_heads(count: int, width: float, height: float, rng: np.random.Generator) -> list[Box]:
-    """In the middles of cells, all of one size: a head's cell says where it is."""
+    """In the middles of cells, all of one size in all pictures: a head's cell says where it is, and nothing says how
+    large it is."""
     cells = tidy_cells(count, rng)
-    high = 0.95 * min(narrowest(cells) * width / GRID / PITCH, height / TIDY_BUST)
+    high = 0.95 * min(width / GRID / PITCH, height / TIDY_BUST)
     heads = []
     for column, row in cells:
         x, y = (column + 0.5) * width / GRID, (row + 0.5) * height / GRID
