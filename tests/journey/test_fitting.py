@@ -53,6 +53,11 @@ def test_networks_of_the_pocket_show_are_named(work: Path) -> None:
     assert pocket_eyes(Journey.open(work)) == []
 
 
+def test_a_model_trained_from_the_pocket_base_is_asked_nothing(work: Path) -> None:
+    (work / "models" / "base" / "unet" / "config.json").write_text('{"sample_size": [16, 36]}')
+    assert unchosen(opened(work)) == pocket_eyes(opened(work)) == []
+
+
 @pytest.mark.parametrize(
     ("name", "side"),
     [

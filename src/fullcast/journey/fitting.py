@@ -18,13 +18,8 @@ LARGE_PX = 256
 def unchosen(journey: Journey) -> list[str]:
     """A sentence for each setting that only fits the pocket model, that the recipe does not name, and that decides what
     comes out of another base; [] for a small base."""
-    from fullcast.models.stable_diffusion.work import side_px
-
-    recipe = journey.recipe
-    if recipe.models.base == POCKET:
-        return []
-    side = side_px(Doors(journey.workspace, recipe).path("base"))
-    if side is None or side < LARGE_PX:
+    recipe, side = journey.recipe, _side_of_large(journey)
+    if side is None:
         return []
     found, chosen = [], recipe.mixture.model_fields_set
     trained = round(recipe.mixture.area_px**0.5)
@@ -43,6 +38,16 @@ def unchosen(journey: Journey) -> list[str]:
     return found
 
 
+def _side_of_large(journey: Journey) -> int | None:
+    """Pixels that the base was made for, where it is neither the pocket model nor trained from it."""
+    from fullcast.models.stable_diffusion.work import side_px
+
+    if journey.recipe.models.base == POCKET:
+        return None
+    side = side_px(Doors(journey.workspace, journey.recipe).path("base"))
+    return side if side is not None and side >= LARGE_PX else None
+
+
 def _in_every_stage(journey: Journey, room: str, name: str) -> bool:
     stages = journey.recipe.stages
     return bool(stages) and all(name in getattr(stage, room) for stage in stages)
@@ -56,9 +61,9 @@ def check_chosen(journey: Journey) -> None:
 
 def pocket_eyes(journey: Journey) -> list[str]:
     """Networks of the pocket show that look at another show: they know nobody who is drawn otherwise. A show with
-    another base than pocket's is taken to be one."""
+    a large base is taken to be one."""
     models = journey.recipe.models
-    if models.base == POCKET:
+    if _side_of_large(journey) is None:
         return []
     roles = ("detector", "embedder", "tagger", "judge_detector", "judge_embedder")
     left = [role for role in roles if getattr(models, role) == POCKET]
