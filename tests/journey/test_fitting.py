@@ -55,6 +55,7 @@ def test_networks_of_the_pocket_show_are_named(work: Path) -> None:
 
 def test_a_model_trained_from_the_pocket_base_is_asked_nothing(work: Path) -> None:
     (work / "models" / "base" / "unet" / "config.json").write_text('{"sample_size": [16, 36]}')
+    (work / "models" / "base" / "vae" / "config.json").write_text('{"block_out_channels": [16, 32, 64]}')
     assert unchosen(opened(work)) == pocket_eyes(opened(work)) == []
 
 
