@@ -20,13 +20,23 @@ STOPS = (3, 11, 13, 20)
 """Steps after which the run is stopped: inside both stages and at the change."""
 
 
+NO_CARD = "torch finds no CUDA device here"
+
+
+def folder_for(context: Context, name: str) -> Path | None:
+    """An empty folder to work in; None where there is no card to work with."""
+    if not torch.cuda.is_available():
+        return None
+    folder = context.work_dir / name
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
 @CHECK.line(1, "our step over the bare step, wall time with CUDA")
 def on_cuda(context: Context) -> Iterable[Figure]:
-    if not torch.cuda.is_available():
-        yield short("our step / bare step with CUDA", "torch finds no CUDA device here")
+    if (folder := folder_for(context, "gpu")) is None:
+        yield short("our step / bare step with CUDA", NO_CARD)
         return
-    folder = context.work_dir / "gpu"
-    shutil.rmtree(folder, ignore_errors=True)
     model = base(folder / "pocket", POCKET)
     for batch_size, goal in ((1, 1.10), (4, 1.03), (8, 1.03)):
         yield from pairs_at(model, folder / f"batch-{batch_size}", batch_size, Goal("<=", goal), device="cuda")
@@ -35,11 +45,9 @@ def on_cuda(context: Context) -> Iterable[Figure]:
 
 @CHECK.line(2, "stopped and gone on with CUDA: the bits of an uninterrupted run")
 def resumed(context: Context) -> Iterable[Figure]:
-    if not torch.cuda.is_available():
-        yield short("files that differ, stopped and gone on", "torch finds no CUDA device here")
+    if (folder := folder_for(context, "gpu-resumed")) is None:
+        yield short("files that differ, stopped and gone on", NO_CARD)
         return
-    folder = context.work_dir / "gpu-resumed"
-    shutil.rmtree(folder, ignore_errors=True)
     torch.use_deterministic_algorithms(True, warn_only=True)  # what cuDNN may add up in any order is not ours to fix
     yield from whole_and_stopped(folder, "cuda")
 

@@ -144,9 +144,8 @@ def _words(way: Asked, scenes: Sequence[Scene], cast: Cast, config: GenerationCo
         ) from error
     words = [prompt_for(scene, cast) for scene in scenes]
     for scene in scenes:
-        placed = (
-            with_places(scene, cast, 0) if config.plan_places else scene
-        )  # drawn from each seed: one stands for all
+        # Places are drawn from each picture's seed; those of one seed stand for all.
+        placed = with_places(scene, cast, 0) if config.plan_places else scene
         if config.region_steps > 0:
             words += [region.prompt for region in regions_of(placed, cast)]
         words += negatives_beside(placed, config.region_steps > 0)

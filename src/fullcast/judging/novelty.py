@@ -15,7 +15,7 @@ from fullcast.judging.counterfactual import prompt_of
 from fullcast.judging.rows import Row, scenes_of
 from fullcast.judging.statistics import Estimate, clustered_share
 from fullcast.recognition.words import SOMEBODY, placement_cell
-from fullcast.records import Scene
+from fullcast.records import UNKNOWN, Scene
 
 Novelty = Literal["seen", "moved", "new"]
 """seen: these people were trained on together, each in the cell that the scene says; moved: together, never all in
@@ -32,7 +32,7 @@ def composition(people: Iterable[tuple[str, str, tuple[int, int]]]) -> Compositi
 
 def look_of(character: str, form: str) -> str:
     """A name of a figure that two pictures share if the same is drawn."""
-    if character in ("", "unknown"):
+    if character in ("", UNKNOWN):
         return SOMEBODY
     return f"{character}/{form}" if form else character
 
