@@ -24,7 +24,7 @@ from fullcast.mixture.composites.scenes import (
     Painted,
     choose_bucket,
     choose_heads,
-    choose_names,
+    choose_looks,
     paint,
     seat,
 )
@@ -36,7 +36,7 @@ from fullcast.store.atomic import write_bytes
 from fullcast.store.pictures import bytes_id, encode_png
 from fullcast.store.seeding import rng
 
-VERSION = 5
+VERSION = 6
 """Raised when the same frames, people, settings and seed give other composites."""
 NATIVE = 0.8
 """A cut-out's head over its height in the composite, at least: figures are hardly ever enlarged. So for scenery."""
@@ -71,7 +71,9 @@ class Stage:
     heads: tuple[Box, ...]
     """From left to right."""
     figures: Mapping[str, Sequence[CutOut]]
-    """By character."""
+    """By look."""
+    characters: Mapping[str, str]
+    """Look -> who has it."""
     scenery: np.ndarray
     """(H, W, 3) uint8."""
     joints: np.ndarray
@@ -146,9 +148,9 @@ def _compose(
             break
     if best is None or best[0] > MAX_SHOWN:
         return None
-    _, painted, backdrop, names = best
+    _, painted, backdrop, looks = best
     height, width = painted.bare.shape
-    balance.add(names, [_cell(f, width, height) for f in painted.figures])
+    balance.add(looks, [_cell(f, width, height) for f in painted.figures])
     balance.add_backdrop(backdrop.image.id, shot_of(backdrop.image), stock.scene_of[backdrop.image.id])
     return painted, backdrop
 
@@ -184,25 +186,26 @@ def _stage(
     size = round(bucket.width * wanted.zoom), round(bucket.height * wanted.zoom)
     heads = choose_heads(count, *size, draw, wanted.disorder)
     part = _part(backdrop, heads, size, wanted.floor, draw)
-    figures = _by_name(stock, backdrop, wanted, min(h[3] - h[1] for h in heads))
-    if part[2] - part[0] < NATIVE * size[0] - 1 or len(figures) < count:
+    figures = _by_look(stock, backdrop, wanted, min(h[3] - h[1] for h in heads))
+    characters = {look: cuts[0].person.character for look, cuts in figures.items()}
+    if part[2] - part[0] < NATIVE * size[0] - 1 or len(set(characters.values())) < count:
         return None
     scenery = plates.part(backdrop, part, size)
-    return None if scenery is None else Stage(size, tuple(heads), figures, *scenery)
+    return None if scenery is None else Stage(size, tuple(heads), figures, characters, *scenery)
 
 
 def _scene(
     stage: Stage, backdrop: Backdrop, stock: Stock, balance: Balance, draw: np.random.Generator, lengthen: float
 ) -> tuple[float, Painted, Backdrop, list[str]] | None:
-    """How much the joints show, the scene, its backdrop and its names from left to right."""
-    chosen = choose_names(list(stage.figures), len(stage.heads), balance, draw)
-    names = seat(chosen, stage.heads, stage.size, balance)
-    cuts = [stage.figures[name][int(draw.integers(len(stage.figures[name])))] for name in names]
+    """How much the joints show, the scene, its backdrop and its looks from left to right."""
+    chosen = choose_looks(stage.characters, len(stage.heads), balance, draw)
+    looks = seat(chosen, stage.heads, stage.size, balance)
+    cuts = [stage.figures[look][int(draw.integers(len(stage.figures[look])))] for look in looks]
     gains = [np.exp(_difference(stock, cut, backdrop)) for cut in cuts]
     painted = paint(stage.scenery, cuts, stage.heads, gains, lengthen)
     if painted is None:
         return None
-    return float((stage.joints * painted.bare).sum()) / (255 * stage.size[1]), painted, backdrop, names
+    return float((stage.joints * painted.bare).sum()) / (255 * stage.size[1]), painted, backdrop, looks
 
 
 def _part(
@@ -214,13 +217,13 @@ def _part(
     return backdrop.rectangle(size, head, floor * backdrop.image.height, draw.random(), NATIVE * size[0])
 
 
-def _by_name(stock: Stock, backdrop: Backdrop, wanted: CompositeConfig, head_px: float) -> dict[str, list[CutOut]]:
-    """Cut-outs by character (one look of each in a picture) whose light is near the background's."""
+def _by_look(stock: Stock, backdrop: Backdrop, wanted: CompositeConfig, head_px: float) -> dict[str, list[CutOut]]:
+    """Cut-outs by look whose light is near the background's."""
     found: dict[str, list[CutOut]] = defaultdict(list)
     for cut in stock.cuts:
         near = np.abs(_difference(stock, cut, backdrop)).max() <= wanted.max_light
         if near and cut.head_height >= NATIVE * head_px:
-            found[cut.person.character].append(cut)
+            found[cut.person.name].append(cut)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -66,7 +66,8 @@ class Painted:
 class Balance:
     """What was shown how often so far."""
 
-    names: Counter[str]
+    looks: Counter[str]
+    """Of people: a character, or one form of it."""
     pairs: Counter[tuple[str, str]]
     cells: Counter[tuple[str, tuple[int, int]]]
     shots: Counter[str]
@@ -78,27 +79,32 @@ class Balance:
     def empty(cls) -> Balance:
         return cls(Counter(), Counter(), Counter(), Counter(), defaultdict(Counter))
 
-    def add(self, names: Sequence[str], cells: Sequence[tuple[int, int]]) -> None:
-        self.names.update(names)
-        self.pairs.update(itertools.combinations(sorted(names), 2))
-        self.cells.update(zip(names, cells, strict=True))
+    def add(self, looks: Sequence[str], cells: Sequence[tuple[int, int]]) -> None:
+        self.looks.update(looks)
+        self.pairs.update(itertools.combinations(sorted(looks), 2))
+        self.cells.update(zip(looks, cells, strict=True))
 
     def add_backdrop(self, image: str, shot: str, scene: tuple[str, ...]) -> None:
         self.shots[shot] += 1
         self.scenes[scene][image] += 1
 
 
-def choose_names(available: Sequence[str], count: int, balance: Balance, rng: np.random.Generator) -> list[str]:
-    """``count`` different names: one by one whoever was seen least, then least with those already chosen."""
+def choose_looks(available: Mapping[str, str], count: int, balance: Balance, rng: np.random.Generator) -> list[str]:
+    """``count`` looks of different characters: one by one whichever was seen least, then least with those chosen.
+
+    available: look -> the character that has it. Looks are shown alike often, so that somebody with two of them, each
+    to be learnt like anybody's only one, comes twice as often as the others.
+    """
     chosen: list[str] = []
     lots = dict(zip(sorted(available), rng.random(len(available)), strict=True))
     while len(chosen) < count:
 
-        def seen(name: str) -> tuple[int, int, float]:
-            together = sum(balance.pairs[min(name, c), max(name, c)] for c in chosen)
-            return balance.names[name], together, lots[name]
+        def seen(look: str) -> tuple[int, int, float]:
+            together = sum(balance.pairs[min(look, c), max(look, c)] for c in chosen)
+            return balance.looks[look], together, lots[look]
 
-        chosen.append(min((name for name in lots if name not in chosen), key=seen))
+        there = {available[look] for look in chosen}
+        chosen.append(min((look for look in lots if available[look] not in there), key=seen))
     return chosen
 
 
@@ -151,12 +157,12 @@ def _loose_heads(count: int, width: float, height: float, rng: np.random.Generat
     return heads
 
 
-def seat(names: Sequence[str], heads: Sequence[Box], size: tuple[float, float], balance: Balance) -> list[str]:
-    """The names in the order of ``heads``, so that everybody comes to the cells where they were seldom."""
+def seat(looks: Sequence[str], heads: Sequence[Box], size: tuple[float, float], balance: Balance) -> list[str]:
+    """The looks in the order of ``heads``, so that each comes to the cells where it was seldom."""
     cells = [cell_of((h[0] + h[2]) / 2 / size[0], (h[1] + h[3]) / 2 / size[1]) for h in heads]
-    costs = np.array([[balance.cells[name, cell] for cell in cells] for name in names], dtype=float)
+    costs = np.array([[balance.cells[look, cell] for cell in cells] for look in looks], dtype=float)
     rows, columns = linear_sum_assignment(costs**1.5)
-    order = {int(column): names[int(row)] for row, column in zip(rows, columns, strict=True)}
+    order = {int(column): looks[int(row)] for row, column in zip(rows, columns, strict=True)}
     return [order[i] for i in range(len(heads))]
 
 
