@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -150,6 +151,7 @@ def whole_scenes(context: Context) -> Iterator[Figure]:
         minutes += max(ran.seconds / 60, 0.5)
         if ran.data.get("finished"):
             break
+    minutes = max(minutes, _minutes_of(files.workspace / ran.data["checkpoint"]))
     yield Figure("trained, minutes in slices", minutes, Goal("<=", 1.05 * 120), note=recipe.name)
     context.say("drawing and judging; the base as well")
     count = ("--judging.pictures-per-count", str(PICTURES))
@@ -174,6 +176,12 @@ def whole_scenes(context: Context) -> Iterator[Figure]:
         enough = main.get(n, {"n": 0})["n"]
         yield Figure(f"pictures judged for {n} people", enough, Goal(">=", PICTURES))
     yield from _ceiling(context, files)
+
+
+def _minutes_of(checkpoint: Path) -> float:
+    """What its training says it took, in all slices: those of a check that was stopped are counted too."""
+    lines = (checkpoint.parents[1] / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return max(float(json.loads(line).get("seconds", 0.0)) for line in lines) / 60
 
 
 def _success(judged: dict[str, Any], kind: str) -> dict[int, dict[str, Any]]:
