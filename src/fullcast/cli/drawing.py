@@ -14,6 +14,8 @@ def generate(
     cast: str = "",
     scenes: Path | None = None,
     count: int = 1,
+    best_of: int = 1,
+    repairs: int = 0,
     seed: int | None = None,
     checkpoint: str = "",
     out: Path | None = None,
@@ -34,6 +36,12 @@ def generate(
         A TOML file of [[scene]] tables, or a JSONL file, instead of a prompt and --cast.
     count
         Pictures per scene.
+    best_of
+        Draw so many for each picture and give the one with the fewest faults, as the networks see it that named the
+        people in the episodes; all of them lie in candidates/.
+    repairs
+        Wrong people of a picture that are drawn anew at most, where as many are there as were asked for; what is not
+        better is not kept.
     seed
         Of the first picture; the same seed gives the same picture. generation.seed by default.
     checkpoint
@@ -42,7 +50,15 @@ def generate(
         Folder for the pictures; one of the workspace by default. What is there of another recipe stays.
     """
     answer = open_journey(workspace, settings, json).generate(
-        prompt, cast=cast, scenes=scenes, count=count, seed=seed, checkpoint=checkpoint, out=out
+        prompt,
+        cast=cast,
+        scenes=scenes,
+        count=count,
+        best_of=best_of,
+        repairs=repairs,
+        seed=seed,
+        checkpoint=checkpoint,
+        out=out,
     )
     tell(answer, json)
 

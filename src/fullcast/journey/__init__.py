@@ -77,11 +77,13 @@ class Journey:
         seed: int | None = None,
         checkpoint: str = "",
         out: Path | None = None,
+        best_of: int = 1,
+        repairs: int = 0,
     ) -> Answer:
         """Scenes -> pictures; `cast` is "aoi,hinata/hairdown@1:2" as on the command line."""
         from fullcast.journey.making import generate
 
-        return generate(self, prompt, cast, scenes, count, seed, checkpoint, out)
+        return generate(self, prompt, cast, scenes, count, seed, checkpoint, out, best_of, repairs)
 
     def inpaint(
         self,

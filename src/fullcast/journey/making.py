@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from fullcast.generation.config import GenerationConfig
     from fullcast.journey import Journey
+    from fullcast.journey.choosing import Chosen
     from fullcast.models.stable_diffusion.family import StableDiffusion
 
 BASE = "base"
@@ -100,34 +102,45 @@ def generate(
     seed: int | None,
     checkpoint: str,
     out: Path | None,
+    best_of: int = 1,
+    repairs: int = 0,
 ) -> Answer:
     """Pictures of a prompt or of a scene file; what is there already is not drawn again, and what is there of other
-    words, settings or models is not replaced. `seed` None: the settings'."""
+    words, settings or models is not replaced. `seed` None: the settings'.
+
+    best_of: so many are drawn for each that is asked for, and the one with the fewest faults is given; repairs: wrong
+    figures of a picture that are drawn anew at most.
+    """
     from fullcast.generation.generate import generate as draw
     from fullcast.generation.out import folder_to_write
+    from fullcast.journey.choosing import CANDIDATES, choose
 
     if scenes is not None and (prompt or cast):
         raise FullcastError("a prompt or --cast was given beside --scenes, which holds both; give one or the other")
+    if count < 1 or best_of < 1 or repairs < 0:
+        raise FullcastError(
+            f"--count {count} --best-of {best_of} --repairs {repairs}: ask for at least one picture, the best of at "
+            "least one, and no fewer than 0 repairs"
+        )
     chosen = find_checkpoint(journey, checkpoint)
-    if scenes is None:
-        asked = [scene_of(prompt, cast, chosen.cast)]
-    else:
-        asked = read_scenes(scenes, chosen.cast)
-    if count < 1:
-        raise FullcastError(f"--count {count}: ask for at least one picture")
+    asked = [scene_of(prompt, cast, chosen.cast)] if scenes is None else read_scenes(scenes, chosen.cast)
+    choosing = best_of > 1 or repairs > 0
     folder = folder_to_write(out or journey.workspace.pictures_dir / "generated")
+    config, model = generation_config(journey, seed=seed), open_model(journey, chosen.folder)
     pictures = draw(
-        open_model(journey, chosen.folder),
+        model,
         asked,
         chosen.cast,
-        generation_config(journey, seed=seed),
-        folder,
-        num_pictures=count,
+        config,
+        folder / CANDIDATES if choosing else folder,
+        num_pictures=count * best_of,
         checkpoint=chosen.name,
         progress=journey.progress,
         painters=Doors(journey.workspace, journey.recipe).painters(chosen.folder),
         keep_others=True,
     )
+    if choosing:
+        return _chosen(choose(journey, model, chosen, pictures, folder, config, best_of, repairs), folder)
     return _drawn(pictures, folder)
 
 
@@ -254,6 +267,24 @@ def _name(workspace: Workspace, folder: Path) -> str:
         return workspace.relative(folder)
     except FullcastError:
         return folder.name  # no absolute path is stored
+
+
+def _chosen(chosen: Sequence[Chosen], folder: Path) -> Answer:
+    """Each picture with what is wrong with it, as far as the networks that labelled can tell."""
+    from fullcast.judging.verdict import FAILURES
+
+    lines, rows = [], []
+    for one in chosen:
+        path = str(folder / one.picture.path)
+        faults = "; ".join(FAILURES[fault] for fault in one.failures) or "as asked"  # type: ignore[index]
+        told = [f"best of {one.num_candidates}"] * (one.num_candidates > 1)
+        told += [f"{one.num_mended} drawn anew"] * (one.num_mended > 0)
+        lines.append(f"{path}: {faults}" + (f" ({', '.join(told)})" if told else ""))
+        facts = {"failures": list(one.failures), "best_of": one.num_candidates, "num_mended": one.num_mended}
+        rows.append(to_plain(one.picture) | {"path": path} | facts)
+    right = sum(not one.failures for one in chosen)
+    lines.append(f"{right} of {len(chosen)} as asked, say the networks that labelled; fullcast judge asks others")
+    return Answer("\n".join(lines), {"pictures": rows})
 
 
 def _drawn(pictures: list[Picture], folder: Path) -> Answer:
