@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -138,3 +140,16 @@ def test_a_windows_path_in_double_quotes_gets_a_hint(tmp_path: Path, folder: str
 def test_sides_too_small_for_a_figure_are_refused() -> None:
     with pytest.raises(FullcastError, match="sides of 64 pixels or more"):
         make_recipe({}, {"generation.width": "8"})
+
+
+def test_programs_outside_the_package_find_what_they_import() -> None:
+    """Nothing else runs `recipes` and `benchmarks`, which no type checker reads: a name that the package lost would be
+    found by the first who trains a network again."""
+    root = Path(__file__).parents[1]
+    files = sorted((root / "recipes" / "pocket").glob("[a-z]*.py")) + sorted((root / "benchmarks").glob("[a-z]*.py"))
+    names = [".".join(path.relative_to(root).with_suffix("").parts) for path in files]
+    assert len(names) > 15
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {', '.join(names)}"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

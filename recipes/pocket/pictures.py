@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image as PILImage
 
-from fullcast.mixture.composites.scenes import narrowest, tidy_cells
+from fullcast.mixture.composites.scenes import tidy_cells, tidy_head_px
 from fullcast.pocket.backgrounds import FOREGROUNDS, LIGHTS, SETTINGS, draw_foreground, relight
 from fullcast.pocket.scene import paste
 from fullcast.records import GRID
@@ -54,8 +55,8 @@ def random_picture(
 ) -> TrainingPicture:
     """A picture of `width` x `height` pixels. `small`: share of pictures framed wide, with small figures.
 
-    `tidy`: share of pictures whose heads are about the middles of cells and as large as so many allow, mostly by day and
-    with nothing before them: what tidy composites show (`mixture.composites.disorder`).
+    `tidy`: share of pictures whose heads are about the middles of cells, all of nearly one size, mostly by day and with
+    nothing before them: what tidy composites show (`mixture.composites.disorder`).
 
     `any_size`: heads of 3 to 50 % of the height, whole figures, close together, as in frames of a show; without it people
     fill the picture, as in the crops that an image model is trained on. `rows` maps a style to the rows of the bank that show it (`rows_by_style`): all figures of a picture share a style.
@@ -69,11 +70,12 @@ def random_picture(
     light = str(rng.choice(LIGHTS, p=TIDY_LIGHT_SHARES if is_tidy else LIGHT_SHARES))
     canvas = _background(bank, rng, setting, width, height)
     owner = np.full((height, width), -1, np.int8)
-    figures = []
-    places = _in_cells(rng, count, width, height) if is_tidy else _layout(rng, count, width, height, small, any_size)
-    for x, y, skull in places:
-        row = bank.table[int(rng.choice(rows[style]))]
-        figures.append((skull, x, y, row))
+    who = (bank.table[int(rng.choice(rows[style]))] for _ in range(count))
+    if is_tidy:
+        figures = list(_in_cells(rng, who, count, width, height))
+    else:
+        places = _layout(rng, count, width, height, small, any_size)
+        figures = [(skull, x, y, row) for (x, y, skull), row in zip(places, who, strict=True)]
     figures.sort(key=lambda f: f[0])
     placed = []
     for index, (skull, x, y, row) in enumerate(figures):
@@ -113,13 +115,17 @@ def _background(bank: Bank, rng: np.random.Generator, setting: int, width: int, 
     return np.array(picture.resize((width, height), PILImage.Resampling.BILINEAR, (x, y, x + crop_w, y + crop_h)))
 
 
-def _in_cells(rng: np.random.Generator, count: int, width: int, height: int):
-    """(chin x, chin y, skull px) of each figure of a tidy picture, from left to right: one to a column of the grid."""
-    cells = tidy_cells(count, rng)
-    size = min(0.34 * height, 0.62 * narrowest(cells) * width / GRID) * rng.uniform(0.85, 1.05)
-    for column, row in cells:
-        x, y = column + 0.5 + rng.uniform(-0.15, 0.15), row + 0.5 + rng.uniform(-0.2, 0.2)
-        yield x * width / GRID, y * height / GRID + 0.5 * size, size * rng.uniform(0.93, 1.07)
+def _in_cells(rng: np.random.Generator, rows: Iterable[dict], count: int, width: int, height: int):
+    """(skull px, chin x, chin y, row of the bank) of each figure of a tidy picture, from left to right: one to a column
+    of the grid, heads with their hair as high as in composites."""
+    high = tidy_head_px(width, height)
+    for (column, row_of_grid), row in zip(tidy_cells(count, rng), rows, strict=True):
+        x0, y0, x1, y1 = row["head"]
+        scale = high * rng.uniform(0.95, 1.05) / (y1 - y0)
+        x = (column + 0.5 + rng.uniform(-0.1, 0.1)) * width / GRID
+        y = (row_of_grid + 0.5 + rng.uniform(-0.1, 0.1)) * height / GRID
+        chin = x + (row["chin"][0] - (x0 + x1) / 2) * scale, y + (row["chin"][1] - (y0 + y1) / 2) * scale
+        yield scale * SKULL_PX, *chin, row
 
 
 def _layout(rng: np.random.Generator, count: int, width: int, height: int, small: float, any_size: bool):

@@ -130,11 +130,16 @@ def tidy_cells(count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     return [(column, int(rng.choice(TIDY_ROWS))) for column in columns]
 
 
+def tidy_head_px(width: float, height: float) -> float:
+    """Height of heads in the middles of cells."""
+    return 0.95 * min(width / GRID / PITCH, height / TIDY_BUST)
+
+
 def _tidy_heads(count: int, width: float, height: float, rng: np.random.Generator) -> list[Box]:
     """In the middles of cells, all of one size in all pictures: a head's cell says where it is, and nothing says how
     large it is."""
     cells = tidy_cells(count, rng)
-    high = 0.95 * min(width / GRID / PITCH, height / TIDY_BUST)
+    high = tidy_head_px(width, height)
     heads = []
     for column, row in cells:
         x, y = (column + 0.5) * width / GRID, (row + 0.5) * height / GRID
