@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fullcast.journey import Journey, speed
-from fullcast.journey.bench import Measured, _efficiency, _lines, bench, known_speed, overall, sizes_of
+from fullcast.journey.bench import Measured, _efficiency, _lines, bench, known_speed, measured_of, overall, sizes_of
 from fullcast.journey.planning import caption_changes, make_plan, run_dir_of
 from fullcast.mixture.cost_config import CostConfig
 from fullcast.recipe import make_recipe
@@ -37,8 +37,13 @@ def test_a_bench_times_every_size_and_the_plan_reckons_with_it(prepared: Journey
     left = [path.name for path in prepared.workspace.data_dir.iterdir()]
     assert "bench.json" in left and not any(name.startswith("tmp") for name in left)
     assert not prepared.workspace.runs_dir.exists() or not any(prepared.workspace.runs_dir.iterdir())
-    assert known_speed(prepared.workspace, planned.stream.fingerprint()) == answer.data["images_per_s"]
-    assert known_speed(prepared.workspace, "another plan") is None
+    assert known_speed(prepared, planned) == answer.data["images_per_s"]
+    root = prepared.workspace.root
+    for changed in ({"training.lora_rank": 4}, {"training.optimizer": "muon"}, {"seed": 5}):
+        other = Journey.open(root, changed)
+        assert known_speed(other, make_plan(other)) is None, changed
+    saved_more_often = Journey.open(root, {"training.checkpoint_every": 7})
+    assert known_speed(saved_more_often, planned) is not None
     data = prepared.plan().data
     assert data["estimated_s"] == pytest.approx(data["num_visits"] / answer.data["images_per_s"])
 
@@ -56,7 +61,7 @@ def test_speed_is_of_this_plan_and_not_of_any_run(
     assert speed.images_per_s(journey, planned) == 3.0, "another run tells nothing of this plan"
     _trained_at(own, 5.0)
     assert speed.images_per_s(journey, planned) == 5.0
-    data = {"images_per_s": 7.0, "fingerprint": planned.stream.fingerprint()}
+    data = {"images_per_s": 7.0, "of": measured_of(journey, planned)}
     (journey.workspace.data_dir / "bench.json").write_text(json.dumps(data))
     assert speed.images_per_s(journey, planned) == 7.0
 

@@ -6,6 +6,7 @@ and as a share of a card's stated peak: what `cost.gpus` calls efficiency, measu
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 import tempfile
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 STEPS = 20
 WARM_UP = 0.2
 """Of the steps of a size, the first ones, that do not count: kernels are chosen and memory is taken in them."""
+
+SPEED = (
+    *("device", "mixed_precision", "weights_dtype", "optimizer", "lora_rank", "compile", "cache_text", "ema_decay"),
+    *("gradient_checkpointing", "gradient_accumulation", "prior_preservation", "masked_loss", "region_share"),
+)
+"""Settings of training that make a step faster or slower; of the text encoder's rate only whether there is one."""
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
@@ -91,18 +98,29 @@ def bench(journey: Journey, steps: int = STEPS, gpu: str = "") -> Answer:
     speeds = run_steps(journey, planned, chosen)
     rows = _rows(journey, sizes, steps, speeds)
     mean = overall(rows)
-    data = {"images_per_s": mean, "fingerprint": planned.stream.fingerprint(), "sizes": [asdict(row) for row in rows]}
+    data = {"images_per_s": mean, "of": measured_of(journey, planned), "sizes": [asdict(row) for row in rows]}
     write_json(_path(journey.workspace), data)
     return Answer("\n".join(_lines(rows, mean, gpu, card)), data | _efficiency(rows, card))
 
 
-def known_speed(workspace: Workspace, fingerprint: str) -> float | None:
-    """Pictures per second of a bench of this very plan; None: there was none."""
+def known_speed(journey: Journey, planned: Planned) -> float | None:
+    """Pictures per second of a bench of this very plan, base and way of training; None: there was none."""
     try:
-        data = json.loads(_path(workspace).read_text(encoding="utf-8"))
-        return float(data["images_per_s"]) if data["fingerprint"] == fingerprint else None
+        data = json.loads(_path(journey.workspace).read_text(encoding="utf-8"))
+        return float(data["images_per_s"]) if data["of"] == measured_of(journey, planned) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def measured_of(journey: Journey, planned: Planned) -> str:
+    """What a speed is the speed of: the plan, the base by its name, and the settings that make a step faster."""
+    from fullcast.journey.planning import training_config
+
+    training = training_config(journey.recipe)
+    ways = {name: getattr(training, name) for name in SPEED}
+    ways["text encoder"] = training.text_encoder_learning_rate > 0
+    asked = json.dumps([planned.stream.fingerprint(), journey.recipe.models.base, ways], sort_keys=True)
+    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 def sizes_of(stream: BatchStream) -> dict[Size, list[int]]:

@@ -18,8 +18,7 @@ STEPS = 4
 
 def images_per_s(journey: Journey, planned: Planned) -> float:
     """Training pictures per second from a bench of this plan, its own run, or measured now; latents not counted."""
-    known = known_speed(journey.workspace, planned.stream.fingerprint())
-    return known or _of_run(journey, planned) or _measure(journey, planned)
+    return known_speed(journey, planned) or _of_run(journey, planned) or _measure(journey, planned)
 
 
 def _of_run(journey: Journey, planned: Planned) -> float | None:
