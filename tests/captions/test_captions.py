@@ -166,6 +166,10 @@ def test_long_captions_lose_own_words_first_and_names_and_places_never() -> None
     assert Captions([SAMPLE], CAST, ALWAYS, 7, count_tokens=count_words, token_limit=9).survey().cut_off == 1
     own = ALWAYS.model_copy(update={"token_budget": 20})
     assert Captions([SAMPLE], CAST, own, 7, count_tokens=count_words, token_limit=75).token_limit == 20
+    wide = ALWAYS.model_copy(update={"token_budget": 150})
+    assert Captions([SAMPLE], CAST, wide, 7, count_tokens=count_words, token_limit=75).token_limit == 75, (
+        "no more is read"
+    )
 
 
 def test_a_name_outside_the_cast_is_refused() -> None:
@@ -218,3 +222,18 @@ def test_captions_that_bind_nothing_have_no_regions():
     assert source.regions("s1", 0) == []
     by_hand = Captions([SAMPLE], CAST, ALWAYS, 7, own={"i": "aoi and mio at the lake"})
     assert by_hand.regions("s1", 0) == []
+
+
+def test_the_fingerprint_is_of_all_that_words_come_from() -> None:
+    def told(config: CaptionsConfig = ALWAYS, sample: Sample = SAMPLE, **given: object) -> str:
+        return Captions([sample], CAST, config, 7, **given).fingerprint()  # type: ignore[arg-type]
+
+    assert told() == told()
+    others = [
+        told(ALWAYS.model_copy(update={"keep_own_tag": 0.3})),
+        told(sample=replace(SAMPLE, tags=("beach",))),
+        told(sample=replace(SAMPLE, people=SAMPLE.people[:1])),
+        told(token_limit=20),
+        told(own={SAMPLE.image_id: "in words of my own"}),
+    ]
+    assert len({told(), *others}) == 6

@@ -129,7 +129,14 @@ def test_figures_get_no_scene_words_and_pictures_no_figures_words() -> None:
 
 def test_words_that_came_with_the_file_go_to_its_only_figure() -> None:
     (alone,) = tagged_people([person("a", "aoi")], [Words("a/0", ("smile",))], [image("a", ("blush", "1girl", "park"))])
-    assert alone.tags == ("blush", "smile")
+    assert alone.tags == ("smile", "blush")
+
+
+def test_what_tagger_and_file_both_say_comes_first_and_words_about_the_file_are_nobodys() -> None:
+    """Boards sort by the alphabet, and captions keep the first six."""
+    file = ("absurdres", "blush", "bow", "highres", "masterpiece", "best_quality", "smile", "zipper")
+    (alone,) = tagged_people([person("a", "aoi")], [Words("a/0", ("open mouth", "smile"))], [image("a", file)])
+    assert alone.tags == ("smile", "open mouth", "blush", "bow", "zipper")
 
 
 def test_captions_beside_pictures_are_no_words_of_a_figure() -> None:

@@ -185,6 +185,19 @@ def test_card_reads_verdicts_over_the_cast_of_their_day(journey: Journey) -> Non
     assert "adam" not in page and "Who is there" in page
 
 
+def test_card_does_not_mix_judgements_of_different_scenes(journey: Journey, tmp_path: Path) -> None:
+    """A comparison on scenes of its own writes its verdicts where those of the last judgement lay."""
+    scenes = scenes_of(journey)
+    journey.judge(scenes=scenes)
+    fewer = tmp_path / "fewer.jsonl"
+    fewer.write_text("".join(scenes.read_text().splitlines(keepends=True)[:1]))
+    journey.judge("base", "latest", scenes=fewer)
+    page = Path(journey.card().data["report"]).read_text()
+    assert "Judged on other scenes since" in page and "Who is there" not in page
+    journey.judge(scenes=scenes)
+    assert "Judged on other scenes since" not in Path(journey.card().data["report"]).read_text()
+
+
 def test_card_tells_the_judge_s_own_errors_and_what_they_make_of_success(journey: Journey) -> None:
     journey.judge(scenes=scenes_of(journey))
     assert "Corrected success" not in Path(journey.card().data["card"]).read_text()
@@ -193,6 +206,8 @@ def test_card_tells_the_judge_s_own_errors_and_what_they_make_of_success(journey
         assert "Corrected success" in told and "1.00 → 1.00" in told
         assert "own errors" in told and "0.900 (40)" in told
     assert read_errors(journey, question_key("d e", replace(CAST, threshold=0.5))) == {}
+    stricter = Journey.open(journey.workspace.root, {"judging.min_confidence": "0.9"})
+    assert read_errors(stricter, question_key("d e", CAST)) == {}, "who accepts otherwise errs otherwise"
     write_cast(judge_cast_path(journey.workspace), replace(CAST, threshold=0.5))
     assert "0.900 (40)" in Path(journey.card().data["card"]).read_text()  # the verdicts are still those of that judge
 

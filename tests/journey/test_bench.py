@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fullcast.journey import Journey, speed
 from fullcast.journey.bench import Measured, _efficiency, _lines, bench, known_speed, measured_of, overall, sizes_of
-from fullcast.journey.planning import caption_changes, make_plan, run_dir_of
+from fullcast.journey.captioning import caption_changes, captioned
+from fullcast.journey.planning import make_plan, run_dir_of
+from fullcast.journey.wording import survey_captions
 from fullcast.mixture.cost_config import CostConfig
 from fullcast.recipe import make_recipe
 from fullcast.store.errors import FullcastError
@@ -107,3 +110,31 @@ def test_what_a_stage_writes_otherwise_is_counted(prepared: Journey) -> None:
     text, shares = caption_changes(staged, make_plan(staged))
     assert shares["same"] == 0 and 0.3 < shares["other"] <= 1
     assert f"captions of stage same: 0 of {len(make_plan(staged).mixture.samples)}" in text
+
+
+def test_other_words_begin_another_run_and_other_saves_do_not(prepared: Journey) -> None:
+    """Resumed with other captions a training would be neither the old one nor the new one."""
+    root = prepared.workspace.root
+
+    def run(**changed: object) -> str:
+        own = Journey.open(root, {name.replace("__", "."): value for name, value in changed.items()})
+        return run_dir_of(own, make_plan(own)).name
+
+    assert run() == run() == run(training__checkpoint_every=3)
+    assert len({run(), run(captions__keep_own_tag=0.9), run(captions__grammars={"seed": 1.0})}) == 3
+    own = Journey.open(root)
+    planned = make_plan(own)
+    moved = [replace(s, people=tuple(replace(p, xyxy=(0, 0, 9, 9)) for p in s.people)) for s in planned.samples]
+    elsewhere = replace(planned.stages[0], mixture=replace(planned.stages[0].mixture, samples=tuple(moved)))
+    assert run_dir_of(own, replace(planned, stages=(elsewhere,))) != run_dir_of(own, planned), "masks go by boxes"
+
+
+def test_captions_are_measured_as_the_stages_say_them(prepared: Journey) -> None:
+    values = json.loads(prepared.recipe.model_dump_json())
+    staged = prepared.with_recipe(
+        make_recipe({**values, "stages": [{"name": "one", "captions": {"grammars": {"seed": 1.0}}}]})
+    )
+    plain, other = (
+        survey_captions(captioned(own, make_plan(own)), make_plan(own).prepared.cast)[1] for own in (prepared, staged)
+    )
+    assert plain["captions"] == other["captions"] > 0 and plain["mean"] != other["mean"]

@@ -11,9 +11,10 @@ import pytest
 from fullcast.captions.core import TraitCount
 from fullcast.captions.count import CountCheck
 from fullcast.journey import Journey, new_workspace
+from fullcast.journey.captioning import staged_captions
 from fullcast.journey.composing import with_composites
 from fullcast.journey.packing import unpack
-from fullcast.journey.planning import make_plan, staged_captions
+from fullcast.journey.planning import make_plan
 from fullcast.journey.preparing import read_prepared
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.folder import save_pipeline

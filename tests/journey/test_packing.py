@@ -13,8 +13,9 @@ import pytest
 from fullcast.captions.core import TraitCount
 from fullcast.captions.count import CountCheck
 from fullcast.journey import Journey, fitting, new_workspace
+from fullcast.journey.captioning import staged_captions
 from fullcast.journey.packing import unpack
-from fullcast.journey.planning import latest_checkpoint, make_plan, staged_captions
+from fullcast.journey.planning import latest_checkpoint, make_plan
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.folder import save_pipeline
 from fullcast.recipe import make_recipe

@@ -72,6 +72,13 @@ def test_an_ornament_inside_a_head_is_nobody_and_a_small_head_beside_it_is_someb
     assert judge([aoi, beside], scene).num_found == 2
 
 
+def test_a_head_before_somebody_seen_from_behind_is_no_ornament():
+    """Who has no head is compared by the body, which is no head that could hold another."""
+    behind = replace(figure("hinata", 1), xyxy=(0, 0, 60, 100), head_xyxy=None)
+    before = replace(figure("aoi", 1), head_xyxy=(25, 31, 37, 43))
+    assert judge([behind, before], ask("aoi", "hinata")).num_found == 2
+
+
 def test_empty_picture():
     scene = ask("aoi", "hinata")
     verdict = judge([], scene)

@@ -12,7 +12,7 @@ from fullcast.mixture.composites.backdrops import Backdrop, find_backdrops, ligh
 from fullcast.mixture.composites.cutouts import CutOut, cut_out
 from fullcast.mixture.composites.making import _in_turn, make_composites
 from fullcast.mixture.composites.scenes import Balance, choose_heads, choose_looks, paint
-from fullcast.mixture.composites.stock import Stock, gather, look_margin
+from fullcast.mixture.composites.stock import PER_SHOT, Stock, _some, gather, look_margin
 from fullcast.mixture.config import CompositeConfig, MixtureConfig
 from fullcast.mixture.samples import cut_samples
 from fullcast.records import Cast, Character, Form, Image, Person, person_id
@@ -245,3 +245,10 @@ def test_records_say_what_was_painted(tmp_path: Path) -> None:
             assert near == person.character, "below the head is that person's coat"
     samples = cut_samples(made.images, made.people, config).samples
     assert {s.kind for s in samples} == {"full"} and {s.source for s in samples} == {"composite"}
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 7])
+def test_each_frame_of_a_shot_lends_its_scenery_once(frames: int) -> None:
+    shot = [Image(f"i{k}", "", 200, 100, "screenshots", shot_id="s") for k in range(frames)]
+    chosen = [b.image.id for b in _some([Backdrop(image, (), (), 3.0) for image in shot], {"s": np.zeros(3)})]
+    assert len(chosen) == len(set(chosen)) == min(PER_SHOT, frames)

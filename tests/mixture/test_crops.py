@@ -168,3 +168,15 @@ def test_pixels_show_what_the_sample_says(tmp_path: Path) -> None:
         assert rows.mean() / height == pytest.approx((head[1] + head[3]) / 2 / sample.height, abs=0.02)
     with pytest.raises(FullcastError, match="no sample is called"):
         source.pixels("nobody", 16, 16)
+
+
+def test_another_cut_of_the_same_picture_is_another_sample() -> None:
+    """Latents are kept by the name: a head that review added moves the cut, and the old latent shows it no more."""
+    config = MixtureConfig(area_px=64 * 64, min_bucket_samples=1)
+    tall = image("tall", 1000, 3000)
+    (before,) = cut_samples([tall], [], config).samples
+    after = cut_samples([tall], [person("tall", 500, 200, 300)], config).samples[0]
+    assert after.kind == "full"
+    assert before.crop != after.crop and before.id != after.id
+    (whole,) = cut_samples([image("square", 800, 800)], [], config).samples
+    assert whole.id == "square_full", "what is not cut needs no numbers"

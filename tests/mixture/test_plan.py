@@ -8,7 +8,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from fullcast.mixture.beside import top_of
 from fullcast.mixture.config import MixtureConfig, Shares
+from fullcast.mixture.drawing import POINTS, _so_far
 from fullcast.mixture.plan import ledger, plan, shot_indices
 from fullcast.mixture.preview import PlanReport, preview
 from fullcast.mixture.preview_text import as_text
@@ -131,3 +133,20 @@ def test_crops_of_one_picture_count_as_one_shot() -> None:
     for sample, shot in zip(samples, shots, strict=True):
         by_image.setdefault(sample.image_id, set()).add(int(shot))
     assert all(len(found) == 1 for found in by_image.values())
+
+
+def test_outermost_branches_are_those_of_most_weight_and_their_course_adds_up() -> None:
+    """By shot there are thousands: a table of branches by samples would not fit."""
+    config = CONFIG.model_copy(update={"shares": Shares(by="character")})
+    cut = cut_samples(*show(), config)
+    stage = StagePlan("", 0, cut, plan(cut.samples, config, seed=3))
+    names, of_sample, shares = top_of(stage)
+    resolved = stage.mixture.resolved
+    table = np.zeros((len(names), len(resolved.weights)))
+    for leaf in resolved.leaves:
+        np.add.at(table[names.index(leaf.path[0])], leaf.items, leaf.mass)
+    assert len(names) > 2 and (of_sample == table.argmax(0)).all() and shares == pytest.approx(table.sum(1))
+    course = _so_far(names, [stage], "")
+    assert course is not None and course.shape == (POINTS, len(names)) and course.sum(1) == pytest.approx(1)
+    visited = np.bincount(of_sample[stage.mixture.stream.order].ravel(), minlength=len(names))
+    assert course[-1] == pytest.approx(visited / visited.sum())

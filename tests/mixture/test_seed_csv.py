@@ -92,3 +92,10 @@ def test_a_table_weighs_samples_and_its_unused_rows_are_said(tmp_path) -> None:
     assert planned.resolved.branch_shares() == pytest.approx(shares)
     with pytest.raises(FullcastError, match=r"nowhere\.csv cannot be read"):
         plan(SHOW, config.model_copy(update={"weights_csv": "nowhere.csv"}), 0, tmp_path)
+
+
+def test_pictures_without_any_folder_are_a_branch_too() -> None:
+    pictures = [s for s in SHOW if s.source == "fanart"]
+    resolved = resolve_csv(pictures, parse_rules("show,2\n"), ("folder",), root="data")
+    assert resolved.weights == pytest.approx([0.25] * 4)
+    assert all(leaf.path for leaf in resolved.leaves), "a leaf has a branch that it belongs to"

@@ -53,6 +53,17 @@ def test_zero_and_unlisted_branches_are_never_seen_and_that_is_said() -> None:
     assert sum("never seen" in note for note in resolved.notes) == 2
 
 
+def test_never_is_never_also_beside_others_and_the_note_counts_who_is_not_seen() -> None:
+    pictures = [s for s in SHOW if s.source == "screenshots"]
+    resolved = resolve(pictures, Shares(by="character", share={"hinata": 0}))
+    seen = [s for s, w in zip(pictures, resolved.weights, strict=True) if w > 0]
+    assert len(seen) == 33 and not any(p.character == "hinata" for s in seen for p in s.people)
+    assert any("character=hinata: 15 samples are never seen" in note for note in resolved.notes)
+    unlisted = resolve(pictures, Shares(by="character", share={"aoi": 1}, otherwise=0))
+    assert sum(unlisted.weights > 0) == 35, "who is not listed may stand beside who is"
+    assert any("character=hinata: 10 samples are never seen" in note for note in unlisted.notes)
+
+
 def test_ranges_of_numbers() -> None:
     assert bounds("num_people", "2-3") == (2, 4)
     assert bounds("head_height", "0.25-0.5") == (0.25, 0.5)

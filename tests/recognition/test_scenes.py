@@ -145,3 +145,10 @@ def test_who_has_no_name_is_in_every_cast():
         check_scene(Scene("s", "", (Placement("zoe"),)), CAST)
     named = Scene("s", "", (Placement("aoi"),))
     assert bind_scene(named, CAST) == named
+
+
+def test_who_has_only_named_looks_can_be_asked_for_without_one() -> None:
+    school = Cast("show", (Character("emi", "emi", (Form("school", "uniform"), Form("casual", "casual"))),))
+    check_scene(Scene("s", "park", (Placement("emi"), Placement("emi", "school"))), school)
+    with pytest.raises(NotInCast, match="emi has no form 'winter'; known forms: school, casual"):
+        check_scene(Scene("s", "park", (Placement("emi", "winter"),)), school)

@@ -71,3 +71,10 @@ def test_trigger_words_are_lowercase_letters_and_all_different() -> None:
     assert trigger_words(["a", "b"], {"b": "a"}) == {"b": "a", "a": "ab"}
     with pytest.raises(FullcastError, match="trigger word 'A1' of x cannot be used"):
         trigger_words(["x"], {"x": "A1"})
+
+
+def test_who_has_only_named_looks_is_said_by_name_where_none_is_asked_for() -> None:
+    school = Cast("show", (Character("emi", "emi", (Form("school", "uniform"),)),))
+    assert who_words(school, "emi") == "emi" and who_words(school, "emi", "school") == "emi uniform"
+    with pytest.raises(ValueError, match="has no form 'winter'"):
+        who_words(school, "emi", "winter")

@@ -86,8 +86,9 @@ class CaptionsConfig(BaseModel):
     token_budget: int = Field(
         0,
         ge=0,
-        description="Tokens that a caption may have; 0: as many as the model's text encoder reads. Longer captions are "
-        "shortened by whole words, from the least important on, and counted.",
+        description="Tokens that a caption may have; 0: as many as the model's text encoder reads, which training "
+        "never exceeds (an export for trainers that read more may). Longer captions are shortened by whole words, from the "
+        "least important on, and counted.",
     )
 
     @model_validator(mode="after")

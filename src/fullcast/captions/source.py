@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,14 +38,15 @@ class Captions:
         own: Mapping[str, str] | None = None,
     ) -> None:
         """`stage`: the training stage, whose shares of grammars count. `token_limit`: what the text encoder reads;
-        the settings' `token_budget` goes before it. Without `count_tokens` nothing is shortened.
+        the settings' `token_budget` may ask for less. Without `count_tokens` nothing is shortened.
         `counts`: what the tags say of the number of people, by picture. `own`: captions in a person's words by image
         id; they stand for whole pictures, at every visit, and are not shortened.
 
         Raises ValueError when a person's name or form is not in the cast.
         """
         self.config, self.seed, self.stage = config, seed, stage
-        self.count_tokens, self.token_limit = count_tokens, config.token_budget or token_limit
+        limits = [limit for limit in (config.token_budget, token_limit) if limit]
+        self.count_tokens, self.token_limit = count_tokens, min(limits, default=0)
         samples = list(samples)
         checks = {check.image_id: check for check in counts}
         self.views: Mapping[str, View] = {s.id: view_of(s, cast, config, checks.get(s.image_id)) for s in samples}
@@ -78,6 +80,14 @@ class Captions:
             draft = shorter
         return draft, True
 
+    def fingerprint(self) -> str:
+        """sha256 over all that the words of every visit come from."""
+        about = [self.config.model_dump_json(), self.seed, self.stage, self.token_limit, sorted(self.own.items())]
+        digest = hashlib.sha256(repr(about).encode())
+        for sample_id in sorted(self.views):
+            digest.update(repr((sample_id, self.views[sample_id])).encode())
+        return digest.hexdigest()
+
     def survey(self, visits: int = 1) -> Survey:
         """How long the captions of the first `visits` visits of every sample are."""
         lengths, shortened, cut_off = [], 0, 0
@@ -104,6 +114,19 @@ class Survey:
     """Captions too long even so: the text encoder will not read their end."""
     longest: int
     mean: float
+
+    @classmethod
+    def over(cls, parts: Sequence[Survey]) -> Survey:
+        """Several as one; their limit is the encoder's, or of several the smallest."""
+        count = sum(part.captions for part in parts)
+        return cls(
+            count,
+            min((part.token_limit for part in parts), default=0),
+            sum(part.shortened for part in parts),
+            sum(part.cut_off for part in parts),
+            max((part.longest for part in parts), default=0),
+            sum(part.mean * part.captions for part in parts) / max(1, count),
+        )
 
 
 def view_of(sample: Sample, cast: Cast, config: CaptionsConfig, check: CountCheck | None = None) -> View:

@@ -117,8 +117,9 @@ def tagged_people(
 ) -> list[Person]:
     """The same people with their own words: traits, clothes, expression; never the scene's or the count's.
 
-    A picture with one figure lends it the words that came with its file (booru tags), before the tagger's; but not
-    one of `miscounted`, ids of pictures that hold others by what the words say. `names`: of the cast, in small
+    A picture with one figure lends it the words that came with its file (booru tags, in the alphabet's order): those
+    that the tagger says too come first, then the tagger's own, likeliest first, then the file's. But not one of
+    `miscounted`, ids of pictures that hold others by what the words say. `names`: of the cast, in small
     letters; who somebody is says the record, so a tag that is a name is no word of anybody's.
     """
     people = list(people)
@@ -128,10 +129,13 @@ def tagged_people(
         if alone[person.image_id] != person.id:
             alone[person.image_id] = ""
     lent = {alone[i.id]: i.tags for i in images if alone.get(i.id) and i.id not in miscounted}
-    return [
-        replace(person, tags=_without(names, _of_kinds((*lent.get(person.id, ()), *said.get(person.id, ())), _FIGURE)))
-        for person in people
-    ]
+
+    def own(person: Person) -> tuple[str, ...]:
+        seen = _of_kinds(said.get(person.id, ()), _FIGURE)
+        told = _of_kinds(lent.get(person.id, ()), _FIGURE)
+        return _without(names, tuple(dict.fromkeys((*(tag for tag in seen if tag in told), *seen, *told))))
+
+    return [replace(person, tags=own(person)) for person in people]
 
 
 def _without(names: Collection[str], tags: tuple[str, ...]) -> tuple[str, ...]:

@@ -61,9 +61,12 @@ MEDIUMS = _list("""
     pixel art, aniscreen, fanart, composite, parody, anime coloring, fake screenshot, subtitled, letterboxed, watermark,
     signature, artist name, english text, text, logo, simple background, white background, black background,
     grey background, gradient background, blurry, blurry background, upper body, lower body, full body, cowboy shot,
-    portrait, close-up, from side, from behind, from above, from below, depth of field, border
+    portrait, close-up, from side, from behind, from above, from below, depth of field, border,
+    masterpiece, best quality, good quality, normal quality, low quality, worst quality, highres, absurdres, lowres,
+    incredibly absurdres, official art, commentary, commentary request, translated, translation request, tagme, bad id,
+    bad pixiv id, bad twitter id, md5 mismatch, third-party edit, game cg, scan, jpeg artifacts, duplicate, revision
 """)
-"""How the picture is made and framed. Said by nobody: what we know of it is said in words of our own."""
+"""How the picture and its file are made and framed. Said by nobody: what we know of it is said in words of our own."""
 
 
 SAID_APART = ("rating:", "character:", "copyright:")

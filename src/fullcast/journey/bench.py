@@ -142,8 +142,9 @@ def run_steps(journey: Journey, planned: Planned, stream: BatchStream) -> list[f
 
     Latents are encoded beforehand and not counted; nothing is saved, probed or drawn on the way.
     """
+    from fullcast.journey.captioning import staged_captions
     from fullcast.journey.doors import Doors
-    from fullcast.journey.planning import staged_captions, training_config
+    from fullcast.journey.planning import training_config
     from fullcast.mixture.pixels import WorkspacePixels
     from fullcast.training.loop import train
     from fullcast.training.metrics import read_metrics

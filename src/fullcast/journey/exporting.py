@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullcast.journey.answers import Answer
+from fullcast.journey.captioning import spoken
 from fullcast.journey.making import find_checkpoint
-from fullcast.journey.planning import Planned, make_plan, spoken
+from fullcast.journey.planning import Planned, make_plan
 from fullcast.journey.wording import caption_source
 from fullcast.store.atomic import replacing_dir
 from fullcast.store.errors import FullcastError
@@ -110,7 +111,7 @@ def _items(journey: Journey, cast: Cast, mixture: MixturePlan) -> Iterator[Item]
     from fullcast.mixture.pixels import WorkspacePixels
 
     stream, weights = mixture.stream, mixture.deliverable.weights
-    captions = caption_source(journey, cast, mixture.samples)
+    captions = caption_source(journey, cast, mixture.samples, for_others=True)
     pixels = WorkspacePixels(journey.workspace.root, mixture.samples)
     for index, sample in enumerate(mixture.samples):
         bucket = stream.buckets[stream.bucket_of[index]]

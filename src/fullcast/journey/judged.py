@@ -83,17 +83,23 @@ def keep_errors(journey: Journey, question: str, errors: Mapping[int, Error]) ->
     """They hold for these networks and this cast: ``question`` is `judging.cache.question_key` of both."""
     path = _errors_path(journey)
     rows = {str(n): asdict(error) for n, error in errors.items()}
-    write_json(path, {"question": question, "errors": rows})
+    write_json(path, {"question": question, "accepted": _accepted(journey), "errors": rows})
     return path
 
 
+def _accepted(journey: Journey) -> dict[str, float]:
+    """The settings by which the judge lets a figure count: other ones make other errors."""
+    config = journey.recipe.judging
+    return {name: getattr(config, name) for name in ("min_confidence", "max_overlap", "min_area")}
+
+
 def read_errors(journey: Journey, question: str) -> dict[int, Error]:
-    """Empty: never measured, or measured of another judge or over another cast."""
+    """Empty: never measured, or measured of another judge, over another cast or by other rules."""
     from fullcast.judging.measures import Error
 
     try:
         data = json.loads(_errors_path(journey).read_text(encoding="utf-8"))
-        if data["question"] != question:
+        if data["question"] != question or data["accepted"] != _accepted(journey):
             return {}
         return {int(n): Error(**row) for n, row in data["errors"].items()}
     except (OSError, ValueError, KeyError, TypeError):

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from fullcast import __version__
 from fullcast.journey.answers import Answer
+from fullcast.journey.captioning import staged_captions
 from fullcast.journey.doors import POCKET, Doors
 from fullcast.journey.fitting import check_chosen
-from fullcast.journey.planning import Planned, make_plan, planned_fingerprint, run_dir_of, staged_captions
+from fullcast.journey.planning import Planned, make_plan, planned_fingerprint, run_dir_of
 from fullcast.recipe import read_recipe, to_toml, write_recipe
 from fullcast.store.atomic import replacing
 from fullcast.store.errors import FullcastError

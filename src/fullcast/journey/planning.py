@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fullcast.journey.answers import Answer, timed
-from fullcast.journey.beside_training import WithHeldOut, beside_training, hold_out
+from fullcast.journey.beside_training import beside_training, hold_out
+from fullcast.journey.captioning import caption_changes, captioned, staged_captions, what_is_told
 from fullcast.journey.composing import with_composites
 from fullcast.journey.compositions import COMPOSITIONS, write_compositions
 from fullcast.journey.doors import Doors
@@ -22,9 +23,9 @@ from fullcast.journey.run_facts import RUN_RECIPE, machine, read_run
 from fullcast.journey.several import in_several_processes, train_in_several
 from fullcast.journey.speed import images_per_s
 from fullcast.models.stable_diffusion.licence import PROVENANCE
-from fullcast.ports import BatchStream, CaptionSource
+from fullcast.ports import BatchStream
 from fullcast.recipe import Recipe, write_recipe
-from fullcast.records import Box, Cast, Sample
+from fullcast.records import Cast, Sample
 from fullcast.store.atomic import write_json, write_text
 from fullcast.store.errors import FullcastError
 from fullcast.store.partitions import partition_key
@@ -74,20 +75,6 @@ class Planned:
         return tuple({sample.id: sample for stage in self.stages for sample in stage.mixture.samples}.values())
 
 
-@dataclass(frozen=True)
-class StagedCaptions:
-    """`ports.CaptionSource` that asks the source of the sample's own stage."""
-
-    sources: tuple[CaptionSource, ...]
-    of_sample: Mapping[str, int]
-
-    def caption(self, sample_id: str, visit: int) -> str:
-        return self.sources[self.of_sample[sample_id]].caption(sample_id, visit)
-
-    def regions(self, sample_id: str, visit: int) -> Sequence[tuple[Box, str]]:
-        return self.sources[self.of_sample[sample_id]].regions(sample_id, visit)
-
-
 def plan(journey: Journey) -> Answer:
     """What will be seen how often, and what it costs; written to data/plan and said."""
     from fullcast.journey.wording import survey_captions
@@ -99,7 +86,7 @@ def plan(journey: Journey) -> Answer:
         report = tell_plan(journey, planned, speed)
         data, text = report.to_dict(), as_text(report)
         if not planned.imagined:
-            told, data["captions"] = survey_captions(journey, planned.prepared.cast, planned.samples)
+            told, data["captions"] = survey_captions(captioned(journey, planned), planned.prepared.cast)
             text += told + "\n"
             changes, data["captions_changed"] = caption_changes(journey, planned)
             text += changes
@@ -186,50 +173,6 @@ def _imagined(recipe: Recipe) -> Prepared:
 
     images, people = imagined(recipe.inventory)
     return Prepared(tuple(images), tuple(people), Cast(recipe.show, ()), {}, (), ())
-
-
-def staged_captions(journey: Journey, planned: Planned) -> CaptionSource:
-    """The captions of all stages, each with its own settings and grammar."""
-    from fullcast.journey.wording import caption_source
-
-    sources: list[CaptionSource] = []
-    of_sample: dict[str, int] = {}
-    for number, (stage, (name, recipe)) in enumerate(zip(planned.stages, journey.recipe.of_stages(), strict=True)):
-        own = journey.with_recipe(spoken(recipe, name))
-        sources.append(caption_source(own, planned.prepared.cast, stage.mixture.samples))
-        of_sample |= {sample.id: number for sample in stage.mixture.samples if sample.id not in of_sample}
-    trained = sources[0] if len(sources) == 1 else StagedCaptions(tuple(sources), of_sample)
-    if not planned.held_out:
-        return trained
-    apart = caption_source(journey, planned.prepared.cast, planned.held_out)
-    return WithHeldOut(trained, apart, frozenset(sample.id for sample in planned.held_out))
-
-
-def spoken(recipe: Recipe, stage: str) -> Recipe:
-    """A stage's recipe with the grammars that its captions are drawn with: `captions.stages` may give it others."""
-    captions = recipe.captions.model_copy(update={"grammars": recipe.captions.shares(stage)})
-    return recipe.model_copy(update={"captions": captions})
-
-
-def caption_changes(journey: Journey, planned: Planned) -> tuple[str, dict[str, float]]:
-    """What later stages write otherwise: the same pictures and the same draws, the stage's settings. In words, and the
-    share of captions by stage."""
-    from fullcast.journey.wording import SURVEYED, caption_source
-
-    samples = planned.mixture.samples
-    chosen = samples[:: max(1, -(-len(samples) // SURVEYED))]
-    first: list[str] = []
-    text, shares = "", {}
-    for name, recipe in journey.recipe.of_stages():
-        source = caption_source(journey.with_recipe(spoken(recipe, name)), planned.prepared.cast, chosen)
-        captions = [source.caption(sample.id, 0) for sample in chosen]
-        if not first:
-            first = captions
-            continue
-        changed = sum(a != b for a, b in zip(first, captions, strict=True))
-        shares[name] = changed / len(chosen)
-        text += f"captions of stage {name}: {changed} of {len(chosen)} are other words for the same picture\n"
-    return text, shares
 
 
 def train(journey: Journey, minutes: float | None = None) -> Answer:
@@ -336,12 +279,14 @@ def stage_changes(recipe: Recipe) -> tuple[Change, ...]:
 
 
 def run_dir_of(journey: Journey, planned: Planned) -> Path:
-    """One folder per plan, settings and base: a changed recipe begins a new run and the old one can be gone on with."""
+    """One folder per plan, words, settings and base: a changed recipe begins a new run and the old one can be gone on
+    with."""
     from fullcast.models.stable_diffusion.folder import folder_sha256
 
     base = folder_sha256(Doors(journey.workspace, journey.recipe).path("base"))
     about = training_config(journey.recipe).about_weights()
-    return journey.workspace.runs_dir / partition_key([planned.stream.fingerprint(), base], about)[:10]
+    told = [planned.stream.fingerprint(), base, *what_is_told(journey, planned)]
+    return journey.workspace.runs_dir / partition_key(told, about)[:10]
 
 
 def latest_checkpoint(workspace: Workspace) -> Path:

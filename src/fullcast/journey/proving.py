@@ -28,6 +28,7 @@ from fullcast.journey.telling import judge_sentence, latest_run, tell
 from fullcast.records import Cast, Drop, Picture, Scene
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError
+from fullcast.store.partitions import stored_key
 from fullcast.store.tables import read_metadata, read_records, to_plain
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from fullcast.judging.report_data import Curve, Repair, ReportData, Shown, Table
     from fullcast.judging.rows import Row
 
+
+JUDGED = ("success", "galleries", "failures")
+"""Parts of the report that a judgement fills."""
 
 LATEST = "latest"
 """What a target calls the newest checkpoint of the workspace."""
@@ -81,7 +85,8 @@ def judge(journey: Journey, order: Order) -> Answer:
         mend(journey, ways[0].folder, ways[0].checkpoint, cast)
         scored = _scored(journey, ways, scenes)
         made, folder = write_judged(journey, cast, [r for group in rows for r in group], order.out, scored)
-    write_json(journey.workspace.judging_dir / "latest.json", {"series": [way.row() for way in ways]})
+    told = [way.row() | {"key": stored_key(way.folder / VERDICTS)} for way in ways]
+    write_json(journey.workspace.judging_dir / "latest.json", {"series": told})
     lines: list[str] = []
     data: dict[str, Any] = {}
     for way in ways:
@@ -262,13 +267,16 @@ def _with_judging(journey: Journey, data: ReportData) -> ReportData:
     latest = journey.workspace.judging_dir / "latest.json"
     if not latest.exists():
         missing = "Nothing was judged yet: fullcast judge."
-        return replace(data, absent={**data.absent, **dict.fromkeys(("success", "galleries", "failures"), missing)})
+        return replace(data, absent={**data.absent, **dict.fromkeys(JUDGED, missing)})
     cast = judge_cast(journey)
     curves, measures = [], {}
     added: dict[str, Any] = {}
     errors: Table | None = None
     for row in json.loads(latest.read_text(encoding="utf-8"))["series"]:
         folder = journey.workspace.judging_dir / row["folder"]
+        if row.get("key", "") not in ("", stored_key(folder / VERDICTS)):
+            missing = "Judged on other scenes since, for a comparison; run again: fullcast judge."
+            return replace(data, absent={**data.absent, **dict.fromkeys(JUDGED, missing)})
         told = {"series": row["name"], "checkpoint": row.get("checkpoint", "")}
         rows = [replace(one, **told) for one in read_rows(folder / VERDICTS)]
         known = kept_known(journey, folder / VERDICTS, cast)

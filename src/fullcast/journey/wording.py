@@ -122,8 +122,9 @@ def _tag(
     write_records(out / "drops.parquet", tagged.drops, Drop)
 
 
-def caption_source(journey: Journey, cast: Cast, samples: Sequence[Sample]) -> Captions:
-    """The captions of a plan's samples, measured with the tokenizer of the base."""
+def caption_source(journey: Journey, cast: Cast, samples: Sequence[Sample], for_others: bool = False) -> Captions:
+    """The captions of a plan's samples, measured with the tokenizer of the base. for_others: written for trainers that
+    may read more than the base's text encoder does here."""
     from fullcast.captions.source import Captions
     from fullcast.journey.doors import Doors
 
@@ -135,7 +136,7 @@ def caption_source(journey: Journey, cast: Cast, samples: Sequence[Sample]) -> C
         journey.recipe.captions,
         journey.recipe.seed,
         count_tokens=counter,
-        token_limit=counter.limit,
+        token_limit=(for_others and journey.recipe.captions.token_budget) or counter.limit,
         counts=counts,
         own=own,
     )
@@ -146,10 +147,13 @@ SURVEYED = 2000
 within 0.6 %."""
 
 
-def survey_captions(journey: Journey, cast: Cast, samples: Sequence[Sample]) -> tuple[str, dict[str, float]]:
-    """How many captions are too long for the text encoder, and lose words for it: in words and as data."""
-    chosen = samples[:: max(1, -(-len(samples) // SURVEYED))]
-    survey = caption_source(journey, cast, chosen).survey()
+def survey_captions(stages: Sequence[tuple[Journey, Sequence[Sample]]], cast: Cast) -> tuple[str, dict[str, float]]:
+    """How many captions are too long for the text encoder, and lose words for it: in words and as data. Of each stage
+    its own samples, with the journey whose settings they are captioned by."""
+    from fullcast.captions.source import Survey
+
+    step = max(1, -(-sum(len(samples) for _, samples in stages) // SURVEYED))
+    survey = Survey.over([caption_source(own, cast, samples[::step]).survey() for own, samples in stages])
     told = (
         f"captions: {survey.mean:.0f} tokens in the mean, {survey.longest} at most, of {survey.token_limit}; "
         f"of {survey.captions} looked at {survey.shortened} lose words to fit, {survey.cut_off} are cut off even so"

@@ -33,8 +33,8 @@ neighbouring fifths of a wide picture."""
 def make_scenes(cast: Cast, n_per_count: int, seed: int, settings: Sequence[str], max_people: int = 5) -> list[Scene]:
     """``n_per_count`` scenes for each number of people from 1 to ``max_people``, with places; left to right.
 
-    Characters take turns (each is asked for equally often, give or take one, at each N), as do their forms and the
-    settings; who meets whom and where is drawn. `Scene.without_places` gives the same request with prompts only.
+    Characters take turns (each is asked for equally often, give or take one, at each N), as do the settings; forms, who
+    meets whom and where are drawn. `Scene.without_places` gives the same request with prompts only.
     """
     if len(cast.characters) < max_people:
         raise FullcastError(

@@ -93,7 +93,8 @@ def accept(found: Sequence[Found], width: int, height: int, config: JudgingConfi
     """
     smallest = config.min_area * width * height
     sure = [f for f in found if f.confidence >= config.min_confidence and _area(_head(f)) >= smallest]
-    sure = [f for f in sure if not any(_is_part(_head(f), _head(other)) for other in sure)]
+    heads = [f.head_xyxy for f in sure if f.head_xyxy]
+    sure = [f for f in sure if f.head_xyxy is None or not any(_is_part(f.head_xyxy, head) for head in heads)]
     kept: list[Found] = []
     for figure in sorted(sure, key=lambda f: -f.confidence):
         if all(_overlap(figure, other) <= config.max_overlap for other in kept):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fullcast.mixture.peers import ed1_order, ed2_order, iid_order
+from fullcast.mixture.shares import Leaf
 from fullcast.mixture.stages import StagePlan
 from fullcast.store.errors import FullcastError
 
@@ -55,11 +56,18 @@ def compare(stages: Sequence[StagePlan], draws: int) -> tuple[Peers, ...]:
 def top_of(stage: StagePlan) -> tuple[list[str], np.ndarray, np.ndarray]:
     """(names of the outermost branches, (n,) the branch of most of each sample's weight, (k,) planned shares)."""
     resolved = stage.mixture.resolved
-    names = list(dict.fromkeys(leaf.path[0] for leaf in resolved.leaves))
-    most = np.zeros((len(names), len(resolved.weights)))
+    leaves: dict[str, list[Leaf]] = {}
     for leaf in resolved.leaves:
-        np.add.at(most[names.index(leaf.path[0])], leaf.items, leaf.mass)
-    return names, most.argmax(0), most.sum(1)
+        leaves.setdefault(leaf.path[0], []).append(leaf)
+    most, branch = np.zeros(len(resolved.weights)), np.zeros(len(resolved.weights), dtype=np.int64)
+    shares = np.zeros(len(leaves))
+    for number, group in enumerate(leaves.values()):  # branch by branch: shots may be thousands
+        items, where = np.unique(np.concatenate([leaf.items for leaf in group]), return_inverse=True)
+        mass = np.bincount(where, np.concatenate([leaf.mass for leaf in group]), len(items))
+        shares[number] = mass.sum()
+        more = mass > most[items]
+        most[items[more]], branch[items[more]] = mass[more], number
+    return [*leaves], branch, shares
 
 
 def multiplies_of(stage: StagePlan) -> np.ndarray:

@@ -50,7 +50,8 @@ class Shares(BaseModel):
     by: str = Field(description=f"Field of a sample: {', '.join(SHARE_FIELDS)}.")
     share: dict[str, float] = Field(
         default_factory=dict,
-        description="Branch -> share, in any unit: siblings are divided by their sum. 0 means never.",
+        description="Branch -> share, in any unit: siblings are divided by their sum. 0 means never, "
+        "also where a picture belongs to a sibling too (somebody who stands beside others).",
     )
     otherwise: float = Field(
         default=1.0,
@@ -236,7 +237,7 @@ class MixtureConfig(BaseModel):
     uniform_over: Literal["originals", "samples"] = Field(
         default="originals",
         description="Inside a leaf of the tree every original picture counts once, however many crops of it are there; "
-        "or every sample counts once.",
+        "or every sample counts once. With weights_csv originals count, as the seed has it.",
     )
     weights_csv: str = Field(
         default="",

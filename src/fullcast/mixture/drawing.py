@@ -101,7 +101,7 @@ def _curves(names: Sequence[str], stages: Sequence[StagePlan], top: float) -> tu
 
 def _so_far(names: Sequence[str], stages: Sequence[StagePlan], trainer: str) -> np.ndarray | None:
     """(POINTS, branches) shares of all visits up to evenly spaced steps; "" is our own order."""
-    counts = []
+    shown = []
     for number, stage in enumerate(stages):
         branches, of_sample, _ = top_of(stage)
         stream = stage.mixture.stream
@@ -113,11 +113,11 @@ def _so_far(names: Sequence[str], stages: Sequence[StagePlan], trainer: str) -> 
             except FullcastError:
                 return None
         place = np.array([names.index(branch) for branch in branches])
-        one_hot = place[of_sample[order]][:, :, None] == np.arange(len(names))
-        counts.append(one_hot.sum(1))
-    so_far = np.cumsum(np.concatenate(counts), axis=0)
-    steps = np.maximum(1, np.arange(1, POINTS + 1) * len(so_far) // POINTS) - 1
-    chosen: np.ndarray = so_far[steps]
+        shown.append(place[of_sample[order]])
+    visits = np.concatenate(shown)  # (steps, batch) branch of each
+    edges = np.maximum(1, np.arange(1, POINTS + 1) * len(visits) // POINTS)
+    parts = np.split(visits, edges[:-1])
+    chosen = np.cumsum([np.bincount(part.ravel(), minlength=len(names)) for part in parts], axis=0)
     return chosen / chosen.sum(1, keepdims=True)
 
 

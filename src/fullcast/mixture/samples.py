@@ -148,7 +148,9 @@ class _Cutter:
     def _keep(self, image: Image, people: Sequence[Person], crop: Box, kind: str, bucket: Bucket) -> None:
         crop = intersection(crop, (0.0, 0.0, image.width, image.height))  # rounding may reach over the edge
         inside = people_in(people, crop)
-        name = "full" if kind == "full" else f"{kind}_" + "-".join(f"{v:.0f}" for v in crop)
+        cut_off = kind != "full" or crop != (0.0, 0.0, image.width, image.height)
+        # Latents are kept by this name: it says what of the picture they show, which goes by where heads are.
+        name = kind + ("_" + "-".join(f"{v:.0f}" for v in crop) if cut_off else "")
         self.samples.append(
             Sample(
                 *(f"{image.id}_{name}", image.id, image.path, crop, image.source, inside, kind),

@@ -206,7 +206,7 @@ def resolve_csv(
             continue
         crops = np.unique([samples[i].image_id for i in items], return_inverse=True)[1]
         mass = share / counts[folder] / np.bincount(crops)[crops]
-        path = (*PurePosixPath(folder).parts, *((HERE,) if folder in parents else ()))
+        path = (*PurePosixPath(folder).parts, *((HERE,) if folder in parents else ())) or (HERE,)
         leaves.append(Leaf(path, share, share, items, mass))
         weights[items] += mass
     unused = [pattern for pattern, _ in rules.rows if not _matches(pattern, inside, root)]

@@ -192,6 +192,9 @@ def _grow(samples: Sequence[Sample], shares: Shares | None, items: np.ndarray, w
     for item in items:
         for branch in dict.fromkeys(name(value) for value in field_values(samples[item], shares.by, whom)):
             groups.setdefault(branch, []).append(int(item))
+    for branch in (branch for branch, share in shares.share.items() if share == 0 and groups[branch]):
+        never = set(groups[branch])  # whoever else is in them
+        groups = {b: items if b == branch else [i for i in items if i not in never] for b, items in groups.items()}
     listed = [*groups][: len({*shares.share, *shares.children} - {"*"})]
     names = listed + sorted(set(groups) - set(listed))
     branches = [
@@ -243,12 +246,11 @@ def _hand_out(
         return
     total = sum(s for _, s, _ in node.branches)
     living = sum(s for _, s, child in node.branches if child.alive)
+    shown = {int(i) for _, s, child in node.branches if s > 0 for i in child.items}
     for name, branch_share, child in node.branches:
         if branch_share == 0:
-            if len(child.items):
-                notes.append(
-                    f"{' / '.join((*path, name))}: {len(child.items)} samples are never seen, their share is 0"
-                )
+            if never := sum(int(i) not in shown for i in child.items):
+                notes.append(f"{' / '.join((*path, name))}: {never} samples are never seen, their share is 0")
             continue
         if not child.alive:
             leaves.append(Leaf((*path, name), asked * branch_share / total, 0.0, child.items[:0], np.zeros(0)))

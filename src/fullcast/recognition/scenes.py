@@ -19,6 +19,7 @@ from typing import Any
 from fullcast.recognition.words import COLUMNS, ROWS
 from fullcast.records import GRID, UNKNOWN, Box, Cast, Drop, Placement, Scene
 from fullcast.store.errors import FullcastError, UnreadableFile
+from fullcast.store.given import composed
 
 ROLE = "@"
 """Before the number of a character or a form in scenes for any cast."""
@@ -130,7 +131,7 @@ class _Told:
 
 def _told(path: Path) -> Sequence[_Told]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = composed(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UnreadableFile(path, "missing", "there is no such scene file") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -271,7 +272,9 @@ def _in_cast(scene: Scene, cast: Cast, where: str) -> Scene:
 def _check(placement: Placement, cast: Cast, before: str) -> None:
     if placement.is_named:
         try:
-            cast.character(placement.character).form(placement.form)
+            known = cast.character(placement.character)
+            if placement.form:  # none asked for: any will do, also where there is no plain look
+                known.form(placement.form)
         except ValueError as error:
             raise NotInCast(f"{before}{error}") from None
 

@@ -68,11 +68,13 @@ def place_words(cell: tuple[int, int], row: bool = False) -> str:
 
 
 def who_words(cast: Cast, character: str, form: str = "") -> str:
-    """Trigger words of a character in a form; ``person`` for '' and unknown. Raises ValueError for any other name."""
+    """Trigger words of a character in a form; ``person`` for '' and unknown. Raises ValueError for any other name.
+    Without a form the plain look, or where somebody has none the character's own word alone."""
     if character in ("", UNKNOWN):
         return SOMEBODY
     found = cast.character(character)
-    return " ".join(word for word in (found.trigger_word, found.form(form).trigger_word) if word)
+    has_look = form or any(not own.name for own in found.forms)
+    return " ".join(word for word in (found.trigger_word, found.form(form).trigger_word if has_look else "") if word)
 
 
 def sentence(phrases: Sequence[Phrase], scene_words: Sequence[str] = ()) -> str:

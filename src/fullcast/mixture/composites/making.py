@@ -36,7 +36,7 @@ from fullcast.store.atomic import write_bytes
 from fullcast.store.pictures import bytes_id, encode_png
 from fullcast.store.seeding import rng
 
-VERSION = 6
+VERSION = 7
 """Raised when the same frames, people, settings and seed give other composites."""
 NATIVE = 0.8
 """A cut-out's head over its height in the composite, at least: figures are hardly ever enlarged. So for scenery."""

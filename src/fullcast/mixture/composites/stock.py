@@ -113,7 +113,8 @@ def _some(backdrops: Sequence[Backdrop], light: Mapping[str, np.ndarray]) -> Ite
         of_shot[shot_of(backdrop.image)].append(backdrop)
     for shot, group in of_shot.items():
         if shot in light:
-            yield from (group[i * len(group) // PER_SHOT] for i in range(min(PER_SHOT, len(group))))
+            count = min(PER_SHOT, len(group))
+            yield from (group[i * len(group) // count] for i in range(count))
 
 
 def _surest(cuts: Sequence[CutOut], count: int) -> list[CutOut]:
