@@ -78,6 +78,21 @@ def test_only_better_is_kept_and_nothing_outside_the_figure_changes(model: Stabl
     assert repair(model, tmp_path / "a.png", PAIR, CAST, Says(right), config, tmp_path / "d.png").tries == 0
 
 
+def test_where_the_first_wrong_figure_cannot_be_mended_the_next_one_is_tried(
+    model: StableDiffusion, tmp_path: Path
+) -> None:
+    before = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+    write_png(tmp_path / "a.png", before)
+    both, one = [figure(0, "rin"), figure(20, "rin")], [figure(0, "rin"), figure(20, "mio")]
+    seen = Says(both, both, both, both, one)
+    done = repair(
+        model, tmp_path / "a.png", PAIR, CAST, seen, GenerationConfig(num_inference_steps=2), tmp_path / "b.png"
+    )
+    assert done.tries == 4 and done.character == "mio" and done.picture is not None
+    after = read_picture(tmp_path / "b.png")
+    assert (after[:, :18] == before[:, :18]).all() and (after[8:28, 22:30] != before[8:28, 22:30]).any()
+
+
 def test_one_character_in_two_looks_is_right_in_either_order() -> None:
     scene = Scene("s", "park", (Placement("aoi"), Placement("aoi", "hairdown")))
     assert wrong_figures([figure(0, "aoi", "hairdown"), figure(20, "aoi")], scene, CAST) == []

@@ -87,8 +87,8 @@ class CaptionsConfig(BaseModel):
         0,
         ge=0,
         description="Tokens that a caption may have; 0: as many as the model's text encoder reads, which training "
-        "never exceeds (an export for trainers that read more may). Longer captions are shortened by whole words, from the "
-        "least important on, and counted.",
+        "never exceeds (an export for trainers that read more may). Longer captions are shortened by whole words, from "
+        "the least important on, and counted.",
     )
 
     @model_validator(mode="after")

@@ -70,7 +70,8 @@ def repair(
     strength: float = 0.9,
     checkpoint: str = "",
 ) -> Repaired:
-    """Paints the first wrong figure anew, one seed after the other, until the look takes it for the right one.
+    """Paints a wrong figure anew, one seed after the other, until the look takes it for the right one; then the next
+    wrong one where that fails for all seeds. The first that comes out right ends it.
 
     Only a picture with fewer wrong figures than before is written to `out`. Pixels outside the figure's box, and heads
     of right figures inside it, stay identical.
@@ -80,30 +81,22 @@ def repair(
     wrong = wrong_figures(found, scene, cast)
     if not wrong:
         return Repaired(None, 0)
-    figure, asked = wrong[0]
     height, width = image.shape[:2]
-    mask = _without_heads(box_mask(_grown(found[figure].xyxy), width, height), found, [i for i, _ in wrong])
-    wanted = _placed(scene, asked, found[figure], width, height)
-    for tries, seed in enumerate(seeds, 1):
-        with tempfile.TemporaryDirectory() as folder:
-            attempt = Path(folder) / "attempt.png"
-            made = inpaint(
-                model,
-                picture,
-                mask,
-                wanted,
-                cast,
-                config,
-                attempt,
-                seed=seed,
-                strength=strength,
-                checkpoint=checkpoint,
-            )
-            [now] = look.look([read_picture(attempt)])
-            if len(now) == len(found) and len(wrong_figures(now, scene, cast)) < len(wrong):
-                write_bytes(out, attempt.read_bytes())
-                return Repaired(replace(made, path=out.name), tries, scene.people[asked].character)
-    return Repaired(None, len(seeds), scene.people[asked].character)
+    tries = 0
+    with tempfile.TemporaryDirectory() as folder:
+        attempt = Path(folder) / "attempt.png"
+        for figure, asked in wrong:
+            mask = _without_heads(box_mask(_grown(found[figure].xyxy), width, height), found, [i for i, _ in wrong])
+            wanted = _placed(scene, asked, found[figure], width, height)
+            for seed in seeds:
+                tries += 1
+                given = {"seed": seed, "strength": strength, "checkpoint": checkpoint}
+                made = inpaint(model, picture, mask, wanted, cast, config, attempt, **given)  # type: ignore[arg-type]
+                [now] = look.look([read_picture(attempt)])
+                if len(now) == len(found) and len(wrong_figures(now, scene, cast)) < len(wrong):
+                    write_bytes(out, attempt.read_bytes())
+                    return Repaired(replace(made, path=out.name), tries, scene.people[asked].character)
+    return Repaired(None, tries, scene.people[wrong[0][1]].character)
 
 
 def _is_right(figure: Found, placement: Placement) -> bool:
