@@ -59,7 +59,7 @@ def ours(path: Path, out: Path, *, write: bool = False) -> Callable[[], dict[str
     def work() -> dict[str, Any]:
         reader = VideoReader(path, config)
         kind = FrameFiles if write else Nowhere
-        found = Extraction(reader, "video", kind(reader, "video", out, str, config), config, Cuts())
+        found = Extraction(reader, "video", kind(reader, "video", out, str), config, Cuts())
         found.run(silent)
         dropped = find_duplicates(found.images, found.fingerprints, config).dropped
         return {

@@ -259,7 +259,7 @@ class Sample:
     people: tuple[Person, ...] = ()
     """Boxes in pixels of the crop, left to right by place; ``unknown`` people included."""
     kind: str = "full"
-    """full | person | head: how the crop was made. Anything but full is captioned as ``cropped``."""
+    """full | group | person | head: how the crop was made. Those of one person are captioned as ``cropped``."""
     tags: tuple[str, ...] = ()
     """Words about the whole picture (setting, light, medium), not about one figure."""
     shot_id: str = ""

@@ -159,6 +159,15 @@ def test_the_file_of_answers(tmp_path: Path) -> None:
     filled.append(Row(first, (60, 10, 90, 90), "no", "mio"))
     write_rows(path, filled)
     assert [p.name for p in true_people(read_rows(path, ["aoi", "mio"]))[first]].count("mio") == 1
+    beyond = [Row(first, (-12.5, -3, 80, 90.25), "yes", "mio"), Row(first, (0, 1e-9, 4, 5), "no", "aoi")]
+    write_rows(path, beyond)
+    assert read_rows(path, ["aoi", "mio"]) == beyond
+    write_rows(path, filled)
+    for wrong in ("1-2-3", "1-2-3-4-5", "1-2-3-x"):
+        path.write_text(f"picture,box,found,name\n{first},{wrong},yes,mio\n")
+        with pytest.raises(FullcastError, match=f"line 2: '{wrong}' is no box"):
+            read_rows(path, ["aoi", "mio"])
+    write_rows(path, filled)
     path.write_text(path.read_text().replace("mio", "emi"))
     with pytest.raises(FullcastError, match=r"line \d+: nobody is called 'emi'; the answers are: aoi, mio"):
         read_rows(path, ["aoi", "mio"])

@@ -62,6 +62,10 @@ def test_wrong_requests_are_said(prompt, names, says):
         scene_from_prompt(prompt, names, CAST)
 
 
+def test_a_name_in_pieces_is_the_same_name():
+    assert parse_name("\u304b\u3099\u304d/\u304b\u3099") == Placement("\u304c\u304d", "\u304c")
+
+
 def test_a_name_may_carry_a_cell():
     assert parse_name("aoi @ 1:2").cell == (1, 2)
 

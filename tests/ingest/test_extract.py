@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from conftest import Taken
 from tiny_show import RATE, Truth, background, camera_iou, encode
 
 from fullcast.ingest.config import IngestConfig
-from fullcast.ingest.extract import extract_video
+from fullcast.ingest.decode import VideoReader
+from fullcast.ingest.extract import Extraction, extract_video
+from fullcast.ingest.fingerprint import Fingerprint, make_fingerprint
+from fullcast.ingest.letterbox import Bars
+from fullcast.ingest.sampling import Kept
+from fullcast.ports import silent
+from fullcast.records import Image
 from fullcast.store.pictures import file_id, read_picture
 
 STORY = {"story", "opening", "flashback"}
@@ -119,3 +126,76 @@ def test_memory_is_bounded_and_the_bound_changes_nothing(panned: Path, tmp_path:
     parts = extract_video(panned, tmp_path / "b", FAST.model_copy(update={"buffer_mb": 1}))
     assert whole.images == parts.images and whole.shots == parts.shots and whole.drops == parts.drops
     assert len(whole.images) > 140
+
+
+def street(levels: int = 0, seed: int = 3) -> np.ndarray:
+    """(180, 320, 3): so many levels darker."""
+    lit = np.asarray(background(seed, 320, 180)).astype(int) - levels
+    return np.clip(lit, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("levels", [10, 17, 24])
+@pytest.mark.parametrize("lengths", [(20, 100), (100, 130)])
+def test_light_that_steps_in_a_held_drawing_costs_neither_shot_its_picture(
+    tmp_path: Path, levels: int, lengths: tuple[int, int]
+) -> None:
+    first, second = lengths
+    frames = [street()] * first + [street(levels)] * second + [street(seed=9)] * 30
+    result = extract_video(encode(frames, tmp_path / "a.mp4"), tmp_path / "out", FAST)
+    assert [round(s.start_s * RATE) for s in result.shots] == [0, first, first + second]
+    assert [i.shot_id for i in result.images] == [s.id for s in result.shots]
+
+
+class At:
+    """A detector that finds one cut, whatever is there."""
+
+    name = "test"
+
+    def __init__(self, frame: int) -> None:
+        self.frame, self.begin = frame, 0
+
+    def cuts(self, thumbnails: np.ndarray) -> list[int]:
+        start, self.begin = self.begin, max(0, self.begin + len(thumbnails) - 80)
+        return [self.frame - start]
+
+
+@pytest.mark.parametrize("cut", [3, 30, 119, 125, 170])
+def test_a_cut_inside_a_held_drawing_loses_no_picture(tmp_path: Path, cut: int) -> None:
+    """Which of the two shots has it depends on when the drawing ended."""
+    path = encode([street()] * 180, tmp_path / "a.mp4")
+    result = extract_video(path, tmp_path / "out", FAST, detector=At(cut))
+    assert len(result.shots) == 2 and len(result.images) == 1
+    assert result.images[0].shot_id in {s.id for s in result.shots}
+
+
+class Nowhere:
+    """A store that keeps nothing."""
+
+    def store(self, kept: Kept, bars: Bars, small: tuple[int, int]) -> tuple[Image, Fingerprint]:
+        image = Image(str(kept.run.frame.index), "", 320, 180, "screenshots")
+        return image, make_fingerprint(image.id, np.zeros((180, 320, 3), np.uint8))
+
+    def remove(self, image: Image) -> None:
+        pass
+
+
+def test_what_waits_for_a_cut_is_small(panned: Path, tmp_path: Path) -> None:
+    reader = VideoReader(panned, FAST)
+    assert reader.frame_bytes >= 320 * 180 * 1.5
+    work = Extraction(reader, "v", Nowhere(), FAST, At(10_000))
+    work.run(silent)
+    assert sum(thumbnail.nbytes for thumbnail in work.thumbnails) <= 170 * 48 * 27 * 3
+    assert all(thumbnail.base is None or thumbnail.base.nbytes <= 48 * 27 * 3 for thumbnail in work.thumbnails)
+
+
+def test_frames_of_10_bit_fill_the_buffer_twice_as_fast(tmp_path: Path) -> None:
+    frames = [street()] * 3
+    plain, deep = encode(frames, tmp_path / "8.mp4"), tmp_path / "10.mkv"
+    with av.open(str(deep), "w") as container:
+        stream = container.add_stream("ffv1", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p10le"
+        for frame in frames:
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            container.mux(stream.encode(picture.reformat(format="yuv420p10le")))
+        container.mux(stream.encode())
+    assert VideoReader(deep, FAST).frame_bytes >= 2 * 320 * 180 * 1.5 > VideoReader(plain, FAST).frame_bytes

@@ -46,6 +46,14 @@ def test_registration_finds_pans_and_zooms(box: tuple[float, float, float, float
     assert found.motion.overlap(720 / 1280) == pytest.approx(shared / (1280 * 720 + area - shared), abs=0.006)
 
 
+def test_a_smooth_gradient_shows_no_motion_and_stops_nothing() -> None:
+    plain = np.tile(np.linspace(20, 200, 320, dtype=np.float32), (180, 1))
+    dotted = plain.copy()
+    dotted[50:53, 50:52] += 40
+    assert register(View(plain), View(dotted)).agreement == 0
+    assert register(View(dotted), View(plain)).agreement == 0
+
+
 def test_motions_compose_and_turn_back() -> None:
     m, n = Motion(1.1, 0.02, -0.01), Motion(0.95, -0.03, 0.0)
     back = n.after(m).after(n.after(m).back())
@@ -143,12 +151,12 @@ def test_bars_are_found_where_both_are_and_dark_ground_is_no_bar() -> None:
 
 def test_a_partition_is_keyed_by_what_its_stage_reads_and_every_setting_by_some_stage() -> None:
     config = IngestConfig()
-    other = config.model_copy(update={"duplicate_threshold": 50.0, "min_side": 32})
+    other = config.model_copy(update={"duplicate_threshold": 50.0, "min_side": 32, "licence": "CC0"})
     assert config.read_by_videos() == other.read_by_videos()
     assert config.read_by_pictures() == config.model_copy(update={"drawing_threshold": 90.0}).read_by_pictures()
-    # What only compares finished fingerprints or measures is computed anew each time and belongs to no key.
+    # What only compares finished fingerprints or measures, and the licence, are of every run and belong to no key.
     keyed = config.read_by_videos().keys() | config.read_by_pictures().keys()
-    assert set(IngestConfig.model_fields) - keyed == {"duplicate_threshold", "filters"}
+    assert set(IngestConfig.model_fields) - keyed == {"duplicate_threshold", "licence", "filters"}
 
 
 def test_frames_are_written_as_png_that_gives_back_every_pixel() -> None:

@@ -60,6 +60,18 @@ def test_good_pictures_are_taken_in_order_and_bad_ones_counted(folder: Path) -> 
     assert {d.item for d in result.drops} >= {"b/同じ.png", "bomb.png"}
 
 
+def test_every_suffix_of_jpeg_counts_and_what_is_no_picture_is_counted(tmp_path: Path) -> None:
+    for seed, name in enumerate(("a.jfif", "b.JPE", "._c.png", "d.png")):
+        write_png(tmp_path / name, art(seed))
+    for name in ("d.txt", "d.png.json", "d.caption"):
+        (tmp_path / name).write_text("{}")
+    for name in ("e.psd", "f.zip"):
+        (tmp_path / name).write_text("x")
+    result = collect_pictures(tmp_path, "fanart", IngestConfig())
+    assert [i.path for i in result.images] == ["a.jfif", "b.JPE", "d.png"]
+    assert [(d.item, d.reason) for d in result.drops] == [("e.psd", "other-file"), ("f.zip", "other-file")]
+
+
 def test_pictures_outside_the_workspace_are_copied(folder: Path, tmp_path: Path) -> None:
     root = tmp_path / "workspace"
     result = collect_pictures(folder, "fanart", IngestConfig(), root=root, copy_to=root / "fanart")
@@ -92,8 +104,8 @@ def test_a_caption_without_commas_is_not_cut_into_words() -> None:
 
 def test_facts_reach_the_record(tmp_path: Path) -> None:
     write_png(tmp_path / "x.png", art(1))
-    (tmp_path / "x.png.tags").write_text("general: smile, hat\nartist: a b\nrating: explicit\n")
-    (image,) = collect_pictures(tmp_path, "regularization", IngestConfig(licence="CC0")).images
+    (tmp_path / "x.png.tags").write_text("general: smile, hat\nartist: a b\nrating: explicit\nlicence: CC0\n")
+    (image,) = collect_pictures(tmp_path, "regularization", IngestConfig()).images
     assert image.tags == ("smile", "hat", "rating:explicit")
     assert (image.artist, image.licence, image.source) == ("a b", "CC0", "regularization")
 
@@ -127,6 +139,31 @@ def test_grabber_lines_keep_whole_words_and_what_is_no_tag_out(tmp_path: Path) -
     side = read_sidecar(tmp_path / "x.png")
     assert side.tags == ("long hair", "open mouth", "character:aoi (show)", "re:zero")
     assert (side.artist, side.url) == ("a_b", "https://example.org/a:b")
+
+
+def test_a_line_of_tags_may_begin_with_a_fact(tmp_path: Path) -> None:
+    for lines in (
+        ["rating:safe, artist:x, 1girl, smile"],
+        ["rating:safe 1girl smile", "artist:x"],
+        ["artist:x, 1girl, smile", "rating: safe"],
+    ):
+        (tmp_path / "x.txt").write_text("\n".join(lines))
+        side = read_sidecar(tmp_path / "x.png")
+        assert (side.rating, side.artist, side.tags) == ("safe", "x", ("1girl", "smile")), lines
+
+
+def test_after_a_space_commas_are_between_artists_and_names_may_have_spaces(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("artist: some one, another\nlicence:CC BY 4.0")
+    side = read_sidecar(tmp_path / "x.png")
+    assert (side.artist, side.licence) == ("some one, another", "CC BY 4.0")
+
+
+@pytest.mark.parametrize("key", ["tags_artist", "tag_string_artist"])
+def test_artists_tags_are_several_artists_and_a_users_name_is_one(tmp_path: Path, key: str) -> None:
+    (tmp_path / "x.json").write_text(json.dumps({key: "some_one another", "user": "not asked"}))
+    assert read_sidecar(tmp_path / "x.png").artist == "some_one, another"
+    (tmp_path / "x.json").write_text(json.dumps({key: "", "user": "some one"}))
+    assert read_sidecar(tmp_path / "x.png").artist == "some one"
 
 
 def test_a_picture_whose_facts_cannot_be_read_is_counted_not_used(tmp_path: Path) -> None:

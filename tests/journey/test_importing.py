@@ -99,6 +99,21 @@ def test_a_rating_in_the_metadata_reaches_the_filters(journey: Journey, tmp_path
     assert [i.dropped for i in rated] == ["rating"]
 
 
+def test_addresses_in_the_metadata_reach_the_opt_out(journey: Journey, tmp_path: Path) -> None:
+    write_second(tmp_path / "old")
+    write_png(tmp_path / "old" / "art.png", np.zeros((64, 64, 3), np.uint8))
+    (tmp_path / "old" / "art.tags").write_text("source: https://example.org/b/2\ngeneral: hat")
+    path = next((tmp_path / "old").rglob(".123_pic_meta.json"))
+    facts = {**json.loads(path.read_text()), "url": "https://example.org/a/1", "source": "https://mirror.example/1"}
+    path.write_text(json.dumps(facts))
+    journey.workspace.opt_out_path.write_text("https://mirror.example\nhttps://example.org/b\n")
+    journey.import_dataset("seed", tmp_path / "old")
+    assert {i.url: i.dropped for i in take_in(journey).images if i.url} == {
+        "https://example.org/a/1 https://mirror.example/1": "opted-out",
+        "https://example.org/b/2": "opted-out",
+    }
+
+
 def test_links_of_a_dataset_whose_targets_are_away_are_counted(journey: Journey, tmp_path: Path) -> None:
     write_second(tmp_path / "old")
     (tmp_path / "old" / "gone.png").symlink_to(tmp_path / "unplugged")

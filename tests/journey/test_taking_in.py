@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -13,12 +14,15 @@ import numpy as np
 import pytest
 
 from fullcast.journey import Journey, casting, new_workspace, taking_in
+from fullcast.journey.doors import Doors
 from fullcast.journey.importing import imported_partitions, imports_dir
+from fullcast.journey.naming import find_all
 from fullcast.journey.taking_in import Duplicate, TakenIn, after_late_drops, take_in
 from fullcast.people.clusters import ClusterRow
 from fullcast.records import Image, Person
 from fullcast.store.decisions import Decision, Target, append
 from fullcast.store.errors import FullcastError, UnreadableFile
+from fullcast.store.partitions import stored_key
 from fullcast.store.pictures import file_id, write_png
 from fullcast.store.tables import read_records, write_records
 from tests.formats.foreign_sets import write_second
@@ -158,6 +162,26 @@ def test_what_cannot_be_had_is_counted(journey: Journey, tmp_path: Path, monkeyp
     assert next(p.key for p in take_in(journey).partitions if p.name == "fanart") != key
 
 
+def test_a_name_that_is_no_utf8_is_counted_and_stops_nothing(journey: Journey) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    (journey.workspace.episodes_dir / f"{name}.mkv").write_text("x")
+    write_png(journey.workspace.fanart_dir / "good.png", art(1))
+    shutil.copy(journey.workspace.fanart_dir / "good.png", journey.workspace.fanart_dir / f"{name}.png")
+    taken = take_in(journey)
+    assert {(d.item, d.reason) for d in taken.drops} == {
+        (r"episodes/caf\xe9.mkv", "bad-name"),
+        (r"caf\xe9.png", "bad-name"),
+    }
+    assert set(state(taken)) == {"good.png"}
+
+
+def test_a_folder_of_nothing_but_archives_is_counted(journey: Journey) -> None:
+    (journey.workspace.fanart_dir / "all.zip").write_text("x")
+    (journey.workspace.regularization_dir / "notes.txt").write_text("x")
+    taken = take_in(journey)
+    assert [(d.item, d.reason) for d in taken.drops] == [("all.zip", "other-file")] and not taken.images
+
+
 def test_leftovers_of_a_killed_import_are_no_imports_and_old_ones_are_told(journey: Journey, tmp_path: Path) -> None:
     write_second(tmp_path / "old")
     journey.import_dataset("seed", tmp_path / "old")
@@ -193,3 +217,25 @@ def test_a_story_that_is_seen_again_is_no_repeat(journey: Journey) -> None:
     late = [replace(images[0], dropped="text"), replace(images[1], dropped="near-duplicate")]
     after = after_late_drops(journey, TakenIn((partition,), tuple(images), shots, (), ()), late)
     assert [i.dropped for i in after.images] == ["text", ""] and [s.kind for s in after.shots] == ["story", "story"]
+
+
+def test_a_licence_is_put_on_when_tables_are_read_and_a_corrected_tag_moves_no_box(journey: Journey) -> None:
+    fanart = journey.workspace.fanart_dir
+    for seed, name in enumerate(("own", "plain")):
+        write_png(fanart / f"{name}.png", art(seed))
+    (fanart / "own.txt").write_text("licence: CC BY 4.0")
+
+    def taken(licence: str) -> tuple[TakenIn, str, str]:
+        settings = {"ingest.filters.monochrome": "false", "ingest.filters.min_detail": "0", "ingest.licence": licence}
+        again = Journey.open(journey.workspace.root, settings)
+        found = take_in(again)
+        _, keys, _ = find_all(again, Doors(again.workspace, again.recipe), found)
+        return found, keys["fanart"], stored_key(again.workspace.measures_dir / "fanart")
+
+    (first, *keys), (second, *others) = taken(""), taken("CC0")
+    assert {i.licence for i in first.images} == {"CC BY 4.0", ""}
+    assert {i.licence for i in second.images} == {"CC BY 4.0", "CC0"}
+    assert [p.fresh for p in second.partitions] == [False] and keys == others
+    (fanart / "plain.txt").write_text("smile")
+    third, *keys = taken("CC0")
+    assert [p.fresh for p in third.partitions] == [True] and keys == others

@@ -96,6 +96,14 @@ def test_a_fixed_batch_is_filled_and_a_door_survives_pickling(tmp_path: Path) ->
     assert door.name.startswith("yolo:det@") and len(door.name.split("@")[1]) == 8
 
 
+def test_a_name_says_what_was_asked_for_beyond_the_network(tmp_path: Path) -> None:
+    path = answering(tmp_path, box(100, 50, 40, 20, 0.9, 0.1))
+    plain = YoloDetector(path, threads=1).name
+    assert YoloDetector(path, confidence=0.3, threads=1).name == f"{plain}#confidence=0.3"
+    asked = YoloDetector(path, confidence={"person": 0.95, "head": 0.5}, iou=0.6, threads=1).name
+    assert asked == f"{plain}#confidence=head:0.5,person:0.95#iou=0.6"
+
+
 def test_suppression_counts_edge_pixels() -> None:
     """Boxes of 10x10 pixels inclusive that share half: 50 / 150 = 1/3; without the +1 it would be 36 / 126."""
     boxes, scores = np.array([[0, 0, 9, 9], [0, 5, 9, 14]], dtype=float), np.array([0.5, 0.9])

@@ -113,6 +113,22 @@ def test_a_reference_without_a_found_head_counts_whole(tmp_path: Path) -> None:
     assert len(rest.cast.character("rin").forms[0].references) == 5  # type: ignore[arg-type]
 
 
+def test_a_page_of_600_dpi_is_looked_at_no_larger_than_can_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    from fullcast.recognition import references
+
+    seen = []
+    monkeypatch.setattr(references, "reference_crop", lambda picture, *_: seen.append(picture.shape))
+    folder = tmp_path / "references"
+    (folder / "aoi").mkdir(parents=True)
+    Image.new("RGB", (3000, 4096)).save(folder / "aoi" / "page.png")
+    build_cast(folder, drawn.embedder(tmp_path), drawn.detector(tmp_path), "show")
+    assert seen == [(2048, 1500, 3)]
+
+
 def test_strangers_raise_the_threshold(tmp_path: Path) -> None:
     plain = built(tmp_path).calibration
     lookalikes = {"unknown": tuple(int(v) for v in 0.72 * np.array(LOOKS["aoi"]) + 0.28 * np.array(LOOKS["Mio K"]))}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from fullcast.models.base import Detection
 from fullcast.recognition.detect import LONE_HEAD, JointDetector, detect_people, join_heads
@@ -77,6 +78,14 @@ def test_two_detectors_work_as_one() -> None:
     both = JointDetector([Only("a", [body(20, 60, 80, 200)]), Only("b", [head(30, 62, 60, 100)])])
     ((person,),) = detect_people([np.zeros((9, 9, 3), np.uint8)], ["i"], both)
     assert person.head_xyxy == (30, 62, 60, 100) and person.detector == "a+b"
+
+
+def test_the_head_of_a_face_ends_where_the_picture_does() -> None:
+    corners = [Detection((2, 1, 42, 41), 0.9, "face"), Detection((470, 250, 510, 287), 0.9, "face")]
+    people, _ = join_heads(corners, "img", "d", size=(512, 288))
+    for x0, y0, x1, y1 in (p.xyxy for p in people):
+        assert 0 <= x0 < x1 <= 512 and 0 <= y0 < y1 <= 288
+    assert people[0].xyxy[:2] == (0, 0) and people[1].xyxy[2:] == pytest.approx((512, 288), abs=2)
 
 
 def test_half_bodies_and_faces_count_where_nobody_saw_more() -> None:

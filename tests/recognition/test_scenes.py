@@ -139,6 +139,15 @@ def test_one_bad_scene_leaves_the_others(tmp_path: Path):
         sift_scenes(path, CAST)
 
 
+def test_a_name_in_pieces_is_the_same_name(tmp_path: Path):
+    cast = Cast("show", (Character("\u304c\u304d", "gaki", (Form(""),)),))
+    (tmp_path / "s.jsonl").write_text('{"people": [{"character": "\u304b\u3099\u304d\u3099"}]}', encoding="utf-8")
+    with pytest.raises(FullcastError):
+        read_scenes(tmp_path / "s.jsonl", cast)
+    (tmp_path / "s.jsonl").write_text('{"people": [{"character": "\u304b\u3099\u304d"}]}', encoding="utf-8")
+    assert read_scenes(tmp_path / "s.jsonl", cast)[0].people[0].character == "\u304c\u304d"
+
+
 def test_who_has_no_name_is_in_every_cast():
     check_scene(Scene("s", "", (Placement(UNKNOWN), Placement(""), Placement("aoi", "hairdown"))), CAST)
     with pytest.raises(NotInCast, match="scene s, person 1: nobody in the cast is called 'zoe'"):

@@ -45,3 +45,20 @@ def test_a_folder_that_is_not_there_holds_nothing_and_a_link_to_none_is_missing(
     assert files_below(tmp_path / "none") == ([], [])
     (tmp_path / "episodes").symlink_to(tmp_path / "none")
     assert [error.reason for error in files_below(tmp_path / "episodes")[1]] == ["missing"]
+
+
+def test_a_name_that_is_no_utf8_is_counted_by_one_that_can_be_written_down(tmp_path: Path) -> None:
+    latin = os.fsdecode(b"caf\xe9")
+    (tmp_path / latin).mkdir()
+    (tmp_path / latin / "inside.png").write_text("x")
+    (tmp_path / f"{latin}.png").write_text("x")
+    (tmp_path / "away.png").symlink_to(f"{latin}-away.png")
+    (tmp_path / "caf\u00e9.png").write_text("x")
+    files, lost = files_below(tmp_path)
+    assert files == [tmp_path / "caf\u00e9.png"]
+    assert {Path(e.path).name: e.reason for e in lost} == {
+        "away.png": "missing",
+        r"caf\xe9": "bad-name",
+        r"caf\xe9.png": "bad-name",
+    }
+    assert all(f"{e.path}{e.detail}".encode() for e in lost)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +29,7 @@ from fullcast.store.seeding import rng
 
 SAMPLE, LABELS, SHEET = "sample.json", "labels.csv", "sheet.html"
 COLUMNS = ("picture", "box", "found", "name")
+_NUMBER = r"-?\d+(?:\.\d*)?(?:e[+-]?\d+)?"
 NOBODY = "nobody"
 """The answer for a box in which there is nobody."""
 
@@ -183,12 +185,20 @@ def read_rows(path: Path, names: Sequence[str]) -> list[Row]:
             known = ", ".join((*names, UNKNOWN, NOBODY))
             raise FullcastError(f"{path}, line {number}: nobody is called {name!r}; the answers are: {known}")
         try:
-            values = [float(v) for v in line["box"].split("-")] if line["box"] else []
-            box = (values[0], values[1], values[2], values[3]) if values else None
-        except (ValueError, IndexError):
+            box = _box(line["box"]) if line["box"] else None
+        except ValueError:
             raise FullcastError(f"{path}, line {number}: {line['box']!r} is no box; x0-y0-x1-y1 is wanted") from None
         rows.append(Row(line["picture"], box, line["found"], name))
     return rows
+
+
+def _box(text: str) -> Box:
+    """Of four numbers with - between them, each of which may have a sign of its own."""
+    found = re.fullmatch("-".join([rf"\s*({_NUMBER})\s*"] * 4), text)
+    if not found:
+        raise ValueError(text)
+    x0, y0, x1, y1 = (float(v) for v in found.groups())
+    return x0, y0, x1, y1
 
 
 def true_people(rows: Sequence[Row]) -> dict[str, tuple[TruePerson, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,10 @@ from fullcast.records import Box, Drop, Source
 from fullcast.store.errors import UnreadableFile
 
 STAGE = "import"
+
+_ADDRESSES = ("url", "source", "post_url", "webpage_url", "file_url")
+_ADDRESS_LINE = re.compile(r"^\s*(?:source|url)\s*:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
+"""Grabber's."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,16 @@ class ForeignPicture:
     """(offset, length) in bytes of the picture inside an archive at ``path``."""
     name: str = ""
     """POSIX, below the dataset's folder; unique in it."""
+
+    @property
+    def url(self) -> str:
+        """Every address where the files beside it say that it was published, with spaces between them."""
+        told = [self.facts, self.facts.get("seed")]
+        said = [facts.get(key) for facts in told if isinstance(facts, Mapping) for key in _ADDRESSES]
+        beside = self.facts.get("side_files")
+        for text in beside.values() if isinstance(beside, Mapping) else ():
+            said += _ADDRESS_LINE.findall(str(text))
+        return " ".join(dict.fromkeys(url for url in said if isinstance(url, str) and "://" in url))
 
     def read_bytes(self) -> bytes:
         """The picture's file. Raises `UnreadableFile`."""

@@ -9,6 +9,7 @@ from fullcast.recognition.scenes import check_placement, parse_cell
 from fullcast.recognition.words import counted_people
 from fullcast.records import UNKNOWN, Cast, Placement, Scene
 from fullcast.store.errors import FullcastError
+from fullcast.store.given import composed
 
 EXTRA = Placement(UNKNOWN)
 """Somebody whom only the count of a prompt asks for."""
@@ -58,7 +59,7 @@ def _check_count(prompt: str, people: Sequence[Placement]) -> None:
 
 def parse_name(text: str, cast: Cast | None = None) -> Placement:
     """ "aoi/hairdown@3:1" -> who, in which form, head in which cell. Checked against the cast if one is given."""
-    found = re.fullmatch(r"\s*([^/@]+?)\s*(?:/\s*([^/@]*?)\s*)?(?:@\s*(.+?)\s*)?", text)
+    found = re.fullmatch(r"\s*([^/@]+?)\s*(?:/\s*([^/@]*?)\s*)?(?:@\s*(.+?)\s*)?", composed(text))
     if not found:
         raise FullcastError(f"{text!r} names nobody; write name, name/form, or name/form@column:row")
     character, form, cell = found[1], found[2] or "", found[3]

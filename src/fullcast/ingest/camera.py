@@ -161,7 +161,9 @@ class _Points:
         self.tolerance = 4 + 0.5 * np.sqrt(steep.ravel()[places])
 
     def refine(self, b: np.ndarray, motion: Motion) -> Registration:
-        """The motion to b from a first guess."""
+        """The motion to b from a first guess; without points (a smooth gradient) nothing can agree."""
+        if not len(self.x):
+            return Registration(motion, 0.0)
         w = self.width
         ridge = np.diag([1e-3 * w * w, 1e-3, 1e-3]).astype(np.float32)
         for _ in range(_ROUNDS):

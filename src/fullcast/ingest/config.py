@@ -140,8 +140,8 @@ class IngestConfig(BaseModel):
 
     def read_by_videos(self) -> dict[str, object]:
         """What a video's frames depend on: a change of anything else leaves them as they are."""
-        return self.model_dump(mode="json", exclude={"duplicate_threshold", "min_side", "filters"})
+        return self.model_dump(mode="json", exclude={"duplicate_threshold", "min_side", "licence", "filters"})
 
     def read_by_pictures(self) -> dict[str, object]:
         """What the pictures of a folder depend on."""
-        return self.model_dump(mode="json", include={"min_side", "licence"})
+        return self.model_dump(mode="json", include={"min_side"})

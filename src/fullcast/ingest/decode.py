@@ -70,6 +70,8 @@ class VideoReader:
             """Width over height of one pixel; DVDs have other than 1."""
             first = self._probe(container, stream)
         self.width, self.height = first.width, first.height
+        self.frame_bytes = sum(plane.buffer_size for plane in first.planes)
+        """Of one frame as it was decoded: 10 bit take twice as much as 8."""
         if abs(self.rotation) == 90:
             self.width, self.height = self.height, self.width
             self.pixel_aspect = 1 / self.pixel_aspect

@@ -21,7 +21,7 @@ from fullcast.ingest.decode import VideoReader
 from fullcast.ingest.fingerprint import Fingerprint
 from fullcast.ingest.junk import card_kind, card_layout, junk_frames, spans
 from fullcast.ingest.letterbox import NO_BARS, Bars, find_bars
-from fullcast.ingest.planes import Shrinker, Small, lights_of
+from fullcast.ingest.planes import Shrinker, lights_of
 from fullcast.ingest.sampling import DrawingMatcher, Kept, Run, Runs
 from fullcast.ingest.writing import FrameFiles, FrameStore
 from fullcast.models.base import ShotDetector
@@ -31,8 +31,8 @@ from fullcast.records import Drop, Image, Shot, Video
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import file_id
 
-VERSION = 5
-"""Raised when the same video gives other frames, shots or fingerprints."""
+VERSION = 6
+"""Raised when the same video gives other frames, shots or fingerprints. 6: light that steps parts two shots' frames."""
 
 STAGE = "ingest"
 
@@ -81,7 +81,7 @@ def extract_video(
     except UnreadableFile as error:
         return VideoResult(None, drops=[Drop(name, STAGE, error.reason, error.detail)])
     video_id = file_id(path)
-    files = FrameFiles(reader, video_id, out_dir, lambda file: _relative(file, root), config)
+    files = FrameFiles(reader, video_id, out_dir, lambda file: _relative(file, root))
     work = Extraction(reader, video_id, files, config, detector or Cuts())
     progress.start(f"frames of {path.name}", max(reader.expected_frames, 1))
     work.run(progress)
@@ -106,12 +106,11 @@ class Extraction:
             config.drawing_threshold * self._noise_gain(),
             config.subtitle_band,
         )
-        frame_bytes = reader.width * reader.height * 1.5
-        self.most_pending = max(8, int(config.buffer_mb * 2**20 / frame_bytes))
-        self.smalls: list[Small] = []
-        """Thumbnails and light of the latest frames; those of decided shots are let go."""
-        self.first_small = 0
-        """The frame whose `Small` is the first of them."""
+        self.most_pending = max(8, int(config.buffer_mb * 2**20 / reader.frame_bytes))
+        self.thumbnails: list[np.ndarray] = []
+        """(27, 48, 3) uint8 RGB of the latest frames, frames alike share one; those of decided shots are let go."""
+        self.first_thumbnail = 0
+        """The frame that the first of them shows."""
         self.times: list[float] = []
         self.runs = Runs(self.tolerances)
         self.span = _Span(0, self._matcher())
@@ -136,7 +135,7 @@ class Extraction:
     def run(self, progress: Progress) -> None:
         for frame in self.reader.frames():
             small = self.shrink(frame.picture)
-            self.smalls.append(small)
+            self.thumbnails.append(small.thumbnail)
             self.times.append(frame.time_s)
             self.runs.add(frame, small)
             if self.num_frames - self.searched >= _STEP + _CONTEXT:
@@ -150,7 +149,7 @@ class Extraction:
     def _search(self, stop: int) -> None:
         """Cuts in [searched, stop) end spans; a span that waits too long is decided in parts."""
         start = max(0, self.searched - _CONTEXT)
-        window = np.stack([small.thumbnail for small in self._smalls(start, stop + _CONTEXT)])
+        window = np.stack(self._thumbnails(start, stop + _CONTEXT))
         for cut in sorted(start + c for c in self.detector.cuts(window)):
             if max(self.searched, self.span.start + 1) <= cut < stop:
                 self._end_span(cut)
@@ -159,14 +158,14 @@ class Extraction:
             self._decide(self._take(stop), stop)
             self._store_early()
 
-    def _smalls(self, start: int, stop: int) -> list[Small]:
-        return self.smalls[start - self.first_small : stop - self.first_small]
+    def _thumbnails(self, start: int, stop: int) -> list[np.ndarray]:
+        return self.thumbnails[start - self.first_thumbnail : stop - self.first_thumbnail]
 
     def _forget(self, before: int) -> None:
         """Lets go what no search and no open span needs."""
-        num = max(0, min(before, self.searched - _CONTEXT) - self.first_small)
-        self.smalls = self.smalls[num:]
-        self.first_small += num
+        num = max(0, min(before, self.searched - _CONTEXT) - self.first_thumbnail)
+        self.thumbnails = self.thumbnails[num:]
+        self.first_thumbnail += num
 
     def _store_early(self) -> None:
         """A long shot of ever new drawings: all but the latest are written now, by the bars seen so far."""
@@ -188,10 +187,10 @@ class Extraction:
         span = self.span
         kinds = self._junk(span.start, stop)
         for run in runs:
-            run.card = str(kinds[min(run.frame.index, stop - 1) - span.start])
+            run.card = str(kinds[_inside(run, span.start, stop) - span.start])
             if not run.card and self.config.drop_text_cards:
                 self._read_card(run)
-            span.runs.append(_Seen(run.first, run.last, run.card, run.num_lines))
+            span.runs.append(_Seen(max(run.first, span.start), run.last, run.card, run.num_lines))
             span.lumas.see(run)
         if span.bars is None:
             span.bars = find_bars(span.lumas.samples) if self.config.crop_letterbox else NO_BARS
@@ -202,10 +201,10 @@ class Extraction:
                 span.matcher.add(run)
 
     def _junk(self, start: int, stop: int) -> np.ndarray:
-        smalls = self._smalls(start, stop)
-        fresh = {id(small): small for small in smalls}
-        lights = dict(zip(fresh, lights_of(np.stack([s.thumbnail for s in fresh.values()])), strict=True))
-        return junk_frames([lights[id(small)] for small in smalls], self.config.black_level)
+        thumbnails = self._thumbnails(start, stop)
+        fresh = {id(thumbnail): thumbnail for thumbnail in thumbnails}
+        lights = dict(zip(fresh, lights_of(np.stack(list(fresh.values()))), strict=True))
+        return junk_frames([lights[id(thumbnail)] for thumbnail in thumbnails], self.config.black_level)
 
     def _read_card(self, run: Run) -> None:
         """Is it a card? Pans and scrolling text make each frame a run: four in a row share one reading."""
@@ -229,7 +228,8 @@ class Extraction:
         span = self.span
         bars = span.bars or NO_BARS
         kinds = self._kinds(span, stop)
-        kept = sorted(span.matcher.kept, key=lambda k: k.run.frame.index)
+        ordered = sorted(span.matcher.kept, key=lambda k: k.run.frame.index)
+        kept = [(_inside(k.run, span.start, stop), k) for k in ordered]
         cards = [(seen.first, seen.num_frames) for seen in span.runs if seen.card == "card"]
         for start, end in _shot_borders(kinds == "black", _card_borders(cards, span.start)):
             self._write_shot(span.start + start, span.start + end, kinds[start:end], kept, bars)
@@ -258,7 +258,8 @@ class Extraction:
                         kinds[start:stop] = name
         return kinds
 
-    def _write_shot(self, start: int, end: int, kinds: np.ndarray, kept: list[Kept], bars: Bars) -> None:
+    def _write_shot(self, start: int, end: int, kinds: np.ndarray, kept: list[tuple[int, Kept]], bars: Bars) -> None:
+        """kept: by the frame of the span that each stands for."""
         shot_id = f"{self.video_id}:{len(self.shots):04d}"
         counts = Counter(str(k) for k in kinds)
         story = counts[""] > 0
@@ -269,10 +270,10 @@ class Extraction:
             if reason:
                 self.dropped[shot_id, reason] += count
         num_written = 0
-        for k in kept:
-            if not start <= k.run.frame.index < end:
+        for frame, k in kept:
+            if not start <= frame < end:
                 continue
-            if kinds[k.run.frame.index - start]:
+            if kinds[frame - start]:
                 if k.stored is not None:
                     self.files.remove(k.stored[0])
                 continue
@@ -346,6 +347,11 @@ class _Span:
     """By the frames that were decided first; all, unless the span was long."""
     runs: list[_Seen] = field(default_factory=list)
     lumas: _Lumas = field(default_factory=_Lumas)
+
+
+def _inside(run: Run, start: int, stop: int) -> int:
+    """The run's sharpest frame; the nearest in [start, stop) where a cut fell into the run and that is beyond it."""
+    return min(max(run.frame.index, start), stop - 1)
 
 
 def _card_borders(cards: Sequence[tuple[int, int]], start: int) -> list[int]:

@@ -16,12 +16,12 @@ from fullcast.ports import Progress, silent
 from fullcast.records import Drop, Image, Source
 from fullcast.store.atomic import replacing
 from fullcast.store.errors import UnreadableFile
-from fullcast.store.given import files_below
+from fullcast.store.given import BESIDE, files_below
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
 
-VERSION = 5
-"""Raised when the same files would give other records. 4: captions without commas stay in one piece; 5: what is said
-of copies adds up, links that lead nowhere are counted."""
+VERSION = 6
+"""Raised when the same files would give other records. 5: what is said of copies adds up, links that lead nowhere are
+counted; 6: so are files that are no pictures, tags after a rating stay, artists' tags are several."""
 
 STAGE = "ingest"
 
@@ -42,7 +42,7 @@ def collect_pictures(
     root: Path | None = None,
     copy_to: Path | None = None,
 ) -> PicturesResult:
-    """Every picture below `folder`, sorted by path; a file that cannot be used becomes a Drop.
+    """Every picture below `folder`, sorted by path; a file that cannot be used becomes a Drop. Hidden files are left.
 
     Of files with the same bytes the first is used, with all that was said beside any of them.
 
@@ -52,8 +52,11 @@ def collect_pictures(
     root = root or folder
     result = PicturesResult()
     below, lost = files_below(folder)
+    below = [path for path in below if not path.name.startswith(".")]
     files = [path for path in below if path.suffix.lower() in PICTURE_SUFFIXES]
+    others = (path for path in below if path.suffix.lower() not in PICTURE_SUFFIXES | BESIDE)
     result.drops.extend(Drop(_name(error.path, folder), STAGE, error.reason, error.detail) for error in lost)
+    result.drops.extend(Drop(_name(path, folder), STAGE, "other-file", "no picture by its name") for path in others)
     progress.start(f"pictures of {folder.name}", len(files))
     seen: dict[str, tuple[int, str]] = {}
     for path in files:
@@ -102,7 +105,7 @@ def _collect(
         sharpness=round(mean_laplacian(fingerprint.luma_array), 4),
         tags=tags,
         artist=sidecar.artist,
-        licence=sidecar.licence or config.licence,
+        licence=sidecar.licence,
         url=sidecar.url,
     )
     return image, fingerprint

@@ -31,6 +31,9 @@ _AGREES = 0.6
 _IOU_ERROR = 0.004
 # Means of 16x16 pixels: a change of this many levels is another drawing without a closer look.
 _OBVIOUS = 40.0
+# Levels of the thumbnail, on average, by which light steps between two frames: a cut may be found from 5 on, and a run
+# that reached over it would be in neither shot.
+_ANOTHER_LIGHT = 4.0
 # Widths of the picture (2 pixels of 640) from which a view counts as another without a look at the pixels.
 _ELSEWHERE = 0.003
 _COARSE, _REGISTER = 16, 2
@@ -109,11 +112,12 @@ class Runs:
         if run is not None and small is self._before:  # not a bit of it changed
             run.last = frame.index
             return
+        lit_alike = self._before is None or _light_step(self._before, small) < _ANOTHER_LIGHT
         self._before = small
         surface = Surface(small.luma)
         # Text is sharp: without the band, a subtitle does not make a frame look better.
         sharpness = focus(small.luma[: int(len(small.luma) * self._upper)])
-        if run is not None and is_same(run.anchor, surface, self._tolerances):
+        if run is not None and lit_alike and is_same(run.anchor, surface, self._tolerances):
             run.last = frame.index
             if sharpness > run.sharpness:
                 run.frame, run.surface, run.sharpness = frame, surface, sharpness
@@ -125,6 +129,10 @@ class Runs:
         if self._open is not None:
             self.done.append(self._open)
             self._open = None
+
+
+def _light_step(a: Small, b: Small) -> float:
+    return cv2.norm(a.thumbnail, b.thumbnail, cv2.NORM_L1) / a.thumbnail.size
 
 
 @dataclass(slots=True)

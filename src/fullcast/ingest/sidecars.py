@@ -40,7 +40,7 @@ _FIELDS = {
 """Lines that begin with one of these words and a colon (Grabber's habit); '' is no tag and no fact. All others are
 tags. Characters and copyrights are tags with a mark, ``character:aoi``: names come from people, not from tags."""
 
-_LINE = re.compile(r"^\s*([A-Za-z0-9]+)\s*:(?!//)\s*(.*)$")
+_LINE = re.compile(r"^\s*([A-Za-z0-9]+)\s*:(?!//)(\s*)(.*)$")
 _FACE = re.compile(r"^\W*_\W*$")
 """Emoticons such as ^_^ keep their underscore."""
 
@@ -56,7 +56,9 @@ _JSON_TAGS = (
 )
 """gallery-dl's names for tags with their mark, the particular ones first; `tags` and `tag_string` hold all of them
 again."""
-_JSON_ARTIST = ("tags_artist", "tag_string_artist", "artist", "artists", "author", "user", "uploader")
+_JSON_ARTIST_TAGS = ("tags_artist", "tag_string_artist")
+"""Tags: a space is between two artists, and inside a name there is none."""
+_JSON_ARTIST = (*_JSON_ARTIST_TAGS, "artist", "artists", "author", "user", "uploader")
 _JSON_URL = ("source", "post_url", "webpage_url", "url", "file_url")
 _PERSON_NAMES = ("name", "username", "account", "nick")
 _ADULT = {"R-18": "explicit", "R-18G": "explicit"}
@@ -104,13 +106,25 @@ def _read_lines(text: str, tags: list[str], facts: dict[str, str]) -> None:
     for line in text.splitlines():
         match = _LINE.match(line)
         kind = _FIELDS.get(match.group(1).lower()) if match else None
-        words = match.group(2).strip() if match and kind is not None else line.strip()
-        if kind in facts:
-            facts[kind] = facts[kind] or words
+        words = match.group(3).strip() if match and kind is not None else line.strip()
+        if match and kind in facts:
+            fact, rest = _parted(kind, words, glued=not match.group(2))
+            facts[kind] = facts[kind] or fact
+            _read_lines(rest, tags, facts)
         elif kind in ("character", "copyright"):
             tags.extend(f"{kind}:{tag}" for tag in split_tags(words))
         elif kind != "":
             tags.extend(split_tags(words))
+
+
+def _parted(kind: str, words: str, glued: bool) -> tuple[str, str]:
+    """A fact and what follows it: ``rating:safe, 1girl`` and ``artist:x, 1girl`` are lines of tags that begin with one.
+    After ``artist: `` commas are between artists."""
+    between = r"[\s,]+" if kind == "rating" else r"\s*,\s*" if glued and kind in ("artist", "licence") else ""
+    if not between:
+        return words, ""
+    fact, *rest = re.split(between, words, maxsplit=1)
+    return fact, "".join(rest)
 
 
 def _read_gallery(value: Any, path: Path, tags: list[str], facts: dict[str, str]) -> None:
@@ -121,7 +135,7 @@ def _read_gallery(value: Any, path: Path, tags: list[str], facts: dict[str, str]
         if key in ("tags", "tag_string") and tags:
             continue  # they would bring the artist's name back among the tags
         tags.extend(mark + tag for tag in _tag_list(value.get(key)))
-    artist = next((name for key in _JSON_ARTIST if (name := _person(value.get(key)))), "")
+    artist = next((name for key in _JSON_ARTIST if (name := _artist(key, value.get(key)))), "")
     rating = str(value.get("rating") or "")
     rating = _ADULT.get(rating, rating)
     if value.get("x_restrict"):  # pixiv: 1 is R-18, 2 is R-18G
@@ -140,6 +154,11 @@ def _tag_list(value: Any) -> list[str]:
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
         return [_spaced(name) for item in value if (name := _person(item))]
     return []
+
+
+def _artist(key: str, value: Any) -> str:
+    """Names with commas between them."""
+    return _person(value.split() if key in _JSON_ARTIST_TAGS and isinstance(value, str) else value)
 
 
 def _person(value: Any) -> str:

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 
-from fullcast.ingest.config import IngestConfig
 from fullcast.ingest.decode import Frame, VideoReader
 from fullcast.ingest.fingerprint import Fingerprint, make_fingerprint
 from fullcast.ingest.letterbox import NO_BARS, Bars, scale_bars
@@ -38,12 +37,10 @@ class FrameStore(Protocol):
 class FrameFiles:
     """PNG files in a folder."""
 
-    def __init__(
-        self, reader: VideoReader, video_id: str, out_dir: Path, path_of: Callable[[Path], str], config: IngestConfig
-    ) -> None:
+    def __init__(self, reader: VideoReader, video_id: str, out_dir: Path, path_of: Callable[[Path], str]) -> None:
         """`path_of`: a file's path to what the records call it."""
         self.reader, self.video_id, self.out_dir = reader, video_id, out_dir
-        self.path_of, self.config = path_of, config
+        self.path_of = path_of
 
     def store(self, kept: Kept, bars: Bars, small: tuple[int, int]) -> tuple[Image, Fingerprint]:
         frame, reader = kept.run.frame, self.reader
@@ -66,7 +63,6 @@ class FrameFiles:
             time_base=str(reader.time_base),
             time_s=frame.time_s,
             sharpness=round(kept.run.mean_laplacian, 4),
-            licence=self.config.licence,
             frame_xyxy=None if bars == NO_BARS else (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
         )
         return image, make_fingerprint(image_id, rgb, kept.has_text)

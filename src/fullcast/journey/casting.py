@@ -7,6 +7,7 @@ out by hand: the next `prepare` builds the cast from them, and names this show's
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,10 +23,12 @@ from fullcast.journey.taking_in import take_in
 from fullcast.people.clusters import ClusterRow, Clusters, cluster_people
 from fullcast.people.naming import name_people
 from fullcast.recognition.embed import head_crop
+from fullcast.recognition.references import has_references
 from fullcast.records import UNKNOWN, Cast, Image, Person
 from fullcast.store.atomic import replacing, replacing_dir
 from fullcast.store.errors import FullcastError
-from fullcast.store.pictures import PICTURE_SUFFIXES, read_picture
+from fullcast.store.given import composed
+from fullcast.store.pictures import read_picture
 from fullcast.store.tables import read_records, write_records
 from fullcast.store.workspace import Workspace
 
@@ -54,7 +57,7 @@ def propose(journey: Journey) -> Answer:
     taken = take_in(journey)
     found, _, _ = find_all(journey, doors, taken)
     cast = Cast(journey.recipe.show, ())
-    if _has_references(workspace):
+    if has_references(workspace.references_dir):
         cast, _ = read_references(journey, "label", doors.detector, doors.embedder)
     used = {image.id for image in taken.images if not image.dropped}
     if not used:
@@ -80,17 +83,14 @@ def name(journey: Journey, given: Mapping[str, str]) -> Answer:
     _refuse(given, groups)
     by_look: dict[str, list[ClusterRow]] = defaultdict(list)
     for cluster, look in given.items():
-        by_look[look] += groups[cluster]
+        by_look[composed(look)] += groups[cluster]
     _refuse_outdated([row for rows in by_look.values() for row in rows], people, images)
     written: Counter[str] = Counter()
     for look, rows in by_look.items():
         folder = workspace.references_dir.joinpath(*look.split("/"))
-        label = "-".join(sorted(c for c, of in given.items() if of == look))
-        for number, row in enumerate(pick_references(rows, people, REFERENCES)):
+        for row in pick_references(rows, people, REFERENCES):
             person = people[row.person_id]
-            crop = _crop(workspace, images[person.image_id], person, ROOM)
-            with replacing(folder / f"{label}-{number:02d}.png") as temporary:
-                Pillow.fromarray(crop).save(temporary, format="PNG")
+            _write_reference(folder / _file_of(person), workspace, images[person.image_id], person)
             written[look] += 1
     lines = [f"{look}: {count} reference pictures in references/{look}" for look, count in written.items()]
     lines.append("Look through them, delete those that are somebody else, then: fullcast prepare")
@@ -161,14 +161,6 @@ def _refuse_outdated(rows: Sequence[ClusterRow], people: Mapping[str, Person], i
         )
 
 
-def _has_references(workspace: Workspace) -> bool:
-    return any(
-        path.suffix.lower() in PICTURE_SUFFIXES and path.relative_to(workspace.references_dir).parts[0] != UNKNOWN
-        for path in workspace.references_dir.rglob("*")
-        if path.parent != workspace.references_dir
-    )
-
-
 # ----------------------------------------------------------------------------------------------------- for the eye
 
 
@@ -196,6 +188,19 @@ def _sheet(heads: Sequence[np.ndarray], columns: int = 8) -> Pillow.Image:
         y, x = index // columns * HEAD_PX, index % columns * HEAD_PX
         sheet[y : y + HEAD_PX, x : x + HEAD_PX] = head
     return Pillow.fromarray(sheet)
+
+
+def _file_of(person: Person) -> str:
+    """By who it is, not by the cluster: every round counts its clusters from c001."""
+    return re.sub(r"[^0-9A-Za-z]+", "-", person.id) + ".png"
+
+
+def _write_reference(path: Path, workspace: Workspace, image: Image, person: Person) -> None:
+    """What is there under that name stays: it is the same figure, or somebody's own."""
+    if path.exists():
+        return
+    with replacing(path) as temporary:
+        Pillow.fromarray(_crop(workspace, image, person, ROOM)).save(temporary, format="PNG")
 
 
 def _crop(workspace: Workspace, image: Image, person: Person, room: float) -> np.ndarray:

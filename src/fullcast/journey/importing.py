@@ -20,7 +20,7 @@ from fullcast.journey.taking_in import Partition
 from fullcast.records import UNKNOWN, Box, Drop, Image, Person, Source, person_id
 from fullcast.store.atomic import TEMPORARY, replacing_dir, write_bytes, write_json
 from fullcast.store.errors import FullcastError, UnreadableFile
-from fullcast.store.given import files_below
+from fullcast.store.given import composed, files_below
 from fullcast.store.partitions import partition_key, stored_key
 from fullcast.store.pictures import bytes_id, decode_picture
 from fullcast.store.tables import read_records, write_records
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from fullcast.ingest.fingerprint import Fingerprint
     from fullcast.journey import Journey
 
-VERSION = 2
-"""Raised when the same files would give other records. 2: ratings reach the filters, crops are no originals."""
+VERSION = 3
+"""Raised when the same files would give other records. 2: ratings reach the filters, crops are no originals; 3: so do
+addresses, and names are composed."""
 
 STAGE = "import"
 FORMATS = ("seed", "kohya", "everydream1", "everydream2", "dataset", "webdataset")
@@ -122,7 +123,7 @@ def _outdated(workspace: Workspace, folder: Path) -> Iterator[Drop]:
     """Counted in every `prepare`: the dataset lies elsewhere, so that nobody but its owner can import it again."""
     about = json.loads((folder / "import.json").read_text(encoding="utf-8"))
     if about.get("version", 1) < VERSION:
-        detail = "an earlier Fullcast did not pass on ratings and took crops for originals; import it again"
+        detail = "an earlier Fullcast did not pass on all that it says (ratings, crops, addresses); import it again"
         yield Drop(workspace.relative(folder), STAGE, "old-import", detail)
 
 
@@ -267,6 +268,7 @@ def _told(image: Image, picture: ForeignPicture, known: Mapping[Path, Image]) ->
         tags=(*picture.tags, f"rating:{picture.rating}") if picture.rating else picture.tags,
         artist=picture.artist,
         licence=picture.licence,
+        url=picture.url,
         crop=crop,
     )
 
@@ -301,8 +303,8 @@ def _people(people: Sequence[ForeignPerson], image_id: str, width: int, height: 
                 head_xyxy=head,
                 head_confidence=1.0 if head else 0.0,
                 detector=STAGE,
-                character=person.character,
-                form=person.form,
+                character=composed(person.character),
+                form=composed(person.form),
                 tags=person.tags,
                 embedding=person.embedding,
             )

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fullcast.journey.compositions import novelty_by_series
 from fullcast.journey.doors import Doors
+from fullcast.journey.references import References
 from fullcast.journey.telling import judge_sentence, tell
 from fullcast.records import Cast
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError, UnreadableFile
 from fullcast.store.partitions import cached, partition_key
-from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
+from fullcast.store.pictures import read_picture
 from fullcast.store.tables import read_metadata
 
 if TYPE_CHECKING:
@@ -115,15 +115,19 @@ def _errors_path(journey: Journey) -> Path:
 
 def hair_of_cast(journey: Journey, cast: Cast, doors: Doors) -> dict[str, Lab]:
     """Look ("aoi", "aoi/hairdown") -> median (L, a, b) over its references; {} without any. Kept until they change."""
-    folder = journey.workspace.references_dir
-    if not folder.is_dir():
+    given = References(journey.workspace)
+    looks: dict[str, list[Path]] = {}
+    for file, name, form in given.named():
+        if name in cast.names:
+            looks.setdefault("/".join(filter(None, (name, form))), []).append(file)
+    if not looks:
         return {}
-    files = {p.relative_to(folder).as_posix(): file_id(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    files = {f"{look} {p.name}": given.content(p) for look, pictures in looks.items() for p in pictures}
     key = partition_key(files, list(cast.names), [doors.judge_detector.name], HAIR_VERSION)
     path = _hair_path(journey)
 
     def make(out: Path) -> None:
-        write_json(out, {look: list(color) for look, color in _measured(folder, cast, doors)})
+        write_json(out, {look: list(color) for look, color in _measured(looks, doors)})
 
     cached(path, key, make)
     return _read_hair(path)
@@ -137,11 +141,11 @@ def _read_hair(path: Path) -> dict[str, Lab]:
     return {look: (v[0], v[1], v[2]) for look, v in json.loads(path.read_text(encoding="utf-8")).items()}
 
 
-def _measured(folder: Path, cast: Cast, doors: Doors) -> Iterable[tuple[str, tuple[float, ...]]]:
+def _measured(looks: Mapping[str, Sequence[Path]], doors: Doors) -> Iterable[tuple[str, tuple[float, ...]]]:
     from fullcast.judging.hair import hair_color
     from fullcast.recognition.detect import HEAD
 
-    for look, pictures in _reference_pictures(folder, cast):
+    for look, pictures in looks.items():
         colors = []
         for path in pictures:
             try:
@@ -154,25 +158,6 @@ def _measured(folder: Path, cast: Cast, doors: Doors) -> Iterable[tuple[str, tup
                 colors.append(color)
         if colors:
             yield look, tuple(float(v) for v in np.median(colors, axis=0).round(2))
-
-
-def _reference_pictures(folder: Path, cast: Cast) -> Iterable[tuple[str, list[Path]]]:
-    """(look, its pictures); folders are named by their name, or as references/cast.toml says."""
-    try:
-        own: dict[str, Any] = tomllib.loads((folder / "cast.toml").read_text(encoding="utf-8")).get("characters", {})
-    except (OSError, tomllib.TOMLDecodeError):
-        own = {}
-    for place in sorted(p for p in folder.iterdir() if p.is_dir()):
-        name = own.get(place.name, {}).get("name", place.name)
-        if name in cast.names:
-            yield name, _pictures(place)
-            forms = own.get(place.name, {}).get("forms", {})
-            for form in sorted(p for p in place.iterdir() if p.is_dir()):
-                yield f"{name}/{forms.get(form.name, {}).get('name', form.name)}", _pictures(form)
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
 
 
 # --- true pictures

@@ -52,7 +52,7 @@ def _tasks(journey: Journey, segmenter: Segmenter, taken: TakenIn, people: Seque
         mine = [person for person in people if person.image_id in ids]
         if mine:
             boxes = [f"{person.id} {person.xyxy} {person.head_xyxy}" for person in mine]
-            key = partition_key([partition.key, *boxes], models=[segmenter.name], version=VERSION)
+            key = partition_key(boxes, models=[segmenter.name], version=VERSION)
             arguments = (partition.images, mine, journey.workspace.root, segmenter)
             yield Task(journey.workspace.masks_dir / partition.name, key, _mask, arguments)
 

@@ -21,7 +21,6 @@ from fullcast.store.atomic import write_json
 from fullcast.store.decisions import read_log
 from fullcast.store.executors import Task
 from fullcast.store.partitions import cached_dir, partition_key
-from fullcast.store.pictures import file_id
 from fullcast.store.tables import read_records, write_records
 from fullcast.store.workspace import Workspace
 
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
     from fullcast.journey.doors import Doors
     from fullcast.people.config import PeopleConfig
 
-CAST_VERSION = 7
-"""Raised when the same references would give another cast."""
+CAST_VERSION = 8
+"""Raised when the same references would give another cast. 8: names are composed, huge references shrunk."""
 
 
 @dataclass(frozen=True)
@@ -85,23 +84,26 @@ def read_references(
     journey: Journey, role: str, detector: PersonDetector, embedder: Embedder
 ) -> tuple[Cast, list[Drop]]:
     """The cast as one embedder sees it, "label" or "judge"; made anew only when references or networks change."""
+    from fullcast.journey.references import References
     from fullcast.recognition.castfile import read_cast, write_cast
     from fullcast.recognition.methods import method_words
-    from fullcast.recognition.references import build_cast
+    from fullcast.recognition.references import build_cast, cast_inputs
 
     workspace = journey.workspace
     folder = workspace.data_dir / "references" / role
-    given = workspace.references_dir
-    inputs = {workspace.relative(path): file_id(path) for path in sorted(given.rglob("*")) if path.is_file()}
+    given = References(workspace)
+    files, names = cast_inputs(given.folder)
+    inputs = {workspace.relative(path): given.content(path) for path in files} | dict.fromkeys(names, "")
     key = partition_key(inputs, journey.recipe.show, [detector.name, embedder.name], CAST_VERSION)
 
     def make(out: Path) -> None:
         built = build_cast(
-            given,
+            given.folder,
             embedder,
             detector,
             journey.recipe.show,
             strict=False,
+            read=given.read,
             drawn=role == "judge",
             progress=journey.progress,
         )
@@ -125,7 +127,8 @@ def _finding(journey: Journey, doors: Doors, partition: Partition) -> Task:
 
     config = journey.recipe.people
     read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
-    key = partition_key([partition.key], read, [doors.detector.name, doors.embedder.name], VERSION)
+    pictures = [image.id for image in partition.images]  # what was said beside them moves no box
+    key = partition_key(pictures, read, [doors.detector.name, doors.embedder.name], VERSION)
     arguments = (partition.images, journey.workspace.root, doors.detector, doors.embedder, config)
     return Task(journey.workspace.people_dir / partition.name, key, _find, arguments)
 

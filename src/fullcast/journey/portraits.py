@@ -11,15 +11,16 @@ from fullcast.models.base import PersonDetector
 from fullcast.records import Image, Person
 from fullcast.store.errors import FullcastError, UnreadableFile
 from fullcast.store.partitions import cached_dir, partition_key
-from fullcast.store.pictures import file_id, read_picture
+from fullcast.store.pictures import file_id
 from fullcast.store.tables import read_records, write_records
 from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
     from fullcast.journey.doors import Doors
+    from fullcast.journey.references import References
 
-VERSION = 2
+VERSION = 3
 """Raised when the same references would give other people."""
 FOLDER = "portraits"
 """In data/show, so that a packed training has them."""
@@ -33,17 +34,19 @@ def find_portraits(journey: Journey, doors: Doors) -> None:
     """
     from fullcast.captions.tagging import CONFIG_FIELDS, tag_partition, tagged_people
     from fullcast.captions.tagging import VERSION as WORDS
+    from fullcast.journey.references import References
     from fullcast.recognition.references import named_pictures
 
     workspace, config = journey.workspace, journey.recipe.captions
-    named = named_pictures(workspace.references_dir)
-    inputs = [f"{workspace.relative(path)} {file_id(path)} {name}/{form}" for path, name, form in named]
+    given = References(workspace)
+    named = named_pictures(given.folder)
+    inputs = [f"{workspace.relative(path)} {given.content(path)} {name}/{form}" for path, name, form in named]
     read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
     key = partition_key(inputs, read, [doors.detector.name, doors.tagger.name], f"{VERSION}/{WORDS}")
 
     def make(out: Path) -> None:
         journey.progress.start("portraits", len(named))
-        images, people = _alone(workspace, named, doors.detector)
+        images, people = _alone(given, named, doors.detector)
         journey.progress.advance(len(named))
         journey.progress.done()
         words = tag_partition(images, people, workspace.root, doors.tagger, config).words
@@ -65,7 +68,7 @@ def read_portraits(workspace: Workspace) -> tuple[list[Image], list[Person]]:
 
 
 def _alone(
-    workspace: Workspace, named: Sequence[tuple[Path, str, str]], detector: PersonDetector
+    given: References, named: Sequence[tuple[Path, str, str]], detector: PersonDetector
 ) -> tuple[list[Image], list[Person]]:
     """The pictures in which one person is found, and that person by name; each file once."""
     from fullcast.recognition.detect import look_for_people
@@ -74,11 +77,11 @@ def _alone(
     people = []
     for path, character, form in named:
         try:
-            picture = read_picture(path)
+            picture = given.read(path)
         except UnreadableFile:
             continue  # the cast has counted it
         height, width = picture.shape[:2]
-        image = Image(file_id(path), workspace.relative(path), width, height, "reference")
+        image = Image(file_id(path), given.workspace.relative(path), width, height, "reference")
         ((found, _),) = look_for_people([picture], [image.id], detector)
         if len(found) == 1 and image.id not in images:
             images[image.id] = image

@@ -22,6 +22,7 @@ from fullcast.records import UNKNOWN, Box, Cast, Image, Person
 from fullcast.store.atomic import write_json
 from fullcast.store.decisions import HAND, Action, Decision, Log, Scope, Target, append, read_log, target_of
 from fullcast.store.errors import FullcastError
+from fullcast.store.given import composed
 from fullcast.store.tables import read_records
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ def _joined(decisions: Sequence[Decision]) -> list[Decision]:
 
 def _look(name: str, cast: Cast) -> tuple[str, str]:
     """(character, form) of "aoi/hairdown", checked against the cast."""
-    character, _, form = name.partition("/")
+    character, _, form = composed(name).partition("/")
     if character == UNKNOWN:
         return UNKNOWN, ""
     try:

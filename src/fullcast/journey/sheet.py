@@ -20,12 +20,13 @@ from pydantic import TypeAdapter
 
 from fullcast.journey.deciding import question_of
 from fullcast.journey.preparing import Prepared
+from fullcast.journey.references import References
 from fullcast.judging.page.html import Html, tag
 from fullcast.records import UNKNOWN, Box, Image, Person
 from fullcast.store.atomic import write_text
 from fullcast.store.decisions import Decision, target_of
 from fullcast.store.errors import UnreadableFile
-from fullcast.store.pictures import PICTURE_SUFFIXES, read_picture
+from fullcast.store.pictures import read_picture
 from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -90,17 +91,17 @@ def data_uri(picture: Pillow.Image) -> str:
 
 def portraits(workspace: Workspace, names: Sequence[str], side_px: int = 72) -> dict[str, str]:
     """Look ("aoi/hairdown") -> its first reference picture as a data URI, where there is one."""
-    found = {}
-    for name in names:
-        folder = workspace.references_dir.joinpath(*name.split("/"))
-        files = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURE_SUFFIXES) if folder.is_dir() else []
-        for path in files[:1]:
-            try:
-                picture = Pillow.fromarray(read_picture(path))
-            except UnreadableFile:
-                continue
-            picture.thumbnail((side_px, side_px))
-            found[name] = data_uri(picture)
+    found: dict[str, str] = {}
+    for path, character, form in References(workspace).named():
+        name = "/".join(filter(None, (character, form)))
+        if name not in names or name in found:
+            continue
+        try:
+            picture = Pillow.fromarray(read_picture(path))
+        except UnreadableFile:
+            continue
+        picture.thumbnail((side_px, side_px))
+        found[name] = data_uri(picture)
     return found
 
 

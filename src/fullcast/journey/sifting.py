@@ -47,7 +47,7 @@ def sift_given(
 def _measures(journey: Journey, eyes: Eyes, partition: Partition, asked: Sequence[Image]) -> list[Measure]:
     from fullcast.ingest.measuring import VERSION, Measure, measure_partition
 
-    key = partition_key([partition.key], sorted({image.source for image in asked}), eyes.names, VERSION)
+    key = partition_key([image.id for image in asked], models=eyes.names, version=VERSION)
     folder = journey.workspace.measures_dir / partition.name
     workspace = journey.workspace
 

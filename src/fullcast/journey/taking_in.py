@@ -19,9 +19,9 @@ from fullcast.records import Drop, Image, Shot, Source, Video
 from fullcast.store.decisions import read_log
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.executors import Task
-from fullcast.store.given import files_below
+from fullcast.store.given import BESIDE, files_below
 from fullcast.store.partitions import partition_key
-from fullcast.store.pictures import PICTURE_SUFFIXES, file_id
+from fullcast.store.pictures import file_id
 from fullcast.store.tables import read_records, write_records
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 STAGE = "ingest"
 DUPLICATES = "duplicates.parquet"
 """In data/show: which picture is a near-duplicate of which."""
-
-BESIDE = frozenset({".txt", ".tags", ".json", ".toml", ".srt", ".ass", ".ssa", ".vtt", ".nfo", ".md", ".csv"})
-"""Files that may lie beside videos and pictures and are neither."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,9 @@ def take_in(journey: Journey) -> TakenIn:
 
     wanted = [*_videos(journey), *_folders(journey)]
     fresh = _make_all(journey, [w for w in wanted if isinstance(w, _Wanted)])
-    partitions = [w if isinstance(w, Partition) else _partition(w, w.name in fresh) for w in wanted]
+    partitions = [
+        w if isinstance(w, Partition) else _partition(w, w.name in fresh, journey.recipe.ingest.licence) for w in wanted
+    ]
     partitions += imported_partitions(journey.workspace)
     partitions = _each_once(partitions)
     images, details = sift_given(journey, partitions, [image for p in partitions for image in p.images])
@@ -242,17 +241,17 @@ def _folders(journey: Journey) -> Iterator[_Wanted]:
     )
     for source, folder in sources:
         files, lost = _given(folder)
-        if not lost and not any(path.suffix.lower() in PICTURE_SUFFIXES for path in files):
+        if not lost and all(path.suffix.lower() in BESIDE for path in files):
             continue
-        inputs = {workspace.relative(path): _content(path) for path in files}
+        inputs = {workspace.relative(path): content_of(path) for path in files}
         inputs |= {workspace.relative(Path(error.path)): error.reason for error in lost}
         key = partition_key(inputs, config.read_by_pictures(), version=VERSION)
         task = Task(workspace.frames_dir / source, key, _take_folder, (source, folder, config, workspace.root))
         yield _Wanted(source, task, folder.name)
 
 
-def _content(path: Path) -> str:
-    """A file's id, or why it has none: when it can be read again, its folder is taken in anew."""
+def content_of(path: Path) -> str:
+    """A file's id, or why it has none: when it can be read again, what was made of it is made anew."""
     try:
         return file_id(path)
     except UnreadableFile as error:
@@ -268,14 +267,15 @@ def _take_folder(
     _write(out, result.images, result.fingerprints, result.drops)
 
 
-def _partition(wanted: _Wanted, fresh: bool) -> Partition:
+def _partition(wanted: _Wanted, fresh: bool, licence: str) -> Partition:
+    """licence: of pictures that do not bring their own; in no table, so that another one redoes no pixel."""
     folder = wanted.task.result_dir
     videos = read_records(folder / "video.parquet", Video)
     return Partition(
         wanted.name,
         wanted.task.key,
         folder,
-        tuple(read_records(folder / "images.parquet", Image)),
+        tuple(replace(i, licence=i.licence or licence) for i in read_records(folder / "images.parquet", Image)),
         tuple(read_records(folder / "shots.parquet", Shot)),
         replace(videos[0], path=wanted.video_path) if videos else None,  # the file may have been renamed since
         tuple(_named_now(read_records(folder / "drops.parquet", Drop), wanted.video_path)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -20,6 +20,7 @@ from fullcast.journey.dataset_card import AUDIT, facts_of
 from fullcast.journey.doors import Doors
 from fullcast.journey.exporting_models import licence_of_trained
 from fullcast.journey.preparing import Prepared, read_prepared
+from fullcast.journey.references import References
 from fullcast.journey.run_facts import RunFacts, base_name, machine, read_run
 from fullcast.judging.report_data import (
     CastForm,
@@ -126,25 +127,22 @@ def latest_run(workspace: Workspace) -> Path | None:
 def _cast(workspace: Workspace, prepared: Prepared) -> tuple[CastMember, ...]:
     used = {image.id for image in prepared.images if not image.dropped}
     seen = Counter((p.character, p.form) for p in prepared.people if p.image_id in used)
+    pictures: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for path, name, look in References(workspace).named():
+        pictures[name, look].append(workspace.relative(path))
     members = []
     for character in prepared.cast.characters:
         forms = [
             CastForm(
                 form.name,
                 form.trigger_word,
-                _portraits(workspace, character.name, form.name),
+                tuple(pictures[character.name, form.name][:PORTRAITS]),
                 seen[character.name, form.name],
             )
             for form in character.forms
         ]
         members.append(CastMember(character.name, character.trigger_word, tuple(forms), character.licence))
     return tuple(members)
-
-
-def _portraits(workspace: Workspace, character: str, form: str) -> tuple[str, ...]:
-    folder = workspace.references_dir / character / form if form else workspace.references_dir / character
-    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURE_SUFFIXES) if folder.is_dir() else []
-    return tuple(workspace.relative(path) for path in files[:PORTRAITS])
 
 
 # --- what was found

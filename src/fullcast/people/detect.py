@@ -15,8 +15,9 @@ from fullcast.records import Drop, Image, Person, person_id
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import read_picture
 
-VERSION = 3
-"""Raised when the same pictures, networks and settings would give other people."""
+VERSION = 4
+"""Raised when the same pictures, networks and settings would give other people. 4: heads of faces end with the
+picture."""
 
 CONFIG_FIELDS = ("confidence", "iou", "lone_confidence", "batch")
 """What of PeopleConfig a partition's key must hash; the rest is read by the whole-show stages only."""

@@ -6,6 +6,7 @@ Whoever keeps what comes of it has a VERSION to raise when the joining changes: 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,24 +86,30 @@ def look_for_people(
 ) -> list[tuple[list[Person], list[Unbelieved]]]:
     """The same, with what was seen in each picture and not believed."""
     return [
-        join_heads(found, image_id, detector.name, lone=lone)
-        for found, image_id in zip(detector.detect(images), image_ids, strict=True)
+        join_heads(found, image_id, detector.name, lone=lone, size=(image.shape[1], image.shape[0]))
+        for found, image_id, image in zip(detector.detect(images), image_ids, images, strict=True)
     ]
 
 
 def join_heads(
-    detections: Sequence[Detection], image_id: str, detector: str, *, lone: float = LONE_CONFIDENCE
+    detections: Sequence[Detection],
+    image_id: str,
+    detector: str,
+    *,
+    lone: float = LONE_CONFIDENCE,
+    size: tuple[float, float] = (math.inf, math.inf),
 ) -> tuple[list[Person], list[Unbelieved]]:
     """One Person per figure, left to right, and what was not believed: each head goes to one body, the best pairs over
     the whole picture.
 
     What finds no partner is kept if its confidence is at least `lone`: a body alone (seen from behind, head out of the
     picture) has no head box, a head alone (the rest hidden) stands with the head's box and is marked by LONE_HEAD.
-    Half bodies stand for bodies, and faces for heads, where no detector saw more of the figure. Figures that others
+    Half bodies stand for bodies, and faces for heads, where no detector saw more of the figure; the head that follows
+    from a face ends where the picture does (`size`: its width and height). Figures that others
     cover are doubles (`COVERED_BODY`).
     """
     bodies = _with_halves(detections)
-    heads = _with_faces(detections)
+    heads = _with_faces(detections, size)
     pairs = match_heads([b.xyxy for b in bodies], [h.xyxy for h in heads])
     people, lost = [], []
     for i, body in enumerate(bodies):
@@ -146,12 +153,16 @@ def _with_halves(detections: Sequence[Detection]) -> list[Detection]:
     return bodies + [half for half in halves if not any(_inside(half.xyxy, b.xyxy) >= SAME for b in bodies)]
 
 
-def _with_faces(detections: Sequence[Detection]) -> list[Detection]:
+def _with_faces(detections: Sequence[Detection], size: tuple[float, float]) -> list[Detection]:
     """Heads, and the heads that follow from faces that lie in none of them."""
     heads = [d for d in detections if d.label == HEAD]
     faces = [d for d in detections if d.label == FACE]
     alone = [face for face in faces if not any(_inside(face.xyxy, head.xyxy) >= SAME for head in heads)]
-    return heads + [Detection(head_of_face(face.xyxy), face.confidence, HEAD) for face in alone]
+    return heads + [Detection(_clipped(head_of_face(face.xyxy), size), face.confidence, HEAD) for face in alone]
+
+
+def _clipped(box: Box, size: tuple[float, float]) -> Box:
+    return max(0.0, box[0]), max(0.0, box[1]), min(size[0], box[2]), min(size[1], box[3])
 
 
 def head_of_face(face: Box) -> Box:

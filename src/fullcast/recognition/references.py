@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,9 +38,12 @@ from fullcast.recognition.methods import CLASSIFIER, NEAREST, choose_method
 from fullcast.recognition.words import trigger_words
 from fullcast.records import UNKNOWN, Cast, Character, Drop, Form
 from fullcast.store.errors import FullcastError, UnreadableFile
-from fullcast.store.pictures import PICTURE_SUFFIXES, read_picture
+from fullcast.store.given import composed, files_below, is_utf8
+from fullcast.store.pictures import PICTURE_SUFFIXES, read_picture, resize
 
 CAST_TOML = "cast.toml"
+MAX_SIDE = 2048
+"""Pixels of a reference's longer side that are looked at: a page of 600 dpi on its canvas would take 0.5 GB."""
 _KEYS = {
     "file": {"show", "licence", "characters"},
     "character": {"name", "trigger_word", "licence", "forms"},
@@ -77,6 +81,7 @@ def build_cast(
     *,
     strict: bool = True,
     drawn: bool = False,
+    read: Callable[[Path], np.ndarray] = read_picture,
     progress: Progress = silent,
 ) -> BuiltCast:
     """The cast of a folder, its references embedded, its threshold calibrated on them.
@@ -85,12 +90,15 @@ def build_cast(
     (`embed.as_drawn`), twins of the cast do not raise the threshold (`identify.calibrate`), and where the nearest
     references and the classifier are equally right the classifier names: it parts twins better (`methods.identify_by`).
 
+    `read`: opens a picture; one for which it raises UnreadableFile is a drop.
+
     Raises FullcastError when the folder is missing or empty, a key of cast.toml is unknown, two characters share a
     name, or (if `strict`; else it is a drop) a folder holds no picture that can be read.
     """
     settings = _read_settings(references_dir)
     looks = find_looks(references_dir)
-    drops, headless = _read_looks(looks, embedder, detector, progress)
+    drops, headless = _read_looks(looks, embedder, detector, read, progress)
+    drops += [Drop(name, "cast", "bad-name", detail) for name, detail in _bad_names(references_dir).items()]
     empty = [look for look in looks if not look.crops]
     if empty and strict:
         raise FullcastError(f"{empty[0].folder} has {_say_empty(empty[0])}")
@@ -131,17 +139,43 @@ def find_looks(references_dir: Path) -> list[_Look]:
     """The form folders, in the order of their names; crops still empty."""
     if not references_dir.is_dir():
         raise FullcastError(f"{references_dir}: there is no such folder; wanted is references/<character>/*.png")
-    looks: list[_Look] = []
-    for folder in _folders(references_dir):
-        forms = _folders(folder)
-        if _pictures(folder) or not forms:
-            looks.append(_Look(folder, folder.name, ""))
-        looks += [_Look(form, folder.name, form.name) for form in forms]
+    looks = _looks(references_dir)
     if not any(look.character != UNKNOWN for look in looks):
         raise FullcastError(
             f"{references_dir} has no folder of a character; put 3 to 10 pictures of each into "
             f"{references_dir.name}/<character>, or let `fullcast cast cluster` propose people to be named"
         )
+    names = Counter((look.character, look.form) for look in looks)
+    for character, form in (name for name, count in names.items() if count > 1):
+        raise FullcastError(
+            f"{references_dir} has two folders {'/'.join(filter(None, (character, form)))}, written in two ways of "
+            "Unicode; put their pictures into one"
+        )
+    return looks
+
+
+def has_references(references_dir: Path) -> bool:
+    """Whether there is a picture of anybody of a cast."""
+    looks = _looks(references_dir) if references_dir.is_dir() else []
+    return any(_pictures(look.folder) for look in looks if look.character != UNKNOWN)
+
+
+def cast_inputs(references_dir: Path) -> tuple[list[Path], list[str]]:
+    """All that `build_cast` reads: files, and what is there by name only (folders of looks, names it cannot use)."""
+    looks = find_looks(references_dir)
+    files = [path for look in looks for path in _pictures(look.folder)]
+    settings = references_dir / CAST_TOML
+    folders = [look.folder.relative_to(references_dir).as_posix() for look in looks]
+    return [*files, *([settings] if settings.is_file() else [])], [*folders, *_bad_names(references_dir)]
+
+
+def _looks(references_dir: Path) -> list[_Look]:
+    looks: list[_Look] = []
+    for folder in _folders(references_dir):
+        character, forms = composed(folder.name), _folders(folder)
+        if _pictures(folder) or not forms:
+            looks.append(_Look(folder, character, ""))
+        looks += [_Look(form, character, composed(form.name)) for form in forms]
     return looks
 
 
@@ -158,7 +192,11 @@ def named_pictures(references_dir: Path) -> list[tuple[Path, str, str]]:
 
 
 def _read_looks(
-    looks: list[_Look], embedder: Embedder, detector: PersonDetector, progress: Progress
+    looks: list[_Look],
+    embedder: Embedder,
+    detector: PersonDetector,
+    read: Callable[[Path], np.ndarray],
+    progress: Progress,
 ) -> tuple[list[Drop], list[str]]:
     """Fills the looks' crops; what could not be read, and where no head was found."""
     drops: list[Drop] = []
@@ -168,7 +206,7 @@ def _read_looks(
     for look, path in files:
         item = path.relative_to(look.folder.parent).as_posix()
         try:
-            picture = read_picture(path)
+            picture = _at_most(read(path), MAX_SIDE)
         except UnreadableFile as error:
             drops.append(Drop(item, "cast", error.reason, error.detail))
         else:
@@ -199,6 +237,13 @@ def reference_crop(picture: np.ndarray, detector: PersonDetector, crop_scale: fl
             x0, y0, x1, y1 = d.xyxy
             heads.append((d.confidence, (x0 - left, y0 - top, x1 - left, y1 - top)))
     return head_crop(picture, max(heads)[1], crop_scale) if heads else None
+
+
+def _at_most(picture: np.ndarray, side: int) -> np.ndarray:
+    """The picture, its longer side no longer than so many pixels."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    return picture if scale >= 1 else resize(picture, (max(1, round(width * scale)), max(1, round(height * scale))))
 
 
 def _assemble(
@@ -258,11 +303,18 @@ def _forms(
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "_")) and is_utf8(p.name))
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith("."))
+    files = (p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith("."))
+    return sorted(p for p in files if is_utf8(p.name))
+
+
+def _bad_names(references_dir: Path) -> dict[str, str]:
+    """What no table can hold the name of, with the reason."""
+    lost = (error for error in files_below(references_dir)[1] if error.reason == "bad-name")
+    return {Path(error.path).relative_to(references_dir).as_posix(): error.detail for error in lost}
 
 
 def _say_empty(look: _Look) -> str:
@@ -278,7 +330,7 @@ def _read_settings(references_dir: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(composed(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FullcastError(f"{path} is no TOML: {error}") from error
     _known(settings, _KEYS["file"], "keys", path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -174,8 +175,8 @@ def target_of(image: Image, person: Person | None = None) -> Target:
 
 
 def detector_of(person: Person) -> str:
-    """The detector's name without marks such as ``#head``."""
-    return person.detector.partition("#")[0]
+    """The detector's name without marks such as ``#head`` and ``#confidence=0.3``: several are joined by a +."""
+    return re.sub(r"#[^+]*", "", person.detector)
 
 
 # ------------------------------------------------------------------------------------------- finding figures again

@@ -27,7 +27,9 @@ from fullcast.store.atomic import replacing
 from fullcast.store.errors import FullcastError, UnreadableFile
 from fullcast.store.png import lacks_pixels
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jxl"})
+PICTURE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jxl"}
+)
 """What a folder scan takes for a picture; whether it is one, `read_picture` says."""
 
 MAX_PIXELS = 100_000_000

@@ -69,6 +69,8 @@ class YoloDetector:
         self.labels = dict(labels) if labels is not None else _names(metadata.get("names"), self.network.path)
         self.height, self.width = _input_size(self.network.inputs[self.input], metadata.get("imgsz"))
         self.card = card_of(self.network.path)
+        self.name = f"yolo:{self.network.name}{_mark('confidence', confidence)}{_mark('iou', iou)}"
+        """With what was asked for and is not the network's own: it gives other boxes."""
         if confidence is None:
             confidence = _own_confidence(metadata, self.network.path, self.card)
         if iou is None:
@@ -76,7 +78,6 @@ class YoloDetector:
         self.confidence, self.iou, self.class_aware = confidence, iou, class_aware
         self.is_rtdetr = _beside(self.network.path, "model_type.json", "model_type") == "rtdetr"
         self.letterbox = metadata.get("letterbox", "").lower() == "true" if letterbox is None else letterbox
-        self.name = f"yolo:{self.network.name}"
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
         """Boxes in whole pixels of each (H, W, 3) uint8 RGB picture, strongest first; sizes may differ."""
@@ -125,6 +126,14 @@ class YoloDetector:
         if isinstance(self.confidence, Mapping):
             return np.array([self.confidence.get(name, DEFAULT_CONFIDENCE) for name in self.labels.values()])
         return np.full(len(self.labels), self.confidence)
+
+
+def _mark(what: str, value: float | Mapping[str, float] | None) -> str:
+    """Behind a # as all marks of a detector's name; '' for what nobody set."""
+    if value is None:
+        return ""
+    each = value.items() if isinstance(value, Mapping) else [("", value)]
+    return f"#{what}={','.join(f'{label}:{v:g}'.lstrip(':') for label, v in sorted(each))}"
 
 
 def _decode(output: np.ndarray, num_labels: int, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
