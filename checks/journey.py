@@ -356,6 +356,7 @@ def moved(context: Context) -> Iterator[Figure]:
         use_recipe(first, ROOT / "recipes" / "smallest.toml")
         must(fullcast("prepare", "-w", first), "prepare")
         half = ("--training.checkpoint-every", "2")
+        must(fullcast("pack", Path(folder) / "job.tar", "-w", first), "pack, which encodes")
         begun = must(fullcast("train", "-w", first, "--minutes", "0.01", *half, "--json"), "train, stopped early").data
         before = _frame_times(first)
         then.parent.mkdir(parents=True)

@@ -115,7 +115,9 @@ class Recipe(BaseModel):
     )
     seed: int = Field(0, ge=0, description="All random draws follow from it: the same recipe gives the same run.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="Where networks run. auto: cuda or mps when torch finds one, else cpu."
+        "auto",
+        description="Where networks run. auto: cuda or mps when torch finds one, else cpu. Nothing is trained on mps: "
+        "set training.device beside it.",
     )
     threads: int = Field(
         0,

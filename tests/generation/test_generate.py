@@ -18,10 +18,11 @@ from fullcast.generation.preview import ScenePreview
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.config import PocketModelConfig
 from fullcast.models.stable_diffusion.family import StableDiffusion
-from fullcast.models.stable_diffusion.region_attention import bias_tables, region_attention
+from fullcast.models.stable_diffusion.region_attention import bias_tables, levels_that_hear, region_attention
 from fullcast.records import Cast, Character, Placement, Scene
 from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import read_picture, read_png_text, write_png
+from tests.models.tiny_families import tiny_pipeline
 
 TINY = PocketModelConfig(
     width=48,
@@ -196,9 +197,21 @@ def test_no_bias_is_plain_attention_bit_for_bit(model):
     x, t = torch.randn(2, 4, 8, 12), torch.tensor([900, 900])
     with torch.no_grad():
         plain = model.predict(x, t, embeds)
-        with region_attention(unet, bias_tables(torch.zeros(0, 8, 12, dtype=torch.bool), 77, 0.3, 2)):
+        with region_attention(unet, bias_tables(torch.zeros(0, 8, 12, dtype=torch.bool), 77, 0.3, [True, True])):
             assert torch.equal(model.predict(x, t, embeds), plain)
         assert torch.equal(model.predict(x, t, embeds), plain)
+
+
+def test_levels_without_words_have_no_table_and_tables_are_looked_at_on_the_cpu(monkeypatch):
+    """SDXL's finest level would have the largest one; on a GPU a look at each would wait for all that is under way."""
+    assert levels_that_hear(tiny_pipeline("sdxl").unet) == [False, True, True]
+    assert levels_that_hear(tiny_pipeline("sd1").unet) == [True] * 4, "the middle hears at the coarsest"
+    xl = StableDiffusion.of(tiny_pipeline("sdxl"))
+    sent: dict[int, torch.Tensor] = {}
+    to = lambda table, device: sent.setdefault(table.shape[2], table)  # noqa: E731
+    monkeypatch.setattr("fullcast.models.stable_diffusion.region_attention.sent", to)
+    with xl.regions([torch.ones(1, 8, 12, dtype=torch.bool), torch.zeros(1, 8, 12, dtype=torch.bool)], 0.3):
+        assert sorted(sent) == [2 * 3, 4 * 6]
 
 
 def test_silent_regions_leave_the_global_words_alone(model):
@@ -221,7 +234,7 @@ def test_words_act_in_their_own_region_first(model):
 
     masks = torch.zeros(1, 8, 12, dtype=torch.bool)
     masks[0, :, :6] = True
-    processor = RegionAttention({q: b[None, None] for q, b in bias_tables(masks, 77, 0.3, 2).items()})
+    processor = RegionAttention({q: b[None, None] for q, b in bias_tables(masks, 77, 0.3, [True, True]).items()})
     hidden, words = torch.randn(1, 96, 8), torch.randn(1, 2 * 77, 16)
     other = words.clone()
     other[:, 77:] = torch.randn(1, 77, 16)

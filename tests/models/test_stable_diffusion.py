@@ -14,6 +14,7 @@ from fullcast.models.stable_diffusion.folder import folder_sha256, load_pipeline
 from fullcast.models.stable_diffusion.normalise import latent_statistics, normalise_latents
 from fullcast.models.stable_diffusion.tokenizer import FULL_VOCABULARY, clip_tokenizer, open_tokenizer, vocabulary
 from fullcast.store.errors import FullcastError
+from tests.models.tiny_families import tiny_pipeline
 
 TINY = PocketModelConfig(
     width=48,
@@ -148,6 +149,20 @@ def test_a_folder_of_half_precision_files_is_read_and_one_without_weights_is_sai
             read(variant)
 
 
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_a_folder_with_a_feature_extractor_can_be_written_and_opened_again(family, tmp_path):
+    """The official SD 1.5 and 2.1 folders list one beside their safety checker."""
+    folder = save_pipeline(tiny_pipeline(family), tmp_path / "official")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["feature_extractor"] = ["transformers", "CLIPImageProcessor"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    (folder / "feature_extractor").mkdir()
+    settings = {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 224}}
+    (folder / "feature_extractor" / "preprocessor_config.json").write_text(json.dumps(settings))
+    again = save_pipeline(load_pipeline(folder), tmp_path / "again")
+    assert load_pipeline(again).feature_extractor is None and folder_sha256(again) == folder_sha256(folder)
+
+
 def test_a_tokenizer_is_the_folder_s_own_or_clip_s_for_one_file(model, tmp_path):
     folder = save_pipeline(model.pipeline, tmp_path / "model")
     (tmp_path / "model.safetensors").touch()
@@ -155,6 +170,15 @@ def test_a_tokenizer_is_the_folder_s_own_or_clip_s_for_one_file(model, tmp_path)
     assert (len(own), len(whole)) == (800, FULL_VOCABULARY) and own.model_max_length == whole.model_max_length == 77
     with pytest.raises(FullcastError, match="no tokenizer that can be opened"):
         open_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("use", ["for_training", "for_drawing"])
+def test_on_a_gpu_the_vae_takes_one_picture_after_another(use, monkeypatch):
+    for device, sliced in (("cpu", False), ("cuda", True)):
+        own = StableDiffusion.of(build_pocket_pipeline(TINY))
+        monkeypatch.setattr(own.pipeline, "to", lambda device: None, raising=False)  # no GPU here
+        getattr(own, use)(torch.device(device), *((True,) if use == "for_training" else ()))
+        assert own.pipeline.vae.use_slicing is sliced
 
 
 def test_normalised_latents_decode_to_the_same_picture():

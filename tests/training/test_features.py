@@ -1,13 +1,13 @@
-"""Parts of a batch, bad batches, LoRA, bfloat16, priors, masks, words: each does what its setting says."""
+"""Parts of a batch, bad batches, LoRA, bfloat16, priors, masks: each does what its setting says."""
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from fullcast.diffusion.schedule import add_noise, alphas_cumprod
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
@@ -20,13 +20,12 @@ from fullcast.training.config import ALWAYS_TOLD, ONE_FOR_ALL, TrainingConfig
 from fullcast.training.kept import checkpoints, kept
 from fullcast.training.loop import Beside, train
 from fullcast.training.metrics import read_metrics
-from fullcast.training.optimizers import RoundingAdamW, rounded_bf16
+from fullcast.training.optimizers import RoundingAdamW, clip, rounded_bf16, step_unless
 from fullcast.training.ranks import Ranks
-from fullcast.training.run import Run
+from fullcast.training.run import Run, _teacher
 from fullcast.training.saver import Saver
 from fullcast.training.step import Says, Teacher
 from fullcast.training.watching import best_step, flat
-from fullcast.training.words import TextCache, varied
 from tests.models.tiny_families import tiny_pipeline
 from tests.training.test_train import CONFIG, TINY, Captions, Pixels, Stream, asked_at, base, hashes  # noqa: F401
 
@@ -38,8 +37,6 @@ def with_settings(**settings: object) -> TrainingConfig:
 
 
 def live(run_dir: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
     return load_file(checkpoints(run_dir)[-1] / "state" / "live.safetensors")
 
 
@@ -106,6 +103,16 @@ def test_bfloat16_weights_are_resumed_to_the_bit(base, tmp_path):  # noqa: F811
     assert {t.dtype for t in live(tmp_path / "whole").values()} == {torch.bfloat16}
 
 
+@pytest.mark.parametrize("lora_rank", [0, 2])
+def test_a_checkpoint_of_bfloat16_weights_is_written_as_asked_for(base, tmp_path, lora_rank):  # noqa: F811
+    config = with_settings(weights_dtype="bf16", lora_rank=lora_rank, ema_decay=0.0)
+    done = train(base, Stream(num_steps=1), Pixels(), Captions(), config, tmp_path)
+    assert {t.dtype for t in live(tmp_path).values()} == {torch.bfloat16}
+    files = [*done.checkpoint.glob("*/*model.safetensors"), *done.checkpoint.glob("*.safetensors")]
+    assert len(files) == 3 + (2 if lora_rank else 0)
+    assert {t.dtype for file in files for t in load_file(file).values() if t.is_floating_point()} == {torch.float32}
+
+
 def test_bfloat16_weights_are_probed_validated_drawn_and_judged(base, tmp_path):  # noqa: F811
     config = with_settings(weights_dtype="bf16", probe_every=2, sample_every=2, judge_every=2, validate_every=2)
 
@@ -152,6 +159,38 @@ def test_an_optimizer_that_counts_in_python_numbers_is_brought_back():
     restore_optimizer(again, {"denoiser.w": parameter}, saved)
     assert again.state[parameter]["step"] == 7 and type(again.state[parameter]["step"]) is int
     assert (again.state[parameter]["state1"] == torch.arange(5)).all()
+
+
+def test_an_optimizer_that_cannot_be_told_on_the_device_takes_no_bad_step():
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.SGD([parameter], lr=0.1, momentum=0.9, weight_decay=0.1)
+    for bad, grad in ((False, 1.0), (True, float("nan")), (True, 1.0)):
+        parameter.grad = torch.full((3,), grad)
+        step_unless(optimizer, torch.tensor(bad))
+        assert torch.allclose(parameter, torch.tensor(0.89)), "one step, and no decay or momentum after it"
+
+
+def test_each_stage_scales_gradients_down_to_its_own_norm(base, tmp_path):  # noqa: F811
+    config = with_settings(changes=[{"from_step": 1, "settings": {"max_grad_norm": 0.5}}])
+    asked: list[float] = []
+
+    def noting(optimizer, parameters, max_norm):
+        asked.append(max_norm)
+        return clip(optimizer, parameters, max_norm)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("fullcast.training.run.clip", noting)
+        train(base, Stream(num_steps=2), Pixels(), Captions(), config, tmp_path)
+    assert asked == [1.0, 0.5]
+
+
+def test_the_copy_that_priors_are_held_to_has_the_dtype_of_the_weights(base):  # noqa: F811
+    for dtype, wanted in (("float32", torch.float32), ("bf16", torch.bfloat16)):
+        model = StableDiffusion.load(base)
+        says = _teacher(model, with_settings(prior_preservation=True, weights_dtype=dtype))
+        frozen = next(c.cell_contents for c in says.__closure__ if isinstance(c.cell_contents, StableDiffusion))
+        assert {frozen.dtype, next(frozen.pipeline.text_encoder.parameters()).dtype} == {wanted}
+        assert model.dtype == torch.float32
 
 
 def test_rounding_is_right_in_the_mean_and_small_changes_are_not_lost():
@@ -249,6 +288,8 @@ def test_what_would_do_nothing_is_refused():
         with_settings(keep_best=True)
     with pytest.raises(ValueError, match="a LoRA has few"):
         with_settings(parallel="fsdp2", lora_rank=2)
+    with pytest.raises(ValueError, match="leave out one of them"):
+        with_settings(optimizer="adamw8bit", weights_dtype="bf16")
     alone = with_settings(parallel="fsdp2", judge_every=2, probe_every=1)
     with pytest.raises(ValueError, match="set judge_every and probe_every to 0"):
         with_settings(parallel="fsdp2", processes=2, judge_every=2, probe_every=1)
@@ -282,81 +323,6 @@ def test_a_denoiser_that_says_the_picture_is_trained_goes_on_and_draws_in_plain_
     assert pipeline.scheduler.config.prediction_type == "sample"
     drawn = pipeline("a", width=48, height=32, num_inference_steps=2, output_type="np").images
     assert np.isfinite(drawn).all()
-
-
-def test_sdxl_trains_both_text_encoders_and_stays_plain(tmp_path):
-    folder = save_pipeline(tiny_pipeline("sdxl"), tmp_path / "xl")
-
-    class Small(Stream):
-        def batch(self, step):
-            return Batch(step, 64, 64, super().batch(step).visits[:2])
-
-    config = with_settings(zero_terminal_snr=True, prediction_type="v_prediction", learning_rate=1e-3)
-    done = train(folder, Small(2, 2), Pixels(), Captions(), config, tmp_path / "run")
-    names = live(tmp_path / "run")
-    assert any(n.startswith("text_encoder_2.") for n in names) and any(n.startswith("denoiser.") for n in names)
-    again = load_pipeline(done.checkpoint)
-    assert again.scheduler.config.rescale_betas_zero_snr and again.scheduler.config.prediction_type == "v_prediction"
-    before = load_pipeline(folder).text_encoder_2.state_dict()
-    assert any(not torch.equal(before[k], v) for k, v in again.text_encoder_2.state_dict().items())
-
-
-def test_sdxl_hears_and_predicts_as_diffusers_does(tmp_path):
-    model = StableDiffusion.of(tiny_pipeline("sdxl"))
-    pipeline = model.pipeline
-    with torch.no_grad():
-        ours = model.encode_prompts(["two people", "a wall"])
-        theirs, _, pooled, _ = pipeline.encode_prompt(["two people", "a wall"], do_classifier_free_guidance=False)
-        assert torch.allclose(ours.embeds, theirs, atol=1e-6) and torch.allclose(ours.pooled, pooled, atol=1e-6)
-        x = torch.randn(2, 4, 8, 8)
-        factor = model.size_multiple
-        sizes = torch.tensor([[8.0 * factor, 8 * factor, 0, 0, 8 * factor, 8 * factor]] * 2)
-        added = {"text_embeds": pooled, "time_ids": sizes}
-        expected = pipeline.unet(x, 500, encoder_hidden_states=theirs, added_cond_kwargs=added)[0]
-        assert torch.allclose(model.predict(x, torch.tensor([500, 500]), ours), expected, atol=1e-5)
-
-
-def test_clip_skip_is_that_of_diffusers_and_is_carried_along(tmp_path):
-    model = StableDiffusion.of(tiny_pipeline("sd1"))
-    plain = model.encode_prompts(["two people"])
-    model.use_clip_skip(2)
-    with torch.no_grad():
-        ours = model.encode_prompts(["two people"])
-        shorter = copy.deepcopy(model.pipeline.text_encoder)  # hearing the last layer but one is having one layer less
-        del getattr(shorter, "text_model", shorter).encoder.layers[-1]
-        theirs = shorter(model.token_ids(["two people"]))[0]
-    assert torch.allclose(ours, theirs, atol=1e-6) and not torch.allclose(ours, plain, atol=1e-3)
-    folder = save_pipeline(model.pipeline, tmp_path / "model")
-    assert StableDiffusion.load(folder).clip_skip == 2
-    model.for_training(torch.device("cpu"), text_encoder=True)
-    last = [name for name, _ in model.parameters("text_encoder") if ".layers.11." in name]
-    assert last == [], "nobody hears the last layer"
-    with pytest.raises(FullcastError, match="has 12 layers"):
-        model.use_clip_skip(13)
-
-
-def test_tags_are_left_out_and_shuffled_by_item_alone():
-    config = with_settings(tag_dropout_rate=0.5, shuffle_tags=True, keep_tags=2)
-    caption = "2 people, aoi, " + ", ".join(f"tag{i}" for i in range(40))
-    one, again, other = (varied(caption, item, config) for item in ("3/a/0", "3/a/0", "4/a/1"))
-    assert one == again != other and one.startswith("2 people, aoi, ")
-    assert 10 < len(one.split(", ")) < 32 and set(one.split(", ")) <= set(caption.split(", "))
-    assert varied(caption, "x", QUIET) == caption
-
-
-def test_cached_words_do_not_depend_on_their_neighbours(base):  # noqa: F811
-    model = StableDiffusion.load(base)
-    cache = TextCache(model, capacity=2)
-    first = cache.words(["a red wall", "", "a blue wall"])
-    assert torch.equal(cache.words(["a blue wall", "a red wall"]), first[[2, 0]]) and len(cache._said) == 2
-    with torch.no_grad():
-        assert torch.allclose(first, model.encode_prompts(["a red wall", "", "a blue wall"]), atol=1e-5)
-
-
-def test_a_cached_frozen_text_encoder_trains_and_is_another_run(base, tmp_path):  # noqa: F811
-    config = with_settings(cache_text=True, text_encoder_learning_rate=0.0)
-    assert train(base, Stream(num_steps=1), Pixels(), Captions(), config, tmp_path).finished
-    assert "cache_text" in config.about_weights() and "cache_text" not in QUIET.about_weights()
 
 
 def test_the_fingerprint_of_the_first_settings_stays_what_it_was():

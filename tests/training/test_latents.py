@@ -80,6 +80,19 @@ def test_a_stop_on_the_way_keeps_what_is_encoded(model, tmp_path):
     assert LatentStore(tmp_path, model).fill(WANTED, Pixels()) == 2
 
 
+def test_samples_of_the_same_pixels_share_a_row_and_old_rows_count(model, tmp_path):
+    """Stages that differ in captions alone rename their samples; stores of older versions have a row for each name."""
+    store = LatentStore(tmp_path, model, {"A": "a", "B": "b"})
+    wanted = [(name, 16, 8) for name in ("a", "A", "B")]
+    assert store.fill(wanted, Pixels()) == 2 and store.fill(wanted, Pixels()) == 0
+    both, alone = store.moments(["a", "A"], 16, 8), LatentStore(tmp_path, model).moments(["a", "b"], 16, 8)
+    assert (both == alone[:1]).all() and (store.moments(["B"], 16, 8) == alone[1:]).all()
+    assert LatentStore(tmp_path, model).fill(wanted[2:], Pixels()) == 1, "an older version knows nothing of it"
+    old = LatentStore(tmp_path, model, {"B": "b"})
+    expected = model.encode_moments(to_tensor([Pixels().pixels("B", 16, 8)])).half().float()
+    assert old.fill(wanted[2:], Pixels()) == 0 and (old.moments(["B"], 16, 8) == expected).all()
+
+
 def test_rows_of_another_writer_are_found_and_not_written_again(model, tmp_path):
     """Both looked before either wrote: the second waits its turn and looks again."""
     one, other = LatentStore(tmp_path, model), LatentStore(tmp_path, model)

@@ -17,6 +17,7 @@ from fullcast.training.kept import checkpoints, read_state
 from fullcast.training.loop import Beside, train
 from fullcast.training.metrics import read_metrics
 from fullcast.training.ranks import Ranks
+from fullcast.training.run import Run
 from tests.training.test_train import CONFIG, TINY, Captions, Pixels, Stream, asked_at, base  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,8 @@ def test_ranks_share_a_batch_and_leave_nothing_out():
     assert sorted(v.sample_id for share in shares for v in share) == list("abcdef")
     with pytest.raises(FullcastError, match="a batch of 6 cannot be shared by 4 processes"):
         Ranks(0, 4).share(batch)
+    with pytest.raises(FullcastError, match="a batch of 4 cannot be shared by 3 processes"):  # before anything is read
+        Run.open(Path("nowhere"), Stream(), CONFIG, Path("nowhere"), Ranks(0, 3))
 
 
 def test_fewer_gpus_than_processes_are_said(monkeypatch):
@@ -46,6 +49,12 @@ def test_devices_that_are_not_there_are_said(monkeypatch):
     for name, said in (("cuda", "finds none here"), ("cuda:3", "finds none here"), ("gpu", "not known to torch")):
         with pytest.raises(FullcastError, match=said):
             Ranks().device(name)
+
+
+@pytest.mark.parametrize("name", ["mps", "mps:0"])
+def test_nothing_is_trained_on_mps(name):
+    with pytest.raises(FullcastError, match=r"no float64.* set training\.device to auto, cpu or cuda"):
+        Ranks().device(name)
 
 
 def run_with_two(base_dir: Path, run_dir: Path, stop_at: int) -> None:

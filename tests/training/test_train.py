@@ -12,7 +12,7 @@ import torch
 
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.config import PocketModelConfig
-from fullcast.models.stable_diffusion.family import to_tensor
+from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
 from fullcast.models.stable_diffusion.folder import load_pipeline, save_pipeline
 from fullcast.models.stable_diffusion.normalise import latent_statistics, normalise_latents
 from fullcast.ports import Batch, Visit
@@ -21,8 +21,10 @@ from fullcast.store.locks import locked
 from fullcast.store.seeding import rng
 from fullcast.training.config import TrainingConfig
 from fullcast.training.kept import checkpoints, read_state
-from fullcast.training.loop import Beside, train, wanted
+from fullcast.training.latents import LatentStore
+from fullcast.training.loop import METRICS, Beside, train, wanted
 from fullcast.training.metrics import read_metrics, wrong_captions
+from fullcast.training.validation import same_number
 
 TINY = PocketModelConfig(
     width=48,
@@ -283,9 +285,50 @@ def test_only_the_newest_can_be_resumed_and_all_are_models(whole):
     assert all(load_pipeline(p) for p in found)
 
 
-def test_max_seconds_stops_after_a_whole_step(base, tmp_path):
+def test_max_seconds_stops_after_a_whole_step_and_holds_while_pictures_are_encoded(base, tmp_path):
+    with pytest.raises(FullcastError, match="stopped while pictures were encoded"):
+        train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path, max_seconds=0.0)
+    model = StableDiffusion.load(base)
+    LatentStore(tmp_path / "latents", model).fill(wanted(Stream(), 0), Pixels())
     result = train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path, max_seconds=0.0)
     assert result.step == 1 and not result.finished and result.checkpoint.name == "step-000001"
+
+
+def test_what_was_not_measured_before_a_kill_is_measured_on_going_on(base, tmp_path):
+    """Killed at the last step, after the save and before validation, judge and pictures."""
+    config = CONFIG.model_copy(update={"judge_every": 2, "validate_every": 2, "sample_every": 2})
+    drawn: list[int] = []
+    beside = Beside(
+        preview=lambda pipeline, step, folder: (drawn.append(step), folder.mkdir(parents=True)),
+        judge=lambda pipeline, step: {"": 0.5},
+        held_out=[Stream().batch(0)],
+    )
+
+    def run(out: Path, **settings) -> list[dict]:
+        given = config.model_copy(update=settings)
+        assert train(base, Stream(num_steps=4), Pixels(), Captions(), given, out, beside=beside).finished
+        return [{k: v for k, v in m.items() if "_s" not in k and k != "seconds"} for m in read_metrics(out / METRICS)]
+
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "cut", judge_every=0, probe_every=0, sample_every=0, validate_every=3)
+    path = tmp_path / "cut" / METRICS
+    path.write_text("".join(f"{json.dumps(m)}\n" for m in read_metrics(path) if "val_loss" not in m))
+    drawn.clear()
+    for _ in "twice":
+        told = {name: value for line in run(tmp_path / "cut") if line["step"] == 4 for name, value in line.items()}
+        assert drawn == [4] and told == {n: v for line in whole if line["step"] == 4 for n, v in line.items()}
+
+
+class OnceEach(Stream):
+    def batch(self, step: int) -> Batch:
+        return Batch(step, 48, 32, (Visit(f"picture {step}", 0),))
+
+
+def test_what_held_out_pictures_are_compared_with_is_wanted_too():
+    stream, held = OnceEach(num_steps=120), [Batch(0, 48, 32, (Visit(name, 0),)) for name in ("aoi", "mio")]
+    names = {name for name, _, _ in wanted(stream, 110, held)}
+    assert {v.sample_id for b in same_number(stream, held) for v in b.visits} == {"picture 0", "picture 60"} <= names
+    assert {"aoi", "mio", "picture 49", "picture 110"} <= names and "picture 61" not in names
 
 
 def test_loss_that_is_no_number_is_said_and_not_saved(base, tmp_path):

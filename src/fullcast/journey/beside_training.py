@@ -37,10 +37,19 @@ def beside_training(journey: Journey, planned: Planned, run_dir: Path, files: Ma
         judge=CharacterJudge.of(journey, prepared, run_dir / "judged") if training.judge_every else None,
         hints=SampleHints.of((*planned.samples, *planned.held_out)),
         held_out=batches_of(planned.held_out, journey.recipe.mixture.batch_size, planned),
+        same=same_pixels(planned.samples),
         files={name: path for name, path in files.items() if path.exists()},
         about=about(journey, prepared.cast),
         tell=LiveLine.of(journey, planned),
     )
+
+
+def same_pixels(samples: Iterable[Sample]) -> dict[str, str]:
+    """Of samples that show the same part of the same file (in stages that differ in captions) all but the first: id to
+    the first one's."""
+    first: dict[tuple[str, Box], str] = {}
+    found = ((sample.id, first.setdefault((sample.path, sample.crop), sample.id)) for sample in samples)
+    return {sample_id: other for sample_id, other in found if sample_id != other}
 
 
 # Masks and priors

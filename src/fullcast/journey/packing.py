@@ -112,7 +112,7 @@ def _given(journey: Journey) -> list[Path]:
 
 def _latents(journey: Journey, planned: Planned, base: Path) -> Path:
     """The folder of the latents, with every picture of the plan in it."""
-    from fullcast.journey.beside_training import batches_of
+    from fullcast.journey.beside_training import batches_of, same_pixels
     from fullcast.mixture.pixels import WorkspacePixels
     from fullcast.models.stable_diffusion.family import StableDiffusion
     from fullcast.training.latents import LatentStore
@@ -122,7 +122,7 @@ def _latents(journey: Journey, planned: Planned, base: Path) -> Path:
     doors.use_threads()
     model = StableDiffusion.load(base)
     model.pipeline.to(doors.torch_device)
-    store = LatentStore(journey.workspace.data_dir / "latents", model)
+    store = LatentStore(journey.workspace.data_dir / "latents", model, same_pixels(planned.samples))
     held = batches_of(planned.held_out, journey.recipe.mixture.batch_size, planned)
     pixels = WorkspacePixels(journey.workspace.root, (*planned.samples, *planned.held_out))
     batch_size = journey.recipe.training.latents_batch_size

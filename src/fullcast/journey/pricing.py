@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ def priced(journey: Journey, stages: Sequence[StagePlan]) -> dict[str, Any]:
     recipe, work = journey.recipe, work_of_base(journey)
     if work is None:
         return {}
+    work = as_trained(work, recipe)
     of_stages = zip(stages, recipe.of_stages(), strict=True)
     asked = [_work_of(stage, of, last=stage is stages[-1]) for stage, (_, of) in of_stages]
     training = recipe.training
@@ -42,6 +44,24 @@ def work_of_base(journey: Journey) -> Work | None:
     return Work() if family == "sd1" or (family == "auto" and known) else None
 
 
+def as_trained(work: Work, recipe: Recipe) -> Work:
+    """The same with what the whole training keeps of each weight, and its teacher."""
+    training = recipe.training
+    half, eight_bit = training.weights_dtype == "bf16", training.optimizer == "adamw8bit"
+    return replace(
+        work,
+        weight_bytes=2 if half else 4,
+        moment_bytes=4 if half else 2 if eight_bit else 8,
+        teacher=any(of.training.prior_preservation for _, of in recipe.of_stages()),
+    )
+
+
+def at_once(recipe: Recipe) -> int:
+    """Pictures that go through the network together on one card, at most."""
+    training = recipe.training
+    return -(-recipe.mixture.batch_size // (training.processes * training.gradient_accumulation))
+
+
 def _work_of(stage: StagePlan, recipe: Recipe, last: bool) -> StageWork:
     """last: the training ends with it, and always with a checkpoint and a round of sample pictures."""
     from fullcast.mixture.cost import StageWork, sizes_of
@@ -53,7 +73,7 @@ def _work_of(stage: StagePlan, recipe: Recipe, last: bool) -> StageWork:
         return end // every - stage.start // every + (last and end % every > 0) if every else 0
 
     return StageWork(
-        *(sizes_of(stage), recipe.mixture.batch_size, training.gradient_checkpointing),
+        *(sizes_of(stage), at_once(recipe), training.gradient_checkpointing),
         text_encoder=training.text_encoder_learning_rate > 0,
         ema=training.ema_decay > 0,
         checkpoints=times(training.checkpoint_every),

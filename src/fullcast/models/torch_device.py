@@ -35,6 +35,13 @@ def _is_there(device: torch.device) -> bool:
     return True
 
 
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor on a device; to a GPU from pinned memory, without waiting for what the GPU has still to do."""
+    if tensor.device.type == "cpu" and device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 @cache
 def fast_bf16(device: torch.device) -> bool:
     """Whether products in bfloat16 are clearly faster there than in float32: on tensor cores from Ampere on, and on

@@ -227,7 +227,7 @@ class TrainingConfig(BaseModel):
     prefetch: int = Field(
         default=1, ge=0, description="Batches that are got ready ahead, each in a thread; the weights are the same."
     )
-    device: str = Field(default="auto", description="auto (cuda if there is one), cpu, cuda, cuda:1 ...")
+    device: str = Field(default="auto", description="auto (cuda if there is one), cpu, cuda, cuda:1 ...; never mps.")
 
     latents_batch_size: int = Field(
         default=1,
@@ -291,6 +291,11 @@ class TrainingConfig(BaseModel):
             raise ValueError(
                 "optimizer = muon needs whole matrices in float32: take adamw, or leave out weights_dtype = bf16 and "
                 "parallel = fsdp2"
+            )
+        if self.optimizer == "adamw8bit" and self.weights_dtype == "bf16":
+            raise ValueError(
+                "optimizer = adamw8bit and weights_dtype = bf16 were both set, and bf16 weights have an AdamW of their "
+                "own with moments in bfloat16: leave out one of them"
             )
         if self.lora_rank and self.parallel == "fsdp2":
             raise ValueError(

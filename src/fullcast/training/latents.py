@@ -11,7 +11,7 @@ working.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +29,10 @@ Wanted = tuple[str, int, int]
 class LatentStore:
     """Moments by sample and size. One writer at a time; readers map the files."""
 
-    def __init__(self, folder: Path, model: StableDiffusion) -> None:
+    def __init__(self, folder: Path, model: StableDiffusion, same: Mapping[str, str] | None = None) -> None:
+        """same: samples that show the pixels of another one, and which; they share its row."""
         self.folder = folder / model.vae_sha256()[:16]
-        self.model = model
+        self.model, self.same = model, same or {}
         self._rows: dict[tuple[int, int], dict[str, int]] = {}
         self._maps: dict[tuple[int, int], np.ndarray] = {}
 
@@ -39,7 +40,8 @@ class LatentStore:
         """(B, 2C, h, w) float32 on the CPU; KeyError for a sample that `fill` was not asked for."""
         rows = self._index(width, height)
         data = self._map(width, height)
-        return torch.from_numpy(np.stack([data[rows[s]] for s in sample_ids]).astype(np.float32))
+        found = [data[rows[self._named(s, width, height)]] for s in sample_ids]
+        return torch.from_numpy(np.stack(found).astype(np.float32))
 
     def fill(
         self,
@@ -56,11 +58,11 @@ class LatentStore:
         with locked(self.folder / ".lock", f"{self.folder} is locked by another process", timeout_s=-1):
             self._rows.clear()  # somebody else may have written since
             self._maps.clear()
-            return self._fill(sorted(set(wanted)), pixels, batch_size, progress, stop)
+            return self._fill(set(wanted), pixels, batch_size, progress, stop)
 
     def _fill(
         self,
-        wanted: Sequence[Wanted],
+        wanted: Iterable[Wanted],
         pixels: PixelSource,
         batch_size: int,
         progress: Progress,
@@ -68,7 +70,8 @@ class LatentStore:
     ) -> int:
         for size in {w[1:] for w in wanted}:
             self._mend(*size)
-        missing = [w for w in wanted if w[0] not in self._index(w[1], w[2])]
+        named = {(self._named(*w), *w[1:]) for w in wanted}
+        missing = sorted(w for w in named if w[0] not in self._index(w[1], w[2]))
         if not missing:
             return 0
         progress.start("latents", len(missing))
@@ -85,6 +88,10 @@ class LatentStore:
             progress.advance(len(group))
         progress.done()
         return done
+
+    def _named(self, sample_id: str, width: int, height: int) -> str:
+        """Whose row a sample has: its own, as stores of older versions may hold, else that of the same pixels."""
+        return sample_id if sample_id in self._index(width, height) else self.same.get(sample_id, sample_id)
 
     def _paths(self, width: int, height: int) -> tuple[Path, Path]:
         return self.folder / f"{width}x{height}.f16", self.folder / f"{width}x{height}.idx"

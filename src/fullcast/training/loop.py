@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -64,6 +64,8 @@ class Beside:
     hints: Hints | None = None
     held_out: Sequence[Batch] = ()
     """Batches of pictures that the stream never shows, to measure the loss on."""
+    same: Mapping[str, str] = field(default_factory=dict)
+    """Samples that show the pixels of another one, and which: they are encoded once."""
     watchers: Sequence[Watcher] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
     """Copied into every checkpoint by name (the cast file)."""
@@ -92,8 +94,8 @@ def train(
     the weights after any number of stops and kills are those of an uninterrupted run, bit for bit. Under torchrun every
     batch is shared by all processes; the ledger counts whole batches, so it is that of one process. A batch whose
     gradient is no number changes nothing and is written into set-aside.jsonl. Raises FullcastError when `run_dir`
-    belongs to another plan or is trained by another process, when the stop came before the first step (what was encoded
-    is kept), when the loss stays no number, or when the last checkpoint cannot be written.
+    belongs to another plan or is trained by another process, when the stop came while pictures were encoded (what was
+    encoded is kept), when the loss stays no number, or when the last checkpoint cannot be written.
     """
     ends = time.monotonic() + (float("inf") if max_seconds is None else max_seconds)
 
@@ -105,7 +107,7 @@ def train(
     with locked(run_dir / ".lock", busy) if ranks.is_main else nullcontext():
         run = Run.open(base_dir, stream, config, run_dir, ranks)
         training = Training(run, stream, captions, run_dir, progress if ranks.is_main else silent, beside or Beside())
-        training.fill(pixels, latents_dir or run_dir / "latents", stop)
+        training.fill(pixels, latents_dir or run_dir / "latents", asked)
         training.go(asked)
         newest = ranks.told_by_main(latest_resumable(run_dir))
         ranks.wait()  # nobody leaves while another still listens
@@ -113,10 +115,10 @@ def train(
 
 
 def wanted(stream: BatchStream, from_step: int, held_out: Sequence[Batch] = ()) -> set[tuple[str, int, int]]:
-    """(sample, width, height) of every visit still to come, of the first steps, from which the probe is made, and of
-    what is held out."""
+    """(sample, width, height) of every visit still to come, of the first steps, from which the probe is made, of what
+    is held out and of what it is compared with."""
     steps = {*range(min(stream.num_steps, 50)), *range(from_step, stream.num_steps)}
-    batches = [*(stream.batch(step) for step in steps), *held_out]
+    batches = [*(stream.batch(step) for step in steps), *held_out, *same_number(stream, held_out)]
     return {(v.sample_id, b.width, b.height) for b in batches for v in b.visits}
 
 
@@ -151,11 +153,11 @@ class Training:
         """Latents of everything that is still to come, by the main process."""
         run, config = self.run, self.run.config
         if run.ranks.is_main:
-            store = LatentStore(folder, run.model)
+            store = LatentStore(folder, run.model, self.beside.same)
             needed = wanted(self.stream, run.state.step, self.beside.held_out)
             store.fill(needed, pixels, config.latents_batch_size, self.progress, stop)
         run.ranks.wait()
-        self.store = LatentStore(folder, run.model)
+        self.store = LatentStore(folder, run.model, self.beside.same)
         self.probe = (
             Probe.of(self.stream, self.captions, self.store, config.seed, config.probe_samples)
             if config.probe_every and self.looks
@@ -166,8 +168,7 @@ class Training:
         """Steps until the end of the stream or until a stop is asked for; ends with a checkpoint."""
         run, state, config = self.run, self.run.state, self.run.config
         self.progress.start("train", self.stream.num_steps - state.step)
-        if state.step == 0:
-            self._measure(first=True)
+        self._measure(state.step == self.stream.num_steps, first=state.step == 0, told=self._told())
         window, stopping = Window(), False
         for batch, ready in self._batches():
             window.add(run.step(ready, self.stream.num_steps), batch)
@@ -236,30 +237,38 @@ class Training:
         for watcher in self.watchers:
             watcher.logged(self.run.state.step, values)
 
-    def _measure(self, last: bool = False, first: bool = False) -> bool:
-        """Probe, loss on held-out shots, judgement and sample pictures where they are due; whether the judge found the
-        best so far, which is to be kept."""
+    def _told(self) -> set[str]:
+        """What of this step was measured before the training stopped: the names in its lines of metrics, "samples"."""
+        lines = read_metrics(self.run_dir / METRICS)
+        told = {name for line in lines if line["step"] == self.run.state.step for name in line}
+        return told | ({"samples"} if self._samples().is_dir() else set())
+
+    def _samples(self) -> Path:
+        return self.run_dir / "samples" / f"step-{self.run.state.step:06d}"
+
+    def _measure(self, last: bool = False, first: bool = False, told: Set[str] = frozenset()) -> bool:
+        """Probe, loss on held-out shots, judgement and sample pictures where they are due and not `told` yet; whether
+        the judge found the best so far, which is to be kept."""
         run, step, config, best = self.run, self.run.state.step, self.run.config, False
         if not self.looks:
             return False
 
-        def due(every: int) -> bool:
-            return every > 0 and (step % every == 0 or last)
+        def due(every: int, *names: str) -> bool:
+            return every > 0 and (step % every == 0 or last) and told.isdisjoint(names)
 
         with run.as_trained():
-            if self.probe and due(config.probe_every):
+            if self.probe and due(config.probe_every, "probe_right"):
                 self.log(**self.probe.losses(run.model, run.power_T))
-            if self.beside.held_out and due(config.validate_every):
+            if self.beside.held_out and due(config.validate_every, "val_loss"):
                 with run.ema.shown(run.live):
                     self.log(**self._validation())
             if first:
                 return False
-            if self.beside.judge and due(config.judge_every):
+            if self.beside.judge and due(config.judge_every, "success", "judge_failed"):
                 self._beside("judge", lambda judge: self.log(success=judge(run.model.pipeline, step)))
                 best = config.keep_best and self._best() == step
-            if self.beside.preview and due(config.sample_every):
-                folder = self.run_dir / "samples" / f"step-{step:06d}"
-                self._beside("preview", lambda preview: preview(run.model.pipeline, step, folder))
+            if self.beside.preview and due(config.sample_every, "samples", "preview_failed"):
+                self._beside("preview", lambda preview: preview(run.model.pipeline, step, self._samples()))
         return best
 
     def _beside(self, name: str, look: Callable[[Any], None]) -> None:

@@ -101,7 +101,7 @@ class Probe:
         wanted = target(model.prediction_type, latents, e, t, power_T)
         result = {}
         for name, texts in (("right", self.right), ("empty", [""] * len(self.right)), ("wrong", self.wrong)):
-            said = model.predict(noisy, t, model.encode_prompts(texts))
+            said = model.predict(noisy, t, model.encode_captions(model.token_ids(texts)))
             result[f"probe_{name}"] = round(float((said.float() - wanted).square().mean()), 6)
         return result
 

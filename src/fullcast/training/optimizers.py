@@ -1,7 +1,7 @@
 """Optimizers: torch's fused AdamW, Muon, 8-bit moments where the device has them, and AdamW in bfloat16.
 
-All of them can be told on the device, by `found_inf`, that a step must not happen: a batch whose gradient is no number
-is passed over without a question to the device.
+All but the 8-bit one can be told on the device, by `found_inf`, that a step must not happen: a batch whose gradient is
+no number is passed over without a question to the device.
 """
 
 from __future__ import annotations
@@ -55,17 +55,16 @@ def clip(optimizer: torch.optim.Optimizer, parameters: Sequence[torch.Tensor], m
     return norm
 
 
-def pass_over(optimizer: torch.optim.Optimizer, bad: torch.Tensor, parameters: Iterable[torch.Tensor]) -> None:
-    """Makes the next `step` one that changes nothing where `bad` (a 0-d bool on the device) is true.
+def step_unless(optimizer: torch.optim.Optimizer, bad: torch.Tensor) -> None:
+    """One step, which changes nothing where `bad` (a 0-d bool on the device) is true.
 
-    bitsandbytes knows no `found_inf`: its gradients are set to 0, so that its moments fade by one step.
+    bitsandbytes knows no `found_inf`: there the device is asked, and waited for, once a step.
     """
     if isinstance(optimizer, torch.optim.AdamW | RoundingAdamW):
         optimizer.found_inf = bad.float()  # type: ignore[union-attr]
+    elif bad:
         return
-    for parameter in parameters:
-        if parameter.grad is not None:
-            parameter.grad = torch.where(bad, torch.zeros_like(parameter.grad), parameter.grad)
+    optimizer.step()
 
 
 class RoundingAdamW(torch.optim.Optimizer):

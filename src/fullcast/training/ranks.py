@@ -79,10 +79,15 @@ class Ranks:
     def device(self, name: str) -> torch.device:
         """`auto`: this process's own GPU if there is one, else the CPU; `cuda` among several: its own too.
 
-        FullcastError when there are fewer GPUs than processes, or there is no such device.
+        FullcastError when there are fewer GPUs than processes, there is no such device, or it cannot train.
         """
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name.startswith("mps"):
+            raise FullcastError(
+                f"device = {name!r}: nothing is trained on mps, which has no float64 for the noise schedule; set "
+                "training.device to auto, cpu or cuda (pictures can be drawn on mps)"
+            )
         if name != "cuda":
             return torch_device(name)
         place, found = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
@@ -95,13 +100,17 @@ class Ranks:
             torch.cuda.set_device(place)
         return torch.device("cuda", place)
 
-    def share(self, batch: Batch) -> Batch:
-        """Every count-th visit of a global batch, beginning with this rank's; FullcastError if it does not divide."""
-        if len(batch.visits) % self.count:
+    def require_divides(self, batch_size: int) -> None:
+        """FullcastError for a batch that the processes cannot share equally."""
+        if batch_size % self.count:
             raise FullcastError(
-                f"a batch of {len(batch.visits)} cannot be shared by {self.count} processes; make mixture.batch_size a "
+                f"a batch of {batch_size} cannot be shared by {self.count} processes; make mixture.batch_size a "
                 f"multiple of {self.count}"
             )
+
+    def share(self, batch: Batch) -> Batch:
+        """Every count-th visit of a global batch, beginning with this rank's; FullcastError if it does not divide."""
+        self.require_divides(len(batch.visits))
         return batch if self.count == 1 else replace(batch, visits=batch.visits[self.rank :: self.count])
 
     def replicate(self, network: nn.Module) -> nn.Module:

@@ -24,7 +24,7 @@ from fullcast.training.config import TrainingConfig
 from fullcast.training.ema import Ema
 from fullcast.training.kept import TrainState, latest_resumable, sweep
 from fullcast.training.muon import is_matrix
-from fullcast.training.optimizers import RoundingAdamW, clip, make_optimizer, pass_over
+from fullcast.training.optimizers import RoundingAdamW, clip, make_optimizer, step_unless
 from fullcast.training.ranks import Ranks, whole
 from fullcast.training.step import Network, Prepared, Says, Teacher, loss_of
 from fullcast.training.words import TextCache
@@ -80,6 +80,7 @@ class Run:
         this number of processes, cannot have."""
         if is_sharded(config, ranks) and (told := config.unmeasured()):
             raise FullcastError(told)
+        ranks.require_divides(stream.batch_size)
         model = StableDiffusion.load(base_dir)
         fingerprint = fingerprint_of(stream, config, model)
         of_base = (model.prediction_type, model.alphas_cumprod())
@@ -138,11 +139,10 @@ class Run:
             if not rate:  # frozen in this stage: neither moved nor counted in the norm
                 for parameter in group["params"]:
                     parameter.grad = None
-        norm = clip(self.optimizer, list(self.live.values()), self.config.max_grad_norm)
-        pass_over(self.optimizer, ~torch.isfinite(norm), self.live.values())
+        norm = clip(self.optimizer, list(self.live.values()), config.max_grad_norm)
         if isinstance(self.optimizer, RoundingAdamW):
             self.optimizer.at_step = self.state.step
-        self.optimizer.step()
+        step_unless(self.optimizer, ~torch.isfinite(norm))
         self.optimizer.zero_grad()
         self.state.step += 1
         self.ema.update(self.live, self.state.step)
@@ -199,7 +199,7 @@ class Run:
         return Snapshot(state, SavedTensors(live, ema, moments), lambda folder: self._write(folder, averaged))
 
     def _write(self, folder: Path, averaged: dict[str, dict[str, torch.Tensor]]) -> None:
-        dtype = torch.float16 if self.config.checkpoint_dtype == "float16" else None
+        dtype = torch.float16 if self.config.checkpoint_dtype == "float16" else torch.float32
         if not self.config.lora_rank:
             self.model.write(folder, dtype, averaged)
             return
@@ -240,17 +240,18 @@ def _teacher(model: StableDiffusion, config: TrainingConfig) -> Says | None:
 
         def of_base(noisy: torch.Tensor, timesteps: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
             with torch.no_grad(), without_adapter(model):
-                return model.predict(noisy, timesteps, model.encode_tokens(token_ids))
+                return model.predict(noisy, timesteps, model.encode_captions(token_ids))
 
         return of_base
     frozen = copy.copy(model)
     frozen.pipeline = copy.copy(model.pipeline)
     for part in ("unet", *model.text_components):
-        setattr(frozen.pipeline, part, copy.deepcopy(getattr(model.pipeline, part)).requires_grad_(False).eval())
+        network = copy.deepcopy(getattr(model.pipeline, part)).requires_grad_(False).eval()
+        setattr(frozen.pipeline, part, network.bfloat16() if config.weights_dtype == "bf16" else network)
 
     def of_copy(noisy: torch.Tensor, timesteps: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return frozen.predict(noisy, timesteps, frozen.encode_tokens(token_ids))
+            return frozen.predict(noisy, timesteps, frozen.encode_captions(token_ids))
 
     return of_copy
 

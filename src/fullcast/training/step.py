@@ -198,7 +198,7 @@ class Network(nn.Module):
         """
         if words is None:
             with torch.set_grad_enabled(self.train_text and torch.is_grad_enabled()):
-                words = self.model.encode_tokens(token_ids)
+                words = self.model.encode_captions(token_ids)
         if which is not None:
             words = self.model.side_by_side(words, which)
         return self.model.predict(noisy, timesteps, words)

@@ -42,7 +42,8 @@ def validation_loss(
     for batch in batches:
         ids = [v.sample_id for v in batch.visits]
         x = latents_of(store.moments(ids, batch.width, batch.height)).to(model.device)
-        words = model.encode_prompts([captions.caption(v.sample_id, v.visit) for v in batch.visits])
+        texts = [captions.caption(v.sample_id, v.visit) for v in batch.visits]
+        words = model.encode_captions(model.token_ids(texts))
         for timestep in TIMESTEPS:
             shape = store.model.latent_shape(batch.width, batch.height)
             e = noise(seed, f"validation/{timestep}", ids, shape).to(model.device)

@@ -34,6 +34,11 @@ KOHYA_FILE = "lora.safetensors"
 PEFT_FILE = "pytorch_lora_weights.safetensors"
 """The same under the name that diffusers looks for."""
 SD, SDXL = "StableDiffusionPipeline", "StableDiffusionXLPipeline"
+OFF: dict[str, dict[str, Any]] = {
+    SD: {"safety_checker": None, "requires_safety_checker": False, "feature_extractor": None, "image_encoder": None},
+    SDXL: {"add_watermarker": False, "feature_extractor": None, "image_encoder": None},
+}
+"""What is left closed: `write_pipeline` does not write it, and a folder that lists what it lacks cannot be opened."""
 
 
 def load_pipeline(path: str | Path) -> Any:
@@ -55,10 +60,9 @@ def load_pipeline(path: str | Path) -> Any:
         return load_single_file(path)
     files = weight_paths(path, family := _class_of(path))
     variant = HALF if any(file.stem.endswith(f".{HALF}") for file in files.values()) else None
-    off = {"safety_checker": None, "requires_safety_checker": False} if family == SD else {"add_watermarker": False}
     with _quietly():
         pipeline = getattr(diffusers, family).from_pretrained(
-            path, local_files_only=True, use_safetensors=True, variant=variant, **off
+            path, local_files_only=True, use_safetensors=True, variant=variant, **OFF[family]
         )
     pipeline.set_progress_bar_config(disable=True)
     for name in files:

@@ -3,7 +3,7 @@ bfloat16 on a CPU."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +11,26 @@ import torch
 import torch.nn.functional as F
 
 from fullcast.diffusion.regions import halved, key_bias
+from fullcast.models.torch_device import sent
 
 if TYPE_CHECKING:
     from diffusers.models.attention_processor import Attention
 
 
-def bias_tables(masks: torch.Tensor, num_tokens: int, beta: float, num_levels: int) -> dict[int, torch.Tensor]:
-    """Number of queries -> bias (queries, keys) at every resolution of a U-Net over latents of the masks' size."""
+def levels_that_hear(unet: Any) -> list[bool]:
+    """For each resolution of a U-Net, the finest first, whether it has cross-attention; the middle has the coarsest."""
+    kinds = zip(unet.config.down_block_types, reversed(unet.config.up_block_types), strict=True)
+    levels = ["CrossAttn" in down or "CrossAttn" in up for down, up in kinds]
+    return [*levels[:-1], levels[-1] or unet.mid_block is not None]
+
+
+def bias_tables(masks: torch.Tensor, num_tokens: int, beta: float, levels: Sequence[bool]) -> dict[int, torch.Tensor]:
+    """Number of queries -> bias (queries, keys) at each wanted resolution of a U-Net over latents of the masks' size,
+    the finest first. SDXL's finest has no words: at 1024 px its table would be the largest, 5 MB for each text."""
     tables = {}
-    for _ in range(num_levels):
-        tables[masks.shape[1] * masks.shape[2]] = key_bias(masks, num_tokens, beta)
+    for wanted in levels:
+        if wanted:
+            tables[masks.shape[1] * masks.shape[2]] = key_bias(masks, num_tokens, beta)
         masks = halved(masks)
     return tables
 
@@ -85,8 +95,10 @@ def region_attention(unet: Any, tables: Mapping[int, torch.Tensor]) -> Iterator[
     """Inside the block every cross-attention uses the tables; afterwards the former processors are back.
 
     A table of zeros is passed as no mask, so that the kernel, and every bit of the output, is that of plain attention.
+    Tables come on the CPU: looked at on a GPU, each would wait for all that the GPU has still to do.
     """
-    exact = {queries: table if bool(table.any()) else None for queries, table in tables.items()}
+    device = next(unet.parameters()).device
+    exact = {queries: sent(table, device) if bool(table.any()) else None for queries, table in tables.items()}
     former = unet.attn_processors
     ours = RegionAttention(exact)
     unet.set_attn_processor({name: ours if ".attn2." in name else p for name, p in former.items()})

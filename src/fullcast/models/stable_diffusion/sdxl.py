@@ -14,6 +14,7 @@ from typing import ClassVar
 import torch
 
 from fullcast.models.stable_diffusion.family import StableDiffusion, _layers, token_ids
+from fullcast.models.torch_device import sent
 from fullcast.store.errors import FullcastError
 
 
@@ -23,6 +24,13 @@ class Words:
 
     embeds: torch.Tensor
     pooled: torch.Tensor
+
+    def to(self, device: torch.device) -> Words:
+        return Words(self.embeds.to(device), self.pooled.to(device))
+
+    @property
+    def nbytes(self) -> int:
+        return self.embeds.nbytes + self.pooled.nbytes
 
 
 class StableDiffusionXL(StableDiffusion):
@@ -46,11 +54,12 @@ class StableDiffusionXL(StableDiffusion):
         two = self.pipeline.text_encoder_2(ids[:, 1], output_hidden_states=True)
         return Words(torch.cat([one.hidden_states[-2], two.hidden_states[-2]], -1), two.text_embeds)
 
-    def encode_negatives(self, prompts: Sequence[str]) -> Words:  # type: ignore[override]
+    def encode_captions(self, token_ids: torch.Tensor) -> Words:  # type: ignore[override]
         """Of "" zeros, where the model's folder says so, as diffusers does where no negative prompt is given."""
-        words = self.encode_tokens(self.token_ids(prompts))
+        words = self.encode_tokens(token_ids)
         if self.pipeline.config.force_zeros_for_empty_prompt:
-            said = torch.tensor([bool(prompt) for prompt in prompts], device=self.device)
+            # Where the end comes next to the beginning there is no word.
+            said = token_ids.to(self.device)[:, 0, 1] != self.pipeline.tokenizer.eos_token_id
             words = Words(words.embeds * said[:, None, None], words.pooled * said[:, None])
         return words
 
@@ -81,5 +90,6 @@ class StableDiffusionXL(StableDiffusion):
         return Words(words.embeds[which].flatten(1, 2), words.pooled[which[:, 0]])
 
     def join(self, said: Sequence[Words]) -> Words:  # type: ignore[override]
-        """Several captions, encoded one by one, as one batch."""
-        return Words(torch.cat([words.embeds for words in said]), torch.cat([words.pooled for words in said]))
+        """Several captions, encoded one by one, wherever they lie, as one batch on the model's device."""
+        embeds, pooled = torch.cat([words.embeds for words in said]), torch.cat([words.pooled for words in said])
+        return Words(sent(embeds, self.device), sent(pooled, self.device))

@@ -27,8 +27,14 @@ class Work:
     unet_parameters: float = 859.5e6
     text_parameters: float = 123.1e6
     vae_parameters: float = 83.7e6
-    latent_bytes_per_px: float = 0.5
-    """Mean and log variance, 4 channels each, float32, one for 64 pixels."""
+    latent_bytes_per_px: float = 0.25
+    """Mean and standard deviation, 4 channels each, float16, one for 64 pixels."""
+    weight_bytes: float = 4
+    """Of a number of what is trained, and of its gradient: 2 in bfloat16."""
+    moment_bytes: float = 8
+    """Of Adam's two moments of it together: 4 in bfloat16, 2 in 8 bits."""
+    teacher: bool = False
+    """A frozen copy of the denoiser and the text encoder says what regularization pictures are held to."""
 
     def unet(self, pixels: float) -> float:
         """Operations of one forward pass."""
@@ -47,24 +53,28 @@ class Work:
     def memory_gb(
         self, pixels: float, batch: int, *, checkpointing: bool, text_encoder: bool, ema: bool, lora: bool = False
     ) -> float:
-        """10^9 bytes on the card: weights, gradients and Adam in float32, and activations. A LoRA's own weights,
-        gradients and Adam are some 10^7 bytes and are not counted.
+        """10^9 bytes on the card: weights, gradients, Adam and average (float32), and activations of as many pictures
+        as go through at once. A LoRA's own are some 10^7 bytes and are not counted; it is its own teacher.
 
         0.9 GB a picture at 512^2 with checkpointing is what EveryDream1's readme amounts to (19.5 GB at batch 1, 24 GB
         at batch 6); four times that without is a guess.
         """
-        trained = 0.0 if lora else self.unet_parameters + (self.text_parameters if text_encoder else 0)
-        fixed = 4 * (self.vae_parameters + self.text_parameters + self.unet_parameters - trained) + 16 * trained
+        both = self.unet_parameters + self.text_parameters
+        adapted = self.unet_parameters + (self.text_parameters if text_encoder else 0)
+        weights = 4 * (self.vae_parameters + both - adapted) + self.weight_bytes * adapted
+        beside = self.weight_bytes + self.moment_bytes + (4 if ema else 0)
+        moved = 0.0 if lora else beside * adapted + (self.weight_bytes * both if self.teacher else 0)
         activations = (0.9e9 if checkpointing else 3.6e9) * batch * pixels / SQUARE
-        return (fixed + (4 * trained if ema else 0) + activations) / 1e9
+        return (weights + moved + activations) / 1e9
 
     def model_gb(self, bytes_per_parameter: int = 4) -> float:
         """A checkpoint without the state of the training."""
         return bytes_per_parameter * (self.unet_parameters + self.text_parameters + self.vae_parameters) / 1e9
 
     def state_gb(self, *, text_encoder: bool) -> float:
-        """Live weights, average and Adam's two moments of what is trained, float32."""
-        return 16 * (self.unet_parameters + (self.text_parameters if text_encoder else 0)) / 1e9
+        """Live weights, average (float32) and Adam's two moments of what is trained."""
+        each = self.weight_bytes + 4 + self.moment_bytes
+        return each * (self.unet_parameters + (self.text_parameters if text_encoder else 0)) / 1e9
 
 
 def is_sd1(base: Path) -> bool:
