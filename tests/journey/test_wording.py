@@ -89,9 +89,9 @@ def test_a_picture_of_two_lends_no_hair_to_the_one_who_was_found(journey: Journe
     people = [figure(image.id, character="aoi") for image in images]
     words = [Words(person.id, ("smile",), (0.9,)) for person in people]
     worded = word_all(journey, taken_of(images), named_of(people, images, people), words)
-    assert [p.tags for p in worded.people] == [("smile",)] * 4 + [("blonde hair", "smile")]
+    assert [p.tags for p in worded.people] == [("smile",)] * 4 + [("smile", "blonde hair")]
     assert {(t.tag, t.seen, t.crops) for t in worded.traits} == {("blonde hair", 1, 1)}
     assert [check.agrees for check in worded.counts] == [False] * 4 + [True]
     kept = Decision("keep", (target_of(images[0]),), "picture", id="1", time="1")
     worded = word_all(journey, taken_of(images), named_of(people, images, people, Log((kept,))), words)
-    assert worded.people[0].tags == ("blonde hair", "black hair", "smile")
+    assert worded.people[0].tags == ("smile", "blonde hair", "black hair")

@@ -60,6 +60,7 @@ def test_nothing_is_trained_on_mps(name):
 def run_with_two(base_dir: Path, run_dir: Path, stop_at: int) -> None:
     """This file as torchrun's script."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
+    environment["PYTHONFAULTHANDLER"] = "1"  # one process in some dozen runs ended with SIGSEGV: where, it says then
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__]
     done = subprocess.run([*words, str(base_dir), str(run_dir), str(stop_at)], env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
