@@ -13,7 +13,7 @@ import pytest
 
 from fullcast.cli import main
 from fullcast.generation.repair import Repaired
-from fullcast.journey import Journey, choosing, making, new_workspace
+from fullcast.journey import Journey, making, new_workspace
 from fullcast.journey.doors import Doors
 from fullcast.records import Cast, Character, Found, Picture, Scene
 from fullcast.store.errors import FullcastError
@@ -144,4 +144,3 @@ def test_only_those_that_labelled_look(journey: Journey, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(Doors, "look", judges)
     assert journey.generate("park", cast="aoi,mio", best_of=3, out=tmp_path / "out").data["pictures"]
-    assert choosing.CANDIDATES == "candidates"

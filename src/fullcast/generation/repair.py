@@ -90,8 +90,12 @@ def repair(
             wanted = _placed(scene, asked, found[figure], width, height)
             for seed in seeds:
                 tries += 1
-                given = {"seed": seed, "strength": strength, "checkpoint": checkpoint}
-                made = inpaint(model, picture, mask, wanted, cast, config, attempt, **given)  # type: ignore[arg-type]
+                made = inpaint(
+                    *(model, picture, mask, wanted, cast, config, attempt),
+                    seed=seed,
+                    strength=strength,
+                    checkpoint=checkpoint,
+                )
                 [now] = look.look([read_picture(attempt)])
                 if len(now) == len(found) and len(wrong_figures(now, scene, cast)) < len(wrong):
                     write_bytes(out, attempt.read_bytes())

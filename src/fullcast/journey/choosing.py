@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullcast.journey.doors import Doors
-from fullcast.ports import Progress, silent
-from fullcast.records import Picture
+from fullcast.ports import Look, Progress, silent
+from fullcast.records import Cast, Picture
 from fullcast.store.atomic import write_bytes
 from fullcast.store.pictures import bytes_id
 
@@ -54,14 +54,17 @@ def choose(
     fewest faults, after at most `repairs` of its wrong figures were drawn anew. Copied into `folder`; a file of that
     name with another content stays, and the new one has the first digits of its content's id in its name.
     """
-    seen = _look(journey, checkpoint, candidates, folder / CANDIDATES, journey.progress)
+    from fullcast.judging.best_of import pick
+
+    look = Doors(journey.workspace, journey.recipe).scorer(checkpoint.cast)
+    seen = _seen(journey, look, checkpoint.cast, candidates, folder / CANDIDATES, journey.progress)
     chosen = []
     journey.progress.start("choosing", len(candidates) // best_of)
     for start in range(0, len(candidates), best_of):
-        best = _best([seen[picture.id] for picture in candidates[start : start + best_of]])
+        best = pick([seen[picture.id] for picture in candidates[start : start + best_of]])
         picture = next(p for p in candidates if p.id == best.verdict.picture_id)
         done = Chosen(replace(picture, path=f"{CANDIDATES}/{picture.path}"), best.failures, best_of)
-        for mended in _mend(journey, model, checkpoint, done, folder, config, repairs):
+        for mended in _mend(journey, model, checkpoint, look, done, folder, config, repairs):
             done = mended
         chosen.append(replace(done, picture=replace(done.picture, path=_copied(done.picture, picture.path, folder))))
         journey.progress.advance()
@@ -69,21 +72,14 @@ def choose(
     return chosen
 
 
-def _best(rows: Sequence[Row]) -> Row:
-    from fullcast.judging.best_of import pick
-
-    return pick(rows)
-
-
-def _look(
-    journey: Journey, checkpoint: Checkpoint, pictures: Sequence[Picture], folder: Path, progress: Progress = silent
+def _seen(
+    journey: Journey, look: Look, cast: Cast, pictures: Sequence[Picture], folder: Path, progress: Progress = silent
 ) -> dict[str, Row]:
     """Picture id -> what the networks that labelled say of it."""
     from fullcast.judging.judge import Entry, judge
 
-    look = Doors(journey.workspace, journey.recipe).scorer(checkpoint.cast)
     entries = [Entry(p.id, folder / p.path, p.scene, p.seed) for p in pictures]
-    judged = judge(entries, look, checkpoint.cast, journey.recipe.judging, progress)
+    judged = judge(entries, look, cast, journey.recipe.judging, progress)
     return {row.verdict.picture_id: row for row in judged.rows}
 
 
@@ -91,6 +87,7 @@ def _mend(
     journey: Journey,
     model: StableDiffusion,
     checkpoint: Checkpoint,
+    look: Look,
     given: Chosen,
     folder: Path,
     config: GenerationConfig,
@@ -99,7 +96,6 @@ def _mend(
     """Better and better, one figure at a time; ends where nothing is wrong or nothing better was found."""
     from fullcast.generation.repair import repair
 
-    look = Doors(journey.workspace, journey.recipe).scorer(checkpoint.cast)
     now = given
     for turn in range(1, repairs + 1):
         if not now.failures:
@@ -111,7 +107,7 @@ def _mend(
         if done.picture is None:
             return
         picture = replace(done.picture, path=name, scene=scene)
-        [row] = _look(journey, checkpoint, [picture], folder).values()
+        [row] = _seen(journey, look, checkpoint.cast, [picture], folder).values()
         now = replace(now, picture=picture, failures=row.failures, num_mended=turn)
         yield now
 
