@@ -38,7 +38,7 @@ from recipes.pocket.words import taught
 
 BATCH = 16
 UNET_CHANNELS = (64, 128, 160)
-NUM_STEPS = 8_000
+NUM_STEPS = 6_000
 LEARNING_RATE = 4e-3
 NUM_PICTURES = 30_000
 SIZES = {(144, 64): 0.6, (128, 72): 0.4}

@@ -80,12 +80,18 @@ def test_a_shot_never_loses_everything_to_a_later_one() -> None:
     assert found.repeats == ("v:0001",)
 
 
-def test_a_shot_with_subtitles_gives_way_to_a_clean_one_however_late() -> None:
-    plain = picture(1)
-    texted = write_lines(plain, [("Who goes there?", 325)], 20, outline=2)
-    images = [record("a", texted, "v:0000"), record("b", plain, "v:0001")]
-    prints = [make_fingerprint("a", texted, True), make_fingerprint("b", plain)]
-    assert find_duplicates(images, prints, IngestConfig()).dropped == {"a": "b"}
+def test_a_shot_with_subtitles_gives_way_to_a_clean_one_however_late_but_for_its_first_picture() -> None:
+    plain = [picture(seed) for seed in (1, 2, 3)]
+    texted = [write_lines(rgb, [("Who goes there?", 325)], 20, outline=2) for rgb in plain]
+    images = [record(f"t{k}", rgb, "v:0000") for k, rgb in enumerate(texted)]
+    images += [record(f"c{k}", rgb, "v:0001") for k, rgb in enumerate(plain)]
+    prints = [make_fingerprint(f"t{k}", rgb, True) for k, rgb in enumerate(texted)]
+    prints += [make_fingerprint(f"c{k}", rgb) for k, rgb in enumerate(plain)]
+    found = find_duplicates(images, prints, IngestConfig())
+    assert found.dropped == {"c0": "t0", "t1": "c1", "t2": "c2"} and not found.repeats
+    other = record("x", picture(4), "v:0000")
+    beside = find_duplicates([*images, other], [*prints, make_fingerprint("x", picture(4))], IngestConfig())
+    assert beside.dropped == {"t0": "c0", "t1": "c1", "t2": "c2"}, "the shot has another picture"
 
 
 def test_other_pictures_and_pictures_dropped_before_stay() -> None:

@@ -21,7 +21,7 @@ from fullcast.ingest.planes import to_size
 from fullcast.records import Image
 from fullcast.store.seeding import rng
 
-VERSION = 5
+VERSION = 6
 
 NEAR_DUPLICATE = "near-duplicate"
 """Why a picture is not used of which a kept one shows the same."""
@@ -60,8 +60,8 @@ def find_duplicates(
     images: Sequence[Image], fingerprints: Sequence[Fingerprint], config: IngestConfig
 ) -> DuplicatesResult:
     """Which images repeat another one. `images` come in the order of the show: of equals the earlier is kept, unless
-    a later one is free of subtitles, larger, or sharper by a tenth; but no shot loses everything to a later one that
-    is only larger or sharper. A regularization picture or a crop never stands for a picture of another source.
+    a later one is free of subtitles, larger, or sharper by a tenth; but no shot loses everything to later ones. A
+    regularization picture or a crop never stands for a picture of another source.
 
     Images of one shot are not compared: sampling did, at twice the resolution. Images already dropped take no part.
     """
@@ -117,8 +117,9 @@ def _same_size(a: Image, b: Image) -> bool:
 
 
 def _rescue(images: Sequence[Image], faces: Sequence[Fingerprint], keeper: dict[int, int]) -> None:
-    """A shot that lost everything, and to later shots too, takes those pictures back; not those with subtitles for
-    which a clean one stands: a letter that is trained on comes back in pictures."""
+    """A shot that lost everything, and to later shots too, takes those pictures back; of those with subtitles for which
+    a clean one stands no more than the first, and only where it has no other: a letter that is trained on comes back
+    in pictures, but no part of the story goes."""
     members: dict[str, list[int]] = defaultdict(list)
     for i, image in enumerate(images):
         if image.shot_id:
@@ -126,9 +127,10 @@ def _rescue(images: Sequence[Image], faces: Sequence[Fingerprint], keeper: dict[
     for shot in members.values():
         if any(i not in keeper for i in shot):
             continue
-        for i in shot:
+        lost = [i for i in shot if keeper[i] > i]
+        for i in [i for i in lost if faces[i].has_text <= faces[keeper[i]].has_text] or lost[:1]:
             winner = keeper.get(i)
-            if winner is None or winner < i or winner in shot or faces[i].has_text > faces[winner].has_text:
+            if winner is None or winner in shot:
                 continue
             for j in [j for j, k in keeper.items() if k == winner]:
                 keeper[j] = i
