@@ -43,7 +43,7 @@ from fullcast.ports import Progress, silent
 from fullcast.records import Box, Cast, Image, Person
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError, UnreadableFile
-from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
+from fullcast.store.pictures import file_id, read_picture
 from fullcast.store.tables import read_records
 from fullcast.store.workspace import Workspace
 
@@ -249,19 +249,17 @@ def read_lumas(path: Path, progress: Progress = silent) -> ShotLumas:
 
 
 def read_references(workspace: Workspace, find_head: FindHead) -> list[Reference]:
-    """The reference pictures by folder (``NAME/*.png``, ``NAME/FORM/*.png``), each with its head."""
-    out = []
-    for path in sorted(p for p in workspace.references_dir.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES):
-        folders = path.relative_to(workspace.references_dir).parts[:-1]
-        if not folders:
-            continue
+    """The reference pictures of the cast that may be used, each with its head."""
+    from fullcast.journey.references import References
+
+    references, out = References(workspace), []
+    for path, character, form in references.named():
         try:
-            picture = read_picture(path)
+            picture = references.read(path)
         except UnreadableFile:
             continue  # prepare has counted it as a drop
         whole = (0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))
-        form = folders[1] if len(folders) > 1 else ""
-        out.append(Reference(folders[0], form, picture, find_head(picture) or whole))
+        out.append(Reference(character, form, picture, find_head(picture) or whole))
     return out
 
 
