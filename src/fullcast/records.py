@@ -81,7 +81,7 @@ class Image:
     sharpness: float = 0.0
     """Mean absolute Laplacian of the luma, 0 to 255; comparable inside one shot only."""
     tags: tuple[str, ...] = ()
-    """Words that came with the file (booru tags), not those that a network gave."""
+    """Words that came with the file (booru tags), not those that a network gave; ``subtitled``, which ingest saw."""
     artist: str = ""
     licence: str = ""
     url: str = ""

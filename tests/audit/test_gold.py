@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from fullcast.audit.estimate import Cluster, allocate, stratified_share
 from fullcast.audit.gold import (
+    Drawn,
     GoldSample,
     Row,
     blank_rows,
@@ -142,6 +144,54 @@ def test_a_labelled_sample_measures_a_later_run_by_its_boxes() -> None:
     table = {r.name: r.ours for r in measure_gold(sample, labels, replace(ready, people=tuple(moved)))[0]}
     assert table["people of the cast named right"].value == 1 and table["recall of unknown"].value == 0
     assert table["person recall"].value == pytest.approx(115 / 120)
+
+
+def test_a_sample_speaks_for_the_pictures_it_was_drawn_from_that_are_still_in_use() -> None:
+    """Twenty pictures of sixty are dropped, three of them labelled wrong ones; twenty have come."""
+    ready, truth = show()
+    sample = draw(ready, 60, 1, 0.5)
+    labels = true_people(rows_from_truth(sample, ready, truth, {"v": "e.mp4"}))
+    images = [replace(image, dropped="blurred") if k % 3 == 0 else image for k, image in enumerate(ready.images)]
+    new = [replace(images[1], id=f"new{k}") for k in range(20)]
+    later = replace(ready, images=(*images, *new))
+    rows, _, weights, notes = measure_gold(sample, labels, later)
+    table = {row.name: row.ours for row in rows}
+    assert len(weights) == 40 and sum(weights.values()) == pytest.approx(40)
+    assert table["people of the cast named right"].value == pytest.approx(36 / 40), (
+        "of those in use: k = 10, 20, 40, 50"
+    )
+    assert "40 of 60 sampled pictures are labelled and in use; they stand for 40 of 60 pictures" in notes[0]
+    assert notes[1] == "20 sampled pictures are not used any more and are left out."
+    assert notes[2].startswith("20 of the 60 pictures in use (33%) came after the sample was drawn")
+    assert len(measure_gold(sample, labels, ready)[3]) == 1, "an unchanged show has nothing to add"
+
+
+def test_strata_count_by_what_is_left_of_them() -> None:
+    """The larger stratum lost most of its pictures: its labels no longer outweigh the smaller one's."""
+    ready, truth = show()
+    ids = [image.id for image in ready.images]
+    frame = {"large": tuple(ids[:50]), "small": tuple(ids[50:])}
+    drawn = tuple(Drawn(i, "large") for i in ids[:5]) + tuple(Drawn(i, "small") for i in ids[50:55])
+    sample = GoldSample(1, ("people",), {"large": 50, "small": 10}, drawn, frame)
+    labels = true_people(rows_from_truth(sample, ready, truth, {"v": "e.mp4"}))
+    images = tuple(replace(i, dropped="blurred") if 10 <= k < 50 else i for k, i in enumerate(ready.images))
+    weights = measure_gold(sample, labels, replace(ready, images=images))[2]
+    assert set(weights.values()) == {2.0}
+
+
+def test_a_sample_that_does_not_say_what_it_was_drawn_from_says_that_the_show_changed(tmp_path: Path) -> None:
+    ready, truth = show()
+    sample = replace(draw(ready, 30, 1, 0.5), frame={})
+    sample.write(tmp_path)
+    old = json.loads((tmp_path / "sample.json").read_text())
+    del old["frame"]
+    (tmp_path / "sample.json").write_text(json.dumps(old))
+    sample = GoldSample.read(tmp_path)
+    labels = true_people(rows_from_truth(sample, ready, truth, {"v": "e.mp4"}))
+    grown = replace(ready, images=(*ready.images, replace(ready.images[0], id="new")))
+    assert (
+        "had 60 pictures in use when this sample was drawn and has 61 now" in measure_gold(sample, labels, grown)[3][1]
+    )
 
 
 def test_the_file_of_answers(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def image(name: str, tags: tuple[str, ...] = ()) -> Image:
         "light": ["night", "dusk", "night sky"],
         "setting": ["park", "outdoors", "train station"],
         "count": ["2girls", "1boy", "6+girls", "no people", "1 person", "3 people", "solo", "multiple girls"],
-        "medium": ["monochrome", "white background", "upper body"],
+        "medium": ["monochrome", "white background", "upper body", "artist:some one", "general:smile", "meta:x"],
         "sentence": [
             "person at left upper long brown hair smiling",
             "person smiling",
@@ -191,8 +191,19 @@ def test_a_name_absorbs_its_traits_and_nothing_else() -> None:
 
 def test_names_among_the_tags_of_a_file_are_no_words_of_a_figure() -> None:
     """Boards tag who is shown; a caption says it once, by the name of the record, and of strangers not at all."""
-    art = Image(
-        "a", "a.png", 100, 100, "fanart", tags=("aoi", "aoi (show)", "character:rin", "rating:g", "aoi hair", "smile")
-    )
+    file = ("aoi", "aoi (show)", "character:rin", "rating:g", "aoi_hair", "kuraue_aoi", "artist:x", "meta:y", "smile")
+    art = Image("a", "a.png", 100, 100, "fanart", tags=file)
     (person,) = tagged_people([Person("a/0", "a", (0, 0, 50, 100), 0.9)], (), [art], {"aoi"})
-    assert person.tags == ("aoi hair", "smile")
+    assert person.tags == ("smile",)
+
+
+def test_of_a_plain_list_only_what_boards_say_of_anybody_is_lent() -> None:
+    """Other characters, the show and the artist stand unmarked between the rest."""
+    names = ("kantai_artist", "kuraue_hinata", "one_piece", "red", "sailor_moon", "yama_no_susume")
+    general = ("^_^", "hand_on_another's_shoulder", "one-piece_swimsuit", "red_hat", "sailor_collar", "trekking_pole")
+    art = image("a", (*names, *general, "qipao"))
+    (alone,) = tagged_people([person("a", "aoi")], [], [art])
+    assert alone.tags == tuple(tag.replace("_", " ") for tag in general)
+    elsewhere = Words("b/0", ("qipao", "kimono"), (0.9, 0.8))  # what a tagger says anywhere is no name
+    (alone,) = tagged_people([person("a", "aoi")], [elsewhere], [art])
+    assert "qipao" in alone.tags and not {"yama no susume", "kuraue hinata"} & set(alone.tags)

@@ -23,7 +23,7 @@ FIRST: dict[str, dict[str, Any]] = {
         "tags": ["multiple girls", "2girls", "blush"],
         "n_people": 2,
     },
-    "series/screenshots/2_characters/KuraueHinata Hairdown+YukimuraAoi/face_height_ratio_25-50/EP1_12_0": {
+    "series/screenshots/1_character/YukimuraAoi/face_height_ratio_50-75/EP1_12_0": {
         "n_faces": 1,
         "facepos": [[0.25, 0.25, 0.75, 0.75]],
         "fh_ratio": 0.5,
@@ -64,7 +64,8 @@ FIRST: dict[str, dict[str, Any]] = {
         "n_people": 0,
     },
 }
-"""Path without suffix: what its JSON says. Another number of names than of faces, ``character`` for ``characters``."""
+"""Path without suffix: what its JSON says, where the seed's sorting leaves it: a crop by its own name, away from its
+picture. Another number of names than of faces, ``character`` for ``characters``."""
 
 CAPTIONS = {
     "EP1_12": "2people, KuraueHinata Hairdown YukimuraAoi, aniscreen, fhmr fvmt fhml fvmd, multiple girls",

@@ -72,6 +72,17 @@ def test_the_second_version_is_read_with_nothing_lost(tmp_path: Path) -> None:
     assert empty.people == () and empty.source == "screenshots"
 
 
+def test_a_crop_finds_its_original_only_where_one_picture_is_called_so(tmp_path: Path) -> None:
+    write_first(tmp_path)
+    crop = next(tmp_path.rglob("EP1_12_0.png"))
+    whole = next(tmp_path.rglob("EP1_12.png"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/EP1_12.png").write_bytes(whole.read_bytes())
+    assert next(p for p in read_seed(tmp_path).pictures if p.path == crop).parent is None
+    (crop.parent / "EP1_12.png").write_bytes(whole.read_bytes())
+    assert next(p for p in read_seed(tmp_path).pictures if p.path == crop).parent == crop.parent / "EP1_12.png"
+
+
 def test_a_pickle_is_refused_and_never_opened(tmp_path: Path) -> None:
     write_second(tmp_path / "set")
     write_pickled(tmp_path / "set", tmp_path / "witness")

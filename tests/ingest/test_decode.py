@@ -86,30 +86,58 @@ def turn(path: Path, quarter_turns: int) -> None:
     path.write_bytes(data)
 
 
-def test_interlaced_pictures_lose_their_combs(tmp_path: Path) -> None:
-    frames = pictures(12)
-    woven = [f.copy() for f in frames]
-    for a, b in zip(woven, frames[1:], strict=False):
+def woven(frames: list[np.ndarray]) -> list[np.ndarray]:
+    """Every second row is of the next frame."""
+    mixed = [f.copy() for f in frames[:-1]]
+    for a, b in zip(mixed, frames[1:], strict=True):
         a[1::2] = b[1::2]
-    path = tmp_path / "i.mkv"
+    return mixed
+
+
+def write_stream(path: Path, frames: list[np.ndarray], interlaced: bool, start: int = 0) -> Path:
+    options = {"flags": "+ildct+ilme", "x264-params": "tff=1"} if interlaced else {}
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=24, options={"flags": "+ildct+ilme", "x264-params": "tff=1"})
+        stream = container.add_stream("libx264", rate=24, options=options)
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
-        for f in woven[:-1]:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(f, format="rgb24")))
+        for i, f in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(f, format="rgb24")
+            frame.pts, frame.time_base = start + i, Fraction(1, 24)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return path
+
+
+def combs(rgb: np.ndarray) -> float:
+    luma = rgb.astype(float).mean(2)
+    return float(np.abs(2 * luma[1:-1] - luma[:-2] - luma[2:]).mean())
+
+
+def test_interlaced_pictures_lose_their_combs(tmp_path: Path) -> None:
+    path = write_stream(tmp_path / "i.mkv", woven(pictures(12)), interlaced=True)
     reader = VideoReader(path, CONFIG)
     assert reader.interlaced
     mended = [reader.rgb(f.picture) for f in reader.frames()]
     assert len(mended) == 11
-
-    def combs(x: np.ndarray) -> float:
-        luma = x.astype(float).mean(2)
-        return float(np.abs(2 * luma[1:-1] - luma[:-2] - luma[2:]).mean())
-
     raw = VideoReader(path, CONFIG.model_copy(update={"deinterlace": "never"}))
     woven_combs = np.mean([combs(raw.rgb(f.picture)) for f in raw.frames()])
     assert np.mean([combs(m) for m in mended]) < 0.3 * woven_combs
+
+
+def test_pictures_that_are_interlaced_later_lose_their_combs_too_and_the_others_stay(tmp_path: Path) -> None:
+    """A progressive stream of 30 frames, then an interlaced one, then the first again; joins cost a frame or two."""
+    parts = [(pictures(30), False, 0), (woven(pictures(20)), True, 30), (pictures(10), False, 49)]
+    data = b"".join(write_stream(tmp_path / "part.ts", *part).read_bytes() for part in parts)
+    (tmp_path / "hybrid.ts").write_bytes(data)
+    raw = VideoReader(tmp_path / "hybrid.ts", CONFIG.model_copy(update={"deinterlace": "never"}))
+    before = [(f.time_s, f.picture.interlaced_frame, raw.rgb(f.picture)) for f in raw.frames()]
+    reader = VideoReader(tmp_path / "hybrid.ts", CONFIG)
+    after = [(f.time_s, reader.rgb(f.picture)) for f in reader.frames()]
+    assert not reader.interlaced and [time for time, _ in after] == [time for time, _, _ in before]
+    assert before[-1][0] - before[0][0] > 2
+    both = [(woven, was, now) for (_, woven, was), (_, now) in zip(before, after, strict=True)]
+    assert all(np.array_equal(was, now) for woven, was, now in both if not woven)
+    later = [(combs(was), combs(now)) for woven, was, now in both if woven]
+    assert len(later) > 12 and all(now < 0.3 * was for was, now in later)
 
 
 def test_a_video_cut_off_gives_the_frames_before_the_damage(tmp_path: Path) -> None:

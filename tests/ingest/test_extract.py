@@ -68,6 +68,15 @@ def test_talking_mouths_are_kept_once_each_and_without_subtitles_where_possible(
             assert not 8 <= i - start < 40
 
 
+def test_pictures_with_subtitles_say_so_and_no_others(taken: Taken) -> None:
+    """In both talking shots lines stand from the eighth frame on, for 32."""
+    starts = [next(i for i, t in enumerate(taken.truth) if t.shot.endswith(name)) for name in ("/talking", "/night")]
+    tags = {frame: image.tags for frame, image in zip(taken.kept_frames, taken.result.images, strict=True)}
+    under = [frame for frame in tags if any(start + 8 <= frame < start + 40 for start in starts)]
+    assert under and {frame for frame in tags if tags[frame] == ("subtitled",)} == set(under)
+    assert [bool(image.tags) for image in taken.result.images] == [f.has_text for f in taken.result.fingerprints]
+
+
 def test_no_junk_is_kept_and_every_story_shot_has_a_frame(taken: Taken) -> None:
     assert {k.kind for k in taken.kept} <= STORY
     story = {t.shot for t in taken.truth if t.kind == "story"}

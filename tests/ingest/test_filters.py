@@ -69,6 +69,15 @@ def test_each_reason_and_whom_it_is_asked_of(changes: dict, measure: dict, reaso
     assert found == reason and bool(detail_words) == bool(reason)
 
 
+@pytest.mark.parametrize(("setting", "reason"), [("say", ""), ("ignore", ""), ("drop", "subtitled")])
+def test_subtitles_drop_a_picture_only_where_the_recipe_says_so(setting: str, reason: str) -> None:
+    config = IngestConfig(filters=FilterConfig(subtitles=setting))
+    for image in (replace(ART, tags=("smile", "subtitled")), replace(ART, source="screenshots", tags=("subtitled",))):
+        assert why_not(image, None, config, OptOut())[0] == reason
+    assert IngestConfig().filters.subtitles == "say" and why_not(ART, None, config, OptOut())[0] == ""
+    assert config.read_by_videos() == IngestConfig().read_by_videos(), "another setting decodes nothing again"
+
+
 def test_quality_is_asked_only_where_a_network_rates() -> None:
     config = IngestConfig(filters=FilterConfig(min_quality=0.5))
     assert why_not(ART, FINE, config, OptOut())[0] == ""

@@ -13,7 +13,8 @@ import pytest
 
 from fullcast.ingest.config import IngestConfig
 from fullcast.ingest.pictures import collect_pictures
-from fullcast.ingest.sidecars import read_sidecar, split_tags
+from fullcast.ingest.sidecars import read_sidecar
+from fullcast.ingest.tag_lines import split_tags
 from fullcast.store.pictures import write_png
 
 
@@ -122,7 +123,7 @@ def test_what_gallery_dl_says_of_pictures_from_three_kinds_of_sites(tmp_path: Pa
     assert (a.tags, a.artist, a.rating) == (("1girl", "long hair", "^_^"), "some_one", "s")
     assert a.url == "https://example.org/1"
     assert (b.tags, b.artist, b.rating) == (("two people", "hat"), "絵師", "explicit")
-    assert (c.tags, c.artist, c.licence) == (("smile", "blue eyes"), "u", "CC-BY-4.0")
+    assert (c.tags, c.artist, c.licence) == (("smile", "blue eyes"), "", "CC-BY-4.0")
 
 
 def test_grabber_lines_keep_whole_words_and_what_is_no_tag_out(tmp_path: Path) -> None:
@@ -159,11 +160,11 @@ def test_after_a_space_commas_are_between_artists_and_names_may_have_spaces(tmp_
 
 
 @pytest.mark.parametrize("key", ["tags_artist", "tag_string_artist"])
-def test_artists_tags_are_several_artists_and_a_users_name_is_one(tmp_path: Path, key: str) -> None:
+def test_artists_tags_are_several_artists_and_no_board_says_who_drew_it_elsewhere(tmp_path: Path, key: str) -> None:
     (tmp_path / "x.json").write_text(json.dumps({key: "some_one another", "user": "not asked"}))
     assert read_sidecar(tmp_path / "x.png").artist == "some_one, another"
     (tmp_path / "x.json").write_text(json.dumps({key: "", "user": "some one"}))
-    assert read_sidecar(tmp_path / "x.png").artist == "some one"
+    assert read_sidecar(tmp_path / "x.png").artist == ""
 
 
 def test_a_picture_whose_facts_cannot_be_read_is_counted_not_used(tmp_path: Path) -> None:

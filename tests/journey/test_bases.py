@@ -13,8 +13,8 @@ from fullcast.journey.doors import Doors
 from fullcast.journey.making import find_checkpoint
 from fullcast.journey.packing import unpack
 from fullcast.journey.proving import _picture_folder
-from fullcast.models.stable_diffusion.folder import KOHYA_FILE, save_pipeline
-from fullcast.models.stable_diffusion.metadata import read_metadata
+from fullcast.models.stable_diffusion.folder import KOHYA_FILE, clip_skip_of, save_pipeline
+from fullcast.models.stable_diffusion.metadata import modelspec, read_metadata
 from fullcast.models.stable_diffusion.single_file import folder_to_single
 from fullcast.store.errors import FullcastError
 from tests.journey.test_packing import home  # noqa: F401
@@ -44,7 +44,8 @@ def one_file(own: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(single_file, "shipped_configs", tiny_configs)
     folder = save_pipeline(tiny_pipeline("sd1"), own.parent / "tiny")
-    path = folder_to_single(folder, own / "x.safetensors", metadata={"modelspec.license": "file-licence"})
+    told = modelspec("sd1", "x", (512, 512), licence="file-licence", clip_skip=2)
+    path = folder_to_single(folder, own / "x.safetensors", metadata=told)
     shutil.rmtree(folder)
     return path
 
@@ -134,5 +135,6 @@ def test_a_lora_on_one_file_is_exported_too(own: Path, one_file: Path, tmp_path:
     told = read_metadata(tmp_path / "lora.safetensors")
     assert told["modelspec.architecture"] == "stable-diffusion-v1/lora"
     assert told["modelspec.license"] == "file-licence"
+    assert told["modelspec.encoder_layer"] == "2", "as the base says, where the recipe says nothing"
     journey.export("checkpoint", tmp_path / "merged")
-    assert (tmp_path / "merged" / "unet").is_dir()
+    assert (tmp_path / "merged" / "unet").is_dir() and clip_skip_of(tmp_path / "merged") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import unicodedata
 from pathlib import Path
@@ -18,10 +19,11 @@ from fullcast.journey.references import References
 from fullcast.journey.taking_in import take_in
 from fullcast.people.clusters import ClusterRow
 from fullcast.recognition.references import has_references
-from fullcast.records import Cast, Drop, Image, Person, person_id
+from fullcast.records import Cast, Character, Drop, Form, Image, Person, person_id
+from fullcast.store.decisions import Decision, append, target_of
 from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import file_id, write_png
-from fullcast.store.tables import write_records
+from fullcast.store.tables import read_records, write_records
 from tests.recognition import drawn
 
 
@@ -53,6 +55,39 @@ def test_a_later_round_replaces_no_reference_of_an_earlier_one(journey: Journey)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     casting.name(journey, {"c001": "aoi"})
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_whom_somebody_named_or_dropped_and_whom_a_dataset_names_is_not_proposed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_workspace(tmp_path / "work")
+    options = {"ingest.filters.monochrome": "false", "ingest.filters.min_detail": "0", "people.min_cluster": "1"}
+    journey = Journey.open(tmp_path / "work", options)
+    noise = np.random.default_rng(0).integers(0, 255, (200, 400, 3), np.uint8)
+    write_png(journey.workspace.fanart_dir / "a.png", noise)
+    write_png(tmp_path / "set" / "b.png", noise[::-1])
+    said = {"facepos": [[0.0, 0.0, 0.2, 0.4]], "characters": ["aoi"]}
+    (tmp_path / "set" / "b.json").write_text(json.dumps(said))
+    journey.import_dataset("seed", tmp_path / "set")
+    drawn_here, imported = take_in(journey).images
+    people = [figure(drawn_here, x, k) for k, x in enumerate((0.0, 100.0, 200.0))] + [figure(imported, 0.0, 3)]
+    references = np.eye(6, dtype=np.float32)[5:]
+    cast = Cast("show", (Character("aoi", "aoi", (Form("", references=references),)),), threshold=0.5)
+    monkeypatch.setattr(casting, "find_all", lambda *_: (people, {}, []))
+    monkeypatch.setattr(casting, "has_references", lambda _: True)
+    monkeypatch.setattr(casting, "read_references", lambda *_: (cast, []))
+    assert casting.propose(journey).data["people"] == 3, "the dataset's is named"
+    relabelled = Decision("relabel", (target_of(drawn_here, people[0]),), character="aoi")
+    append(journey.workspace.review_log, [relabelled, Decision("drop", (target_of(drawn_here, people[1]),))])
+    casting.propose(journey)
+    left = read_records(journey.workspace.show_dir / casting.PEOPLE, Person)
+    assert [person.id for person in left] == [people[2].id]
+
+
+def figure(image: Image, x: float, axis: int) -> Person:
+    """Somebody unlike all others: a unit vector of (6,) numbers."""
+    box, vector = (x, 0.0, x + 80, 160.0), np.eye(6, dtype=np.float32)[axis]
+    return Person(person_id(image.id, box), image.id, box, 0.9, (x, 0.0, x + 80, 80.0), detector="d", embedding=vector)
 
 
 def cast_of(journey: Journey, tmp_path: Path) -> tuple[Cast, list[Drop]]:

@@ -92,6 +92,18 @@ def test_composites_come_as_often_as_the_tree_says_and_say_what_they_are(show: P
     assert all(words.caption(sample.id, 0).startswith(f"{sample.num_people} people") for sample in made)
 
 
+def test_before_a_subtitled_frame_a_composite_shows_no_subtitles(show: Path, tmp_path: Path) -> None:
+    """It takes nothing from below their line; and it is the same composite."""
+    root = tmp_path / "show"
+    shutil.copytree(show, root)
+    journey = Journey.open(root)
+    plain = read_prepared(journey)
+    spoilt = replace(plain, scene_tags={image.id: ("park", "subtitled") for image in plain.images})
+    made = with_composites(journey, spoilt)
+    assert made.composites and {made.scene_tags[c.id] for c in made.composites} == {("park",)}
+    assert {made.scene_tags[i.id] for i in plain.images} == {("park", "subtitled")}
+
+
 def test_a_composite_is_as_bold_as_the_boldest_of_its_parts(show: Path) -> None:
     journey = Journey.open(show)
     prepared = read_prepared(journey)

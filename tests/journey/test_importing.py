@@ -12,6 +12,7 @@ import pytest
 from fullcast.formats.imagefolder import export_imagefolder
 from fullcast.formats.kohya import export_kohya
 from fullcast.journey import Journey, new_workspace
+from fullcast.journey.class_tokens import people_in_class
 from fullcast.journey.given_names import with_given_names
 from fullcast.journey.importing import Origin, imported_people
 from fullcast.journey.taking_in import take_in
@@ -68,7 +69,7 @@ def test_both_versions_of_the_seed_become_records(journey: Journey, tmp_path: Pa
     taken = take_in(journey)
     assert {image.id for image in taken.images} == set(images)
     again = journey.import_dataset("waifuc", tmp_path / "old")
-    assert again.data == answer.data and len(imported_people(journey.workspace)) == len(people)
+    assert again.data == answer.data and len(imported_people(journey.workspace, cast())) == len(people)
 
 
 def test_a_file_about_the_dataset_that_cannot_be_read_is_counted(
@@ -183,15 +184,71 @@ def test_kohya_folders_become_records(journey: Journey, tmp_path: Path) -> None:
     assert origins["twice"].caption == "aoi girl" and origins["twice"].multiply == 3
 
 
-def test_class_tokens_name_who_is_among_the_references(journey: Journey, tmp_path: Path) -> None:
+def test_class_tokens_name_who_is_in_the_cast_whenever_there_is_one(journey: Journey, tmp_path: Path) -> None:
     items = make_items(1)
     export_kohya(items, weights_of(items), tmp_path / "set")
     (tmp_path / "set/img").rename(tmp_path / "img")
-    next((tmp_path / "img").iterdir()).rename(tmp_path / "img/5_aoi girl")
-    (journey.workspace.references_dir / "Aoi").mkdir()
-    journey.import_dataset("kohya", tmp_path / "img")
-    (person,) = imported_people(journey.workspace)
-    assert (person.character, person.confidence) == ("Aoi", 0.0)
+    next((tmp_path / "img").iterdir()).rename(tmp_path / "img/5_Yukimura_Aoi hairdown girl")
+    answer = journey.import_dataset("kohya", tmp_path / "img")
+    assert "prepare looks for the cast" in answer.text
+    assert imported_people(journey.workspace, cast("mio")) == []
+    (person,) = imported_people(journey.workspace, cast("mio", **{"yukimura aoi": ("", "hairdown")}))
+    assert (person.name, person.confidence) == ("yukimura aoi/hairdown", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "named"),
+    [
+        ("yukimura aoi girl", ["yukimura aoi"]),
+        ("YUKIMURA_AOI, mio hair-down", ["yukimura aoi", "mio/hair down"]),
+        ("aoi girl", ["aoi"]),
+        ("aoi and yukimura_aoi", ["yukimura aoi", "aoi"]),
+        ("yaoi", ["yukimura aoi"]),
+        ("mio school uniform hair down", ["mio/school uniform, hair down"]),
+        ("mionette aoiyama", []),
+    ],
+)
+def test_a_class_names_whose_words_stand_side_by_side(tokens: str, named: list[str]) -> None:
+    mio = Character("mio", "mio", tuple(Form(f, "") for f in ("", "hair down", "school uniform, hair down")))
+    others = Character("yukimura aoi", "yaoi", (Form("", ""),)), Character("aoi", "aoi", (Form("", ""),))
+    found = people_in_class(tokens, Cast("show", (*others, mio)))
+    assert ["/".join(filter(None, (p.character, p.form))) for p in found] == named
+
+
+def test_a_box_that_holds_nothing_of_the_picture_is_counted_and_the_name_kept(journey: Journey, tmp_path: Path) -> None:
+    """NaN, sides exchanged, outside; what reaches over the edge ends there."""
+    write_png(tmp_path / "old/a.png", np.zeros((60, 100, 3), np.uint8))
+    faces = [[-0.05, 0.1, 0.5, 1.5], [float("nan"), 0.1, 0.5, 0.5], [0.6, 0.6, 0.2, 0.2], [3, 3, 4, 4]]
+    meta = {"facepos": faces, "characters": ["aoi", "mio", "unknown", "rin"]}
+    (tmp_path / "old/a.json").write_text(json.dumps(meta))
+    answer = journey.import_dataset("seed", tmp_path / "old")
+    people = {p.character: p for p in imported_people(journey.workspace, cast())}
+    assert people.keys() == {"aoi", "mio", "rin"}
+    assert people["aoi"].head_xyxy == people["aoi"].xyxy == (0, 6, 50, 60)
+    assert {(p.confidence, p.head_xyxy, p.xyxy) for n, p in people.items() if n != "aoi"} == {
+        (0.0, None, (0, 0, 100, 60))
+    }
+    assert [(d["item"], d["reason"]) for d in answer.data["drops"]] == [("a.png", "damaged-metadata")] * 3
+    assert "the box [nan, 0.1, 0.5, 0.5] of mio holds nothing of the picture" in answer.data["drops"][0]["detail"]
+
+
+def test_another_folder_of_the_same_name_replaces_no_import(journey: Journey, tmp_path: Path) -> None:
+    """Nor do show.v1 and show.v2 have one name."""
+    folders = [tmp_path / name for name in ("one/training", "two/training", "show.v1", "show.v2")]
+    for shade, folder in enumerate(folders):
+        write_png(folder / "a.png", np.full((60, 100, 3), shade, np.uint8))
+    for folder in (folders[0], *folders[2:], folders[0]):
+        journey.import_dataset("seed", folder)
+    imports = journey.workspace.data_dir / "imports"
+    assert {path.name for path in imports.iterdir()} == {"training", "show.v1", "show.v2"}
+    with pytest.raises(FullcastError, match=r"data/imports/training was imported from another folder .* --name"):
+        journey.import_dataset("seed", folders[1])
+    (kept,) = read_records(imports / "training/images.parquet", Image)
+    assert kept.id == file_id(folders[0] / "a.png")
+    assert str(tmp_path) not in (imports / "training/import.json").read_text()
+    journey.import_dataset("seed", folders[1], name="training")
+    (replaced,) = read_records(imports / "training/images.parquet", Image)
+    assert replaced.id == file_id(folders[1] / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -265,6 +322,13 @@ def test_a_look_that_the_cast_lacks_is_counted_and_another_stands_for_it(
     assert named.people[0].form == known and named.people[1].form in forms
     detail = f"aoi/{form}" if form else "aoi"
     assert [(d.item, d.reason, d.detail) for d in named.drops] == [(i, "form-not-in-cast", detail) for i in "ab"]
+
+
+def test_a_look_of_several_folders_of_references_is_known_by_its_parts() -> None:
+    given = [replace(said("a", "aoi", (0, 0, 20, 20)), form="hairdown, uniform")]
+    looks = cast(aoi=("", "hairdown", "hairdown uniform"))
+    named = with_given_names([figure("a", 0)], given, looks)
+    assert named.people[0].name == "aoi/hairdown uniform" and named.drops == []
 
 
 def test_a_figure_of_the_datasets_own_has_no_vector_of_another_network() -> None:

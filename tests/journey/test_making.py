@@ -7,13 +7,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from fullcast.generation.config import GenerationConfig
 from fullcast.journey import Journey, making, new_workspace
 from fullcast.journey.doors import Doors
+from fullcast.models.stable_diffusion.folder import save_pipeline
 from fullcast.records import Cast, Character
 from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import write_png
+from tests.models.tiny_families import tiny_pipeline
 
 CAST = Cast("test", (Character("aoi", "aoi"),))
 
@@ -42,6 +45,22 @@ DRAWN_IN: list[tuple[str, str]] = []
 
 def seeds() -> list[int]:
     return [value.seed for given in ASKED for value in given if isinstance(value, GenerationConfig)]
+
+
+def test_words_of_textual_inversions_are_drawn_with(tmp_path: Path) -> None:
+    new_workspace(tmp_path / "show", "show")
+    vectors = torch.randn(2, 16)
+    torch.save({"zorble": vectors}, tmp_path / "show" / "zorble.bin")
+    folder = save_pipeline(tiny_pipeline("sd1"), tmp_path / "model")
+    settings = {"generation.textual_inversions": '["zorble.bin"]', "device": "cpu"}
+    journey = Journey.open(tmp_path / "show", settings)
+    model, plain = making.open_model(journey, folder), making.open_model(Journey.open(tmp_path / "show"), folder)
+    heard = model.pipeline.text_encoder.get_input_embeddings()(model.token_ids(["a zorble"])[0, 2:4])
+    assert torch.equal(heard, vectors) and model.sha256() != plain.sha256(), "its pictures are not the plain model's"
+    assert Doors(journey.workspace, journey.recipe).painters(folder).count == 1, "others would not know the word"
+    (tmp_path / "show" / "zorble.bin").unlink()
+    with pytest.raises(FullcastError, match=r"generation\.textual_inversions: there is no file .*zorble\.bin"):
+        making.open_model(journey, folder)
 
 
 def test_the_settings_seed_counts_where_none_is_given(journey: Journey) -> None:

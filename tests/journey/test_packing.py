@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -13,18 +15,25 @@ import pytest
 from fullcast.captions.core import TraitCount
 from fullcast.captions.count import CountCheck
 from fullcast.journey import Journey, fitting, new_workspace
+from fullcast.journey.beside_training import check_judge
 from fullcast.journey.captioning import staged_captions
+from fullcast.journey.doors import WEIGHTS_DIR, Doors
+from fullcast.journey.exporting_models import about, facts
+from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.packing import unpack
 from fullcast.journey.planning import latest_checkpoint, make_plan
+from fullcast.journey.run_facts import RunFacts
+from fullcast.models.ccip import CcipEmbedder
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.folder import save_pipeline
 from fullcast.recipe import make_recipe
 from fullcast.recognition.castfile import write_cast
-from fullcast.records import Cast, Character, Drop, Image, Person
+from fullcast.records import Cast, Character, Drop, Form, Image, Person
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import write_png
 from fullcast.store.tables import write_records
+from fullcast.store.workspace import Workspace
 from fullcast.training.kept import read_state
 from fullcast.training.metrics import read_metrics
 from tests.training.test_train import TINY, hashes
@@ -93,8 +102,6 @@ def test_a_job_trains_elsewhere_to_the_same_bits_and_comes_home(home: Path, tmp_
     unpack(tmp_path / "job.tar", job, None)
     assert Journey.open(job).train().data["finished"]
     assert Journey.open(home).train().data["finished"]
-    from fullcast.store.workspace import Workspace
-
     there, here = (latest_checkpoint(Workspace.open(root)) for root in (job, home))
     assert hashes(there) == hashes(here)
     lines = read_metrics(there.parents[1] / "metrics.jsonl")
@@ -135,12 +142,25 @@ def test_a_whole_model_and_a_lora_are_exported_with_their_licence(home: Path, tm
     assert all(name.startswith(("lora_unet_", "lora_te_")) for name in names)
 
 
+def test_an_export_says_what_the_last_stage_was_trained_with(home: Path) -> None:
+    stages = [
+        {"name": "first", "mixture": {"num_steps": 2, "area_px": 640 * 640}},
+        {"name": "last", "mixture": {"num_steps": 3, "area_px": 704 * 704}, "training": {"learning_rate": 1e-6}},
+    ]
+    recipe = make_recipe({"training": {"learning_rate": 1e-4}, "stages": stages})
+    told = facts(recipe)
+    assert (told["learning_rate"], told["unet_lr"], told["max_train_steps"]) == (1e-6, 1e-6, 5)
+    journey = Journey.open(home)
+    assert about(journey.with_recipe(recipe), Cast("show", ()))["resolution"] == (704, 704), "of a run"
+    assert about(journey, Cast("show", ()), RunFacts(recipe))["resolution"] == (704, 704), "of a checkpoint"
+
+
 def test_the_live_line_says_cost_and_the_furthest_share() -> None:
     from fullcast.journey.beside_training import LiveLine
     from fullcast.training.kept import TrainState
 
     line = LiveLine({"a": frozenset({"aoi"}), "b": frozenset({"mio"})}, {"aoi": 0.5, "mio": 0.5}, 3.6)
-    state = TrainState("", step=4, seconds=1000.0, ledger={"a": 3, "b": 1})
+    state = TrainState("", step=4, seconds=100.0, wall_seconds=1000.0, ledger={"a": 3, "b": 1})
     assert line(state) == "$1.00, delivered mio 25.0% (plan 50.0%)"
 
 
@@ -185,6 +205,48 @@ def test_what_the_other_machine_would_end_in_is_said_before_anything_is_encoded(
     assert Journey.open(own, {"training.learning_rate": "1e-4"}).pack(tmp_path / "job.tar").data["steps"] == 4
 
 
+def judged_by_own_networks(home: Path, tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """The show in a folder of its own with the judge's cast, and settings that name networks outside of it."""
+    own = shutil.copytree(home, tmp_path / "show", ignore=shutil.ignore_patterns("runs", "latents"))
+    people, who = tmp_path / "nets" / "people" / "model.onnx", tmp_path / "nets" / "who" / "model_feat.onnx"
+    for path, name in ((people, "pocket-detector.onnx"), (who, "pocket-judge-embedder.onnx")):
+        path.parent.mkdir(parents=True)
+        shutil.copy(WEIGHTS_DIR / name, path)
+    (people.parent / "threshold.json").write_text('{"threshold": 0.4}')
+    embedder = CcipEmbedder(who)
+    seen = np.eye(embedder.dim, dtype=np.float32)
+    forms = {"aoi": Form("", references=seen[:2]), "mio": Form("", references=seen[2:4])}
+    cast = Cast("show", tuple(Character(n, n, (form,)) for n, form in forms.items()), embedder=embedder.name)
+    write_cast(judge_cast_path(Workspace.open(own)), cast)
+    models = {"models.judge_detector": str(people), "models.judge_embedder": str(who.parent)}
+    return own, models | {"training.judge_every": "2"}
+
+
+def test_the_networks_of_the_judge_go_with_the_job(home: Path, tmp_path: Path) -> None:
+    own, settings = judged_by_own_networks(home, tmp_path)
+    Journey.open(own, settings).pack(tmp_path / "job.tar", with_base=True)
+    shutil.rmtree(tmp_path / "nets")
+    unpack(tmp_path / "job.tar", tmp_path / "job", None)
+    job = Journey.open(tmp_path / "job")
+    assert check_judge(job).names == ("aoi", "mio")
+    doors = Doors(job.workspace, job.recipe)
+    graph, beside = doors.own_files("judge_detector")[job.recipe.models.judge_detector]
+    assert job.workspace.root in graph.parents and beside.name == "threshold.json"
+    assert doors.judge_embedder.name.startswith("ccip:who@"), "cards are found by the folder's name"
+
+
+def test_a_judge_that_could_not_look_is_told_before_the_first_step(home: Path, tmp_path: Path) -> None:
+    own, settings = judged_by_own_networks(home, tmp_path)
+    gone = Journey.open(own, settings | {"models.judge_detector": "gone.onnx"})
+    other = Journey.open(own, settings | {"models.judge_embedder": "pocket"})
+    for journey, told in ((gone, r"models\.judge_detector is 'gone\.onnx'"), (other, "was embedded by ccip:who@")):
+        with pytest.raises(FullcastError, match=told):
+            journey.train()
+        with pytest.raises(FullcastError, match=told):
+            journey.pack(tmp_path / "job.tar")
+    assert not (own / "data" / "latents").exists() and not (tmp_path / "job.tar").exists()
+
+
 def test_an_export_has_the_words_of_its_stage(home: Path, tmp_path: Path) -> None:
     journey = Journey.open(home)
     values = json.loads(journey.recipe.model_dump_json())
@@ -197,6 +259,95 @@ def test_an_export_has_the_words_of_its_stage(home: Path, tmp_path: Path) -> Non
         lines = (tmp_path / stage.name / "train" / "metadata.jsonl").read_text().splitlines()
         told = sorted(json.loads(line)["text"] for line in lines)
         assert told == sorted(trained.caption(sample.id, 0) for sample in stage.mixture.samples)
+
+
+def archive_of(path: Path, run: str, files: dict[str, bytes], link: str = "") -> Path:
+    """Results as nobody packed them."""
+    about = {"format": 1, "kind": "results", "plan": "", "run": run, "step": 5}
+    with tarfile.open(path, "w") as archive:
+        for name, content in {"manifest.json": json.dumps(about).encode(), **files}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        if link:
+            info = tarfile.TarInfo(link)
+            info.type, info.linkname = tarfile.SYMTYPE, "checkpoints"
+            archive.addfile(info)
+    return path
+
+
+def test_results_reach_nothing_but_their_run(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    new_workspace(home, "show")
+    recipe = (home / "fullcast.toml").read_bytes()
+    for name in ("fullcast.toml", "data/runs/other/x", "data/runs/abc/../../../fullcast.toml", "/tmp/x"):
+        path = archive_of(tmp_path / "r.tar", "abc", {"data/runs/abc/metrics.jsonl": b"{}", name: b"x"})
+        with pytest.raises(FullcastError, match=r"plain files below data/runs/abc alone; nothing was unpacked"):
+            unpack(path, home, None)
+    with pytest.raises(FullcastError, match="plain files below data/runs/abc alone"):
+        unpack(archive_of(tmp_path / "r.tar", "abc", {}, link="data/runs/abc/link"), home, None)
+    with pytest.raises(FullcastError, match="calls its run"):
+        unpack(archive_of(tmp_path / "r.tar", "../../show", {}), home, None)
+    assert (home / "fullcast.toml").read_bytes() == recipe
+    assert not [path for path in home.rglob("*") if path.is_file() and "runs" in path.parts and path.name != ".lock"]
+
+
+def test_a_checkpoint_comes_home_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there stays beside what comes; after a kill the archive is unpacked again."""
+    home = tmp_path / "home"
+    new_workspace(home, "show")
+    run = home / "data" / "runs" / "abc"
+    for name in ("checkpoints/step-000002/state/state.json", "checkpoints/step-000002/old", "checkpoints/step-9/kept"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text("old")
+    step2, step4 = (f"data/runs/abc/checkpoints/step-00000{n}" for n in (2, 4))
+    files = {f"{step4}/state/state.json": b"new", f"{step4}/unet/x": b"new", f"{step2}/unet/x": b"new"}
+    path = archive_of(tmp_path / "r.tar", "abc", files | {"data/runs/abc/metrics.jsonl": b"new"})
+    replace, moved = os.replace, []
+
+    def killed(source: Path, target: Path) -> None:
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        unpack(path, home, None)
+    assert moved == ["step-000004"], "the newest first: a state is there at any moment"
+    assert (run / "checkpoints/step-000002/state/state.json").read_text() == "old"
+    monkeypatch.undo()
+    unpack(path, home, None)
+    assert {p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file()} == {
+        *(name.removeprefix("data/runs/abc/") for name in files),
+        *("metrics.jsonl", "checkpoints/step-9/kept", ".lock"),
+    }
+
+
+def test_a_job_that_was_killed_while_it_was_unpacked_is_unpacked_again(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docker/train-job.sh unpacks until there is a workspace.json: all else must be there by then."""
+    Journey.open(home).pack(tmp_path / "job.tar", with_base=True)
+    job, replace = tmp_path / "job", os.replace
+    with tarfile.open(tmp_path / "job.tar") as archive:
+        names = archive.getnames()
+
+    def killed(source: Path, target: Path) -> None:
+        if Path(target) == job / "workspace.json":
+            assert all((job / name).is_file() for name in names if name != "workspace.json")
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        unpack(tmp_path / "job.tar", job, None)
+    assert not (job / "workspace.json").exists()
+    monkeypatch.undo()
+    unpack(tmp_path / "job.tar", job, None)
+    assert {p.relative_to(job).as_posix() for p in job.rglob("*") if p.is_file()} == set(names)
+    with pytest.raises(FullcastError, match="is not empty"):
+        unpack(tmp_path / "job.tar", job, None)
 
 
 def test_what_is_no_archive_of_ours_is_refused(tmp_path: Path) -> None:

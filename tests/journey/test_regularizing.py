@@ -47,10 +47,32 @@ def test_pictures_are_left_out_with_their_reasons(root: Path) -> None:
 def test_captions_without_names_still_say_places_and_what_names_had_absorbed(root: Path) -> None:
     journey = open_journey(root)
     ready = read_prepared(journey)
-    said = nameless_captions(journey, ready, 24, seed=1)
-    assert said == nameless_captions(journey, ready, 24, seed=1) and len(set(said)) > 6
+    said, passed_over = nameless_captions(journey, ready, 24, seed=1)
+    assert (said, 0) == nameless_captions(journey, ready, 24, seed=1) and len(set(said)) > 6
+    assert not passed_over
     refuse_names(said, ready.cast)
     assert any("person at" in caption for caption in said)
+
+
+def test_captions_that_say_a_name_all_the_same_are_passed_over_and_counted(root: Path) -> None:
+    """A word of a file, or of a person's edit, that has a name in it."""
+    journey = open_journey(root)
+    ready = read_prepared(journey)
+    people = [replace(p, tags=("smile", "mio cosplay")) if n % 2 else p for n, p in enumerate(ready.people)]
+    said, passed_over = nameless_captions(journey, replace(ready, people=tuple(people)), 60, seed=1)
+    refuse_names(said, ready.cast)
+    assert len(said) == 60 and passed_over > 5
+    named = {image.id: ("park", "mio") for image in ready.images}
+    with pytest.raises(FullcastError, match="somebody of the cast; give a file"):
+        nameless_captions(journey, replace(ready, scene_tags=named), 3, seed=1)
+
+
+def test_no_subtitles_are_asked_for(root: Path) -> None:
+    journey = open_journey(root)
+    ready = read_prepared(journey)
+    spoilt = replace(ready, scene_tags={image.id: ("park", "subtitled") for image in ready.images})
+    said, _ = nameless_captions(journey, spoilt, 12, seed=1)
+    assert all("park" in caption and "subtitled" not in caption for caption in said)
 
 
 def test_a_name_in_a_caption_is_refused_as_a_word_only() -> None:

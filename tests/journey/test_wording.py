@@ -15,8 +15,9 @@ from fullcast.journey import Journey, new_workspace
 from fullcast.journey.deciding import decide_people
 from fullcast.journey.doors import Doors
 from fullcast.journey.naming import Named
+from fullcast.journey.preparing import subtitle_lines
 from fullcast.journey.taking_in import Partition, TakenIn
-from fullcast.journey.wording import _tagging, word_all
+from fullcast.journey.wording import _tagging, common_settings, word_all
 from fullcast.records import Cast, Character, Image, Person
 from fullcast.store.decisions import Decision, Log, target_of
 from tests import onnx_graphs
@@ -95,3 +96,20 @@ def test_a_picture_of_two_lends_no_hair_to_the_one_who_was_found(journey: Journe
     kept = Decision("keep", (target_of(images[0]),), "picture", id="1", time="1")
     worded = word_all(journey, taken_of(images), named_of(people, images, people, Log((kept,))), words)
     assert worded.people[0].tags == ("smile", "blonde hair", "black hair")
+
+
+@pytest.mark.parametrize(("setting", "said"), [("say", ("park", "subtitled")), ("ignore", ("park",))])
+def test_subtitles_are_said_of_a_picture_and_no_scene_is_asked_for_with_them(
+    tmp_path: Path, setting: str, said: tuple[str, ...]
+) -> None:
+    new_workspace(tmp_path / "show")
+    journey = Journey.open(tmp_path / "show", {"ingest.filters.subtitles": setting})
+    images = [replace(picture(name, "subtitled"), source="screenshots") for name in "ab"]
+    people = [figure("a", character="aoi"), figure("b", character="aoi")]
+    words = [Words("a", ("park",), (0.9,)), Words("b", (), ())]
+    worded = word_all(journey, taken_of(images), named_of(people, images, people), words)
+    assert worded.scene_tags == {"a": said, "b": said[1:]}
+    assert not any(p.tags for p in worded.people), "it is nobody's word"
+    assert common_settings(worded.scene_tags, images) == ("park",), "what the judge's scenes play in"
+    (line,) = subtitle_lines(taken_of([*images, picture("c"), replace(images[0], dropped="near-duplicate")]), worded)
+    assert line == f"  2 pictures have burned-in subtitles; captions say so of {2 if setting == 'say' else 0}"

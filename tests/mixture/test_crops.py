@@ -106,6 +106,16 @@ def test_crops_make_heads_larger() -> None:
     ]
 
 
+def test_subtitles_are_said_of_what_shows_them() -> None:
+    """They stand in the lowest 14 %: crops around heads end above, those down to the edge have them too."""
+    picture = image("a")
+    people = [person("a", 300, 200, 120), person("a", 900, 220, 120)]
+    samples = make_samples([picture], people, MixtureConfig(area_px=128 * 128), {"a": ("park", "subtitled")})
+    low = {s.id: s.crop[3] > 0.86 * 720 for s in samples}
+    assert {s.id: "subtitled" in s.tags for s in samples} == low and set(low.values()) == {True, False}
+    assert all("park" in s.tags for s in samples)
+
+
 def test_full_pictures_with_tiny_heads_give_way_to_their_crops() -> None:
     """Heads of 40 px of 720 are 5 px of 96: the crops stand for the picture, and that is counted; alone it stays."""
     picture, somebody = image("far"), person("far", 600, 300, 40)

@@ -15,7 +15,7 @@ from fullcast.journey.planning import compare_plans, make_plan, training_config
 from fullcast.journey.pricing import _work_of
 from fullcast.mixture.beside import compare
 from fullcast.mixture.buckets import Bucket
-from fullcast.mixture.cost import StageWork, disk, prices
+from fullcast.mixture.cost import StageWork, _operations, disk, prices
 from fullcast.mixture.cost_config import CostConfig
 from fullcast.mixture.lag import bounds_of, worst_lag
 from fullcast.mixture.loader import Loaded, load, of_rank
@@ -205,6 +205,37 @@ def test_prices_are_the_formula() -> None:
     assert row.images_per_s == pytest.approx(8.7, abs=0.1), "as the layer sum's own table has it"
     for side, forward in ((512, 0.80), (576, 1.06), (640, 1.36), (704, 1.72), (768, 2.15)):
         assert Work().unet(side * side) / 1e12 == pytest.approx(forward, rel=0.012)
+
+
+def test_a_lora_and_a_teacher_take_the_passes_that_they_need() -> None:
+    """Forward, backward through the activations, backward to the weights, again with checkpointing, once more to ask
+    the base: that many times 0.80 TFLOP at 512."""
+    work, forward = replace(Work(), text_forward=0.0), 0.80e12
+    for asked, passes in (
+        ({}, 3),
+        ({"lora": True}, 2),
+        ({"checkpointing": True}, 4),
+        ({"lora": True, "checkpointing": True}, 3),
+        ({"taught": 0.5}, 3.5),
+        ({"lora": True, "taught": 0.25}, 2.25),
+    ):
+        stage = replace(StageWork(((512 * 512, 10, 0),), 8, False, True, False, 1, 0), **asked)
+        assert _operations(stage, work, CostConfig()) == pytest.approx(10 * passes * forward), asked
+    frozen = dict(checkpointing=False, text_encoder=False)
+    words = Work().train(512 * 512, **frozen, taught=0.5) - Work().train(512 * 512, **frozen)
+    assert words == pytest.approx(0.5 * (forward + Work().text_forward)), "the base hears the caption too"
+
+
+def test_the_base_is_asked_of_regularization_pictures_alone(tmp_path: Path) -> None:
+    asked = journey(tmp_path, training={"prior_preservation": True})
+    last, (_, of) = make_plan(asked, may_imagine=True).stages[-1], asked.recipe.of_stages()[-1]
+    source = {sample.id: sample.source for sample in last.mixture.samples}
+    stream = last.mixture.stream
+    seen = [source[visit.sample_id] for step in range(stream.num_steps) for visit in stream.batch(step).visits]
+    assert "regularization" in seen and "screenshots" in seen
+    assert _work_of(last, of, last=True).taught == pytest.approx(seen.count("regularization") / len(seen))
+    plain = of.model_copy(update={"training": of.training.model_copy(update={"prior_preservation": False})})
+    assert _work_of(last, plain, last=True).taught == 0
 
 
 def test_a_lora_asks_for_no_gradients_and_no_states_of_the_model() -> None:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from fullcast.models.stable_diffusion.folder import load_pipeline, save_pipeline
 from fullcast.models.stable_diffusion.layout import FAMILIES
 from fullcast.models.stable_diffusion.lora import Lora, LoraLayer, lora_of, names, read_lora, write_lora
+from fullcast.models.stable_diffusion.metadata import modelspec, read_metadata
 from fullcast.store.errors import FullcastError
 from tests.models.tiny_families import tiny_configs, tiny_pipeline
 
@@ -95,6 +96,23 @@ def _predicted(pipeline) -> torch.Tensor:
     ids = pipeline.tokenizer(["two people"], padding="max_length", return_tensors="pt").input_ids
     noisy = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))
     return pipeline.unet(noisy, 500, encoder_hidden_states=pipeline.text_encoder(ids)[0])[0]
+
+
+def automatic1111(path) -> str:
+    """As `detect_version` of its built-in LoRA extension tells the family of a file; others' are hidden."""
+    told = read_metadata(path)
+    if told.get("ss_base_model_version", "").startswith("sdxl_"):
+        return "sdxl"
+    return "sd2" if told.get("ss_v2") == "True" else "sd1"
+
+
+@pytest.mark.parametrize("family", TRANSFORMERS)
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_uis_know_the_family_of_a_lora_that_tells_nothing_of_its_training(family, prediction, tmp_path):
+    told = modelspec(family, "aoi", (512, 512), prediction_type=prediction, lora=True)
+    assert {key for key in told if not key.startswith("modelspec.")} == {"ss_base_model_version", "ss_v2"}
+    assert automatic1111(write_lora(some_lora(family), tmp_path / "x.safetensors", metadata=told)) == family
+    assert not [key for key in modelspec(family, "aoi", (512, 512)) if key.startswith("ss_")], "a model has tensors"
 
 
 def test_other_spellings_and_a_missing_alpha(tmp_path):

@@ -15,9 +15,15 @@ from safetensors.torch import load_file, save_file
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.config import PocketModelConfig
 from fullcast.models.stable_diffusion.family import StableDiffusion
-from fullcast.models.stable_diffusion.folder import folder_sha256, load_pipeline, read_facts, save_pipeline
+from fullcast.models.stable_diffusion.folder import (
+    clip_skip_of,
+    folder_sha256,
+    load_pipeline,
+    read_facts,
+    save_pipeline,
+)
 from fullcast.models.stable_diffusion.layout import entries, shipped_configs
-from fullcast.models.stable_diffusion.metadata import modelspec, read_metadata, training_metadata
+from fullcast.models.stable_diffusion.metadata import modelspec, read_metadata, told_clip_skip, training_metadata
 from fullcast.models.stable_diffusion.single_file import (
     folder_to_single,
     load_single_file,
@@ -175,6 +181,22 @@ def test_an_sdxl_folder_is_read_again(tmp_path):
     a, b = again.text_encoder_2.state_dict(), tiny_pipeline("sdxl").text_encoder_2.state_dict()
     assert all(torch.equal(a[k], b[k]) for k in b)
     assert again.tokenizer_2.pad_token == "!" and again.tokenizer_2.pad_token_id == 0
+
+
+def test_the_layer_that_is_heard_is_written_and_read_back(tmp_path):
+    model = StableDiffusion.of(tiny_pipeline("sd1"))
+    model.use_clip_skip(2)
+    folder = save_pipeline(model.pipeline, tmp_path / "folder")
+    told = modelspec("sd1", "x", (512, 512), clip_skip=clip_skip_of(folder))
+    path = folder_to_single(folder, tmp_path / "x.safetensors", metadata=told)
+    assert read_metadata(path)["modelspec.encoder_layer"] == "2" and clip_skip_of(path) == 2
+    again = StableDiffusion.of(load_single_file(path, tiny_configs("sd1")))
+    again.use_clip_skip(None)  # what a recipe says that does not speak of it
+    assert torch.equal(again.encode_prompts(["two people"]), model.encode_prompts(["two people"]))
+    assert "modelspec.encoder_layer" not in modelspec("sd1", "x", (512, 512))
+    for nothing in ("0", "13", "last"):
+        assert told_clip_skip(told | {"modelspec.encoder_layer": nothing}) == 1
+    assert told_clip_skip(modelspec("sdxl", "x", (1024, 1024), clip_skip=2)) == 1, "it has no other layer to hear"
 
 
 def test_metadata_says_what_it_is_and_no_path(tmp_path):

@@ -12,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from fullcast.models.stable_diffusion.family import StableDiffusion
 from fullcast.models.stable_diffusion.safe_pickle import Unused, read_torch_file
-from fullcast.models.stable_diffusion.textual_inversion import add_word, read_textual_inversion
+from fullcast.models.stable_diffusion.textual_inversion import TextualInversion, add_word, read_textual_inversion
 from fullcast.store.errors import FullcastError
 from tests.models.tiny_families import tiny_pipeline
 
@@ -115,5 +116,38 @@ def test_textual_inversions_of_every_layout(tmp_path):
     add_word(pipeline, b)
     (id_,) = pipeline.tokenizer.convert_tokens_to_ids(["<aoi>"])
     assert torch.equal(pipeline.text_encoder.get_input_embeddings().weight[id_], vectors[0])
+    with pytest.raises(FullcastError, match="has a word '<aoi>' already"):
+        add_word(pipeline, b)
     with pytest.raises(FullcastError, match="another family"):
         add_word(pipeline, d)
+
+
+def test_all_vectors_of_a_word_are_heard():
+    """As diffusers spells it out; the end of a text that is cut stays its end."""
+    pipeline = tiny_pipeline("sd1")
+    model = StableDiffusion.of(pipeline)
+    plain = model.token_ids(["a park"])
+    add_word(pipeline, TextualInversion("zorble", {"text_encoder": torch.randn(3, 16)}))
+    said = pipeline.maybe_convert_prompt("a zorble park", pipeline.tokenizer)
+    wanted = pipeline.tokenizer(said, padding="max_length", return_tensors="pt").input_ids
+    assert torch.equal(model.token_ids(["a zorble park", "a park"]), torch.cat([wanted, plain]))
+    assert len(set(model.token_ids(["zorble"])[0].tolist())) == 3 + 2
+    long = "a zorble " * 40
+    ids = model.token_ids([long])[0].tolist()
+    assert len(ids) == 77 and ids[-1] == pipeline.tokenizer.eos_token_id and ids[-2] != ids[-1]
+    assert model.num_tokens_cut(long) == 40 * 4 + 2 - 77
+
+
+@torch.no_grad()
+def test_the_end_of_a_text_stays_its_end_beside_a_new_word():
+    """SDXL's pooled vector comes from there."""
+    pipeline = tiny_pipeline("sdxl")
+    model, encoder = StableDiffusion.of(pipeline), pipeline.text_encoder_2
+    before = model.encode_prompts(["a park"]).pooled
+    vectors = {"text_encoder": torch.randn(2, 16), "text_encoder_2": torch.randn(2, 24)}
+    add_word(pipeline, TextualInversion("zorble", vectors))
+    assert torch.equal(model.encode_prompts(["a park"]).pooled, before)
+    ids = model.token_ids(["a zorble park"])[:, 1]
+    [end] = (ids[0] == pipeline.tokenizer_2.eos_token_id).nonzero()[0].tolist()
+    at_end = encoder.text_projection(encoder(ids).last_hidden_state[:, end])
+    assert torch.allclose(model.encode_prompts(["a zorble park"]).pooled, at_end, atol=1e-6)

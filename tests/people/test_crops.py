@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from fullcast.captions.config import CaptionsConfig
 from fullcast.captions.source import Captions
@@ -15,6 +17,7 @@ from fullcast.journey.taking_in import Partition, TakenIn
 from fullcast.mixture.config import MixtureConfig
 from fullcast.mixture.samples import make_samples
 from fullcast.mixture.shares import field_values
+from fullcast.people import crops
 from fullcast.people.config import PeopleConfig
 from fullcast.people.crops import Cut, people_of, plan_cuts, write_crops
 from fullcast.records import Cast, Character, Image, Person
@@ -91,9 +94,49 @@ def test_crops_are_told_by_what_their_originals_say_today(tmp_path: Path) -> Non
         image = replace(FRAME, artist=artist, licence=artist, url=artist)
         taken = TakenIn((partition,), (image,), (), (), ())
         assert crop_all(journey, taken, [AOI, MIO], {FRAME.id: ("park",)}) == []
-        crops = read_records(journey.workspace.show_dir / "crops.parquet", Image)
-        assert {(c.artist, c.licence, c.url, c.tags) for c in crops} == {(artist, artist, artist, ("park",))}
-        assert len(crops) == 2
+        made = read_records(journey.workspace.show_dir / "crops.parquet", Image)
+        assert {(c.artist, c.licence, c.url, c.tags) for c in made} == {(artist, artist, artist, ("park",))}
+        assert len(made) == 2
+
+
+def test_what_somebody_drops_cuts_no_other_picture_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is left is what a show that never had it would have, to the byte."""
+    read: list[str] = []
+    monkeypatch.setattr(crops, "read_picture", lambda path: read.append(path.name) or read_picture(path))
+    noise = np.random.default_rng(0).integers(0, 255, (2, 720, 1280, 3), np.uint8)
+    images = [replace(FRAME, id=f"{n:020d}", path=f"{n}.png") for n in range(2)]
+    people = [replace(p, id=f"{i.id}/{p.character}", image_id=i.id) for i in images for p in (AOI, MIO)]
+
+    def cut(root: Path, images: Sequence[Image]) -> dict[str, bytes]:
+        if not root.exists():
+            new_workspace(root)
+            for image, pixels in zip(images, noise, strict=True):
+                write_png(root / image.path, pixels)
+        journey = Journey.open(root, {"people.crops": '["head", "face"]', "executor": "here"})
+        crop_all(
+            journey, TakenIn((Partition("fanart", "k", root, tuple(images)),), tuple(images), (), (), ()), people, {}
+        )
+        files = (path for path in journey.workspace.crops_dir.rglob("*") if path.is_file())
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+    whole = cut(tmp_path / "w", images)
+    assert len(whole) > 8 and read == ["0.png", "1.png"]
+    without = [replace(images[0], dropped="by-hand"), images[1]]
+    read.clear()
+    left = cut(tmp_path / "w", without)
+    assert read == [] and len(left) < len(whole)
+    assert left == cut(tmp_path / "other", without)
+
+
+def test_a_crop_above_the_subtitles_is_not_called_subtitled(tmp_path: Path) -> None:
+    new_workspace(tmp_path / "w")
+    journey = Journey.open(tmp_path / "w", {"people.crops": '["head", "person"]'})
+    write_png(journey.workspace.root / "f.png", np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8))
+    taken = TakenIn((Partition("fanart", "key", tmp_path, (FRAME,)),), (FRAME,), (), (), ())
+    crop_all(journey, taken, [replace(AOI, xyxy=(220, 80, 400, 715)), MIO], {FRAME.id: ("park", "subtitled")})
+    crops = read_records(journey.workspace.show_dir / "crops.parquet", Image)
+    assert {c.tags for c in crops if c.crop == "head"} == {("park",)}
+    assert [c.tags for c in crops if c.crop == "person" and c.height > 640] == [("park", "subtitled")]
 
 
 def test_a_crop_is_captioned_as_cropped_and_counts_as_its_original() -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fullcast.journey import Journey, new_workspace
+from fullcast.journey.doors import Doors
+from fullcast.journey.masking import mask_all
+from fullcast.journey.taking_in import Partition, TakenIn
 from fullcast.models.segment import BoxSegmenter, GraphCutSegmenter
 from fullcast.people.masks import Mask, mask_partition
-from fullcast.records import Image, Person
+from fullcast.records import Box, Image, Person
 from fullcast.store.pictures import write_png
 from fullcast.store.tables import read_records, write_records
 
@@ -51,3 +57,49 @@ def test_who_cannot_be_masked_is_a_drop(tmp_path: Path) -> None:
     masks, drops = mask_partition([FRAME, GONE], [outside, ghost], tmp_path, BoxSegmenter())
     assert not masks
     assert [(drop.item, drop.reason) for drop in drops] == [(outside.id, "no-mask"), (GONE.id, "unreadable")]
+
+
+class Counting:
+    """Every figure is its box; notes the pictures that it was shown, by their first pixel."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.shown: list[int] = []
+
+    def segment(self, picture: np.ndarray, people: Sequence[tuple[Box, Box | None]]) -> list[np.ndarray]:
+        self.shown.append(int(picture[0, 0, 0]))
+        masks = [np.zeros(picture.shape[:2], bool) for _ in people]
+        for mask, ((x0, y0, x1, y1), _) in zip(masks, people, strict=True):
+            mask[int(y0) : int(y1), int(x0) : int(x1)] = True
+        return masks
+
+
+def test_what_somebody_drops_looks_at_no_other_picture_again(tmp_path: Path) -> None:
+    """And the tables are those of a show that never had it."""
+    images = [Image(f"{n:020d}", f"{n}.png", 100, 60, "fanart") for n in range(1, 4)]
+    boxes = [(5.0, 5.0, 30.0, 50.0), (60.0, 5.0, 90.0, 50.0), (70.0, 55.0, 70.0, 60.0)]
+    people = [Person(f"{i.id}/{k}", i.id, box, 0.9) for k, box in enumerate(boxes) for i in images]
+
+    def masked(root: Path, images: Sequence[Image], people: Sequence[Person]) -> tuple[list[int], list[bytes]]:
+        if not root.exists():
+            new_workspace(root)
+            for n in range(1, 4):
+                write_png(root / f"{n}.png", np.full((60, 100, 3), n, np.uint8))
+        journey = Journey.open(root, {"people.masks": "true", "executor": "here"})
+        doors, seen = Doors(journey.workspace, journey.recipe), Counting()
+        doors.__dict__["segmenter"] = seen
+        taken = TakenIn((Partition("fanart", "k", root, tuple(images)),), tuple(images), (), (), ())
+        drops = mask_all(journey, doors, taken, people)
+        assert {d.reason for d in drops} == {"no-mask"} and len(drops) == sum(p.xyxy == boxes[2] for p in people)
+        folder = journey.workspace.masks_dir / "fanart"
+        return seen.shown, [(folder / name).read_bytes() for name in ("masks.parquet", "drops.parquet")]
+
+    assert masked(tmp_path / "w", images, people)[0] == [1, 2, 3]
+    without = [images[0], replace(images[1], dropped="by-hand"), images[2]]
+    left = [p for p in people if p.image_id != images[1].id]
+    shown, tables = masked(tmp_path / "w", without, left)
+    assert shown == [] and tables == masked(tmp_path / "other", without, left)[1]
+    fewer = [p for p in left if p.id != people[0].id]
+    shown, tables = masked(tmp_path / "w", without, fewer)
+    assert shown == [1] and tables == masked(tmp_path / "another", without, fewer)[1]

@@ -12,7 +12,7 @@ import pytest
 from fullcast.recognition.castfile import read_cast, write_cast
 from fullcast.recognition.identify import Gallery
 from fullcast.recognition.look import CastLook
-from fullcast.recognition.references import BuiltCast, build_cast
+from fullcast.recognition.references import BuiltCast, build_cast, cast_inputs, find_looks
 from fullcast.records import UNKNOWN
 from fullcast.store.errors import FullcastError
 from tests.recognition import drawn
@@ -101,6 +101,28 @@ def test_a_folder_without_pictures_is_named_and_the_rest_can_go_on(tmp_path: Pat
     assert {(d.item, d.reason) for d in rest.drops} == {("emi/broken.png", "empty"), ("emi", "no-references")}
     with pytest.raises(FullcastError, match="there is no such folder"):
         build_cast(tmp_path / "absent", drawn.embedder(tmp_path), drawn.detector(tmp_path), "show")
+
+
+def test_the_seeds_deeper_folders_are_forms_and_none_says_nothing(tmp_path: Path) -> None:
+    """Char/appearance/outfit/accessories: what they say together is the look; two folders may show the same."""
+    looks = {f"aoi/{form}": drawn.COLOURS["hairdown"] for form in ("hairdown/none/uniform", "none/dress/hat", "none")}
+    folder = drawn.write_references(tmp_path / "references", {**LOOKS, **looks})
+    cast = build_cast(folder, drawn.embedder(tmp_path), drawn.detector(tmp_path), "show").cast
+    forms = {f.name: len(f.references) for f in cast.character("aoi").forms}  # type: ignore[arg-type]
+    assert forms == {"": 8, "hairdown": 4, "hairdown uniform": 4, "dress hat": 4}
+    (folder / "aoi" / "none" / "again").symlink_to(folder / "aoi")
+    assert len(find_looks(folder)) == 7, "a circle of links is not entered"
+
+
+def test_pictures_in_nobodys_folder_are_counted_and_make_the_cast_anew(tmp_path: Path) -> None:
+    """As the seed's second version allows them: NAME_x.png beside the folders."""
+    folder = drawn.write_references(tmp_path / "references", LOOKS)
+    before = cast_inputs(folder)
+    (folder / "Rin_x.png").write_bytes((folder / "aoi" / "0.png").read_bytes())
+    rest = build_cast(folder, drawn.embedder(tmp_path), drawn.detector(tmp_path), "show")
+    assert [(d.item, d.reason) for d in rest.drops] == [("Rin_x.png", "not-a-reference")]
+    assert "put it into references/NAME" in rest.drops[0].detail
+    assert cast_inputs(folder) != before
 
 
 def test_a_reference_without_a_found_head_counts_whole(tmp_path: Path) -> None:

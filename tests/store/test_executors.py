@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,6 +60,19 @@ def test_what_a_task_raises_is_raised_and_others_stay(tmp_path: Path) -> None:
         run_tasks(tasks(tmp_path, [2, -1]), pool)
     assert stored_key(tmp_path / "2") == "key2"
     assert not (tmp_path / "-1").exists()
+
+
+def die(folder: Path) -> None:
+    (folder / "begun.txt").write_text("half")
+    os._exit(1)
+
+
+def test_a_worker_that_dies_is_one_sentence_that_names_its_task(tmp_path: Path) -> None:
+    """As the system ends a process that takes too much memory: it says nothing, and leaves what it had begun."""
+    todo = [*tasks(tmp_path, [1]), Task(tmp_path / "episode [2]", "key", die), *tasks(tmp_path, [3])]
+    with process_pool(1) as pool, pytest.raises(FullcastError, match=r"worked on the second died .* --set processes=1"):
+        run_tasks(todo, pool, called=lambda task: {"key": "the second"}.get(task.key, "another"))
+    assert stored_key(tmp_path / "1") == "key1"
 
 
 def test_processes_are_no_more_than_tasks_and_at_least_one() -> None:

@@ -336,6 +336,12 @@ def test_the_fingerprint_of_the_first_settings_stays_what_it_was():
     assert {"lora_rank", "clip_skip", "optimizer", "checkpoint_every"} <= ONE_FOR_ALL
 
 
+def test_the_layer_that_is_heard_names_the_run_whoever_says_it():
+    unset, last, but_one = (TrainingConfig(clip_skip=layer) for layer in (None, 1, 2))
+    assert unset.about_weights() == last.about_weights() == last.about_weights(base_clip_skip=2)
+    assert unset.about_weights(base_clip_skip=2) == but_one.about_weights() != unset.about_weights()
+
+
 def test_checkpoints_are_kept_by_rule_and_the_best_is_the_later_of_equals():
     assert kept([5, 10, 15, 20], 2, 5) == {5, 15, 20} and kept([5, 10], None, None) == {5, 10}
     lines = [

@@ -1,5 +1,7 @@
 """The latent store: equal to the VAE, and whole again after a kill at any byte."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -43,7 +45,7 @@ def test_rows_are_the_posterior_in_half_precision(model, tmp_path):
         store.moments(["z"], 16, 8)
 
 
-@pytest.mark.parametrize("cut", ["line", "row", "both"])
+@pytest.mark.parametrize("cut", ["line", "row", "both", "zeros"])
 def test_a_kill_costs_at_most_the_rows_without_a_line(model, tmp_path, cut):
     whole = LatentStore(tmp_path / "whole", model)
     whole.fill(WANTED, Pixels())
@@ -52,12 +54,33 @@ def test_a_kill_costs_at_most_the_rows_without_a_line(model, tmp_path, cut):
     data, index = store._paths(16, 8)
     if cut in ("line", "both"):
         index.write_bytes(index.read_bytes()[:-1])  # the last line has no end
+    if cut == "zeros":  # a power cut: the file is as long as it was, its last line never came to the disk
+        index.write_bytes(index.read_bytes()[:-2] + b"\0\n")
     if cut in ("row", "both"):
         data.write_bytes(data.read_bytes()[:-5])
     again = LatentStore(tmp_path / "cut", model)
     assert again.fill(WANTED, Pixels()) == 1
     assert (again.moments(list("abcd"), 16, 8) == whole.moments(list("abcd"), 16, 8)).all()
     assert data.stat().st_size == whole._paths(16, 8)[0].stat().st_size
+
+
+def test_a_row_is_on_the_disk_before_its_line_is_written(model, tmp_path, monkeypatch):
+    store, waited = LatentStore(tmp_path, model), []
+    data, index = store._paths(16, 8)
+
+    def waiting(number):
+        lines = index.read_text().splitlines() if index.exists() else []
+        rows = data.stat().st_size // store._row_bytes(16, 8)
+        waited.append((os.path.samestat(os.fstat(number), data.stat()), rows, lines))
+
+    monkeypatch.setattr(os, "fsync", waiting)
+    monkeypatch.setattr("fullcast.training.latents.NAMED_EVERY_S", -1.0)
+    store.fill(WANTED[:2], Pixels())
+    assert waited == [(True, 1, []), (False, 1, ["a"]), (True, 2, ["a"]), (False, 2, ["a", "b"])]
+    waited.clear()
+    monkeypatch.setattr("fullcast.training.latents.NAMED_EVERY_S", 1000.0)
+    store.fill(WANTED, Pixels())
+    assert waited == [(True, 4, ["a", "b"]), (False, 4, ["a", "b", "c", "d"])], "and not at every picture"
 
 
 def test_a_reader_leaves_a_row_that_another_process_is_about_to_name(model, tmp_path):

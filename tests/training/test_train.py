@@ -319,6 +319,27 @@ def test_what_was_not_measured_before_a_kill_is_measured_on_going_on(base, tmp_p
         assert drawn == [4] and told == {n: v for line in whole if line["step"] == 4 for n, v in line.items()}
 
 
+def test_sample_pictures_that_a_kill_cut_off_are_finished_on_going_on(base, tmp_path):
+    config = CONFIG.model_copy(update={"probe_every": 0, "sample_every": 2, "background_saves": False})
+    drawn: list[str] = []
+
+    def preview(pipeline, step, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("one", "two"):
+            if not (folder / name).exists():
+                (folder / name).write_text("")
+                drawn.append(f"{step} {name}")
+                if name == "one":
+                    raise Killed
+
+    given = (base, Stream(num_steps=2), Pixels(), Captions(), config, tmp_path)
+    with pytest.raises(Killed):
+        train(*given, beside=Beside(preview=preview))
+    assert train(*given, beside=Beside(preview=preview)).finished and drawn == ["2 one", "2 two"]
+    told = [line["samples"] for line in read_metrics(tmp_path / METRICS) if "samples" in line]
+    assert told == ["samples/step-000002"]
+
+
 class OnceEach(Stream):
     def batch(self, step: int) -> Batch:
         return Batch(step, 48, 32, (Visit(f"picture {step}", 0),))

@@ -12,8 +12,8 @@ import io
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,10 @@ class GoldSample:
     seed: int
     axes: tuple[str, ...]
     sizes: Mapping[str, int]
-    """Pictures of the show in each stratum."""
+    """Pictures of the show in each stratum, when it was drawn."""
     pictures: tuple[Drawn, ...]
+    frame: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Which those are, by stratum: what the sample can speak for. Empty in samples of before they were written down."""
 
     def write(self, folder: Path) -> None:
         write_json(folder / SAMPLE, asdict(self))
@@ -65,10 +67,11 @@ class GoldSample:
         try:
             data = json.loads((folder / SAMPLE).read_text(encoding="utf-8"))
             pictures = tuple(Drawn(**row) for row in data["pictures"])
-            return cls(data["seed"], tuple(data["axes"]), dict(data["sizes"]), pictures)
+            frame = {name: tuple(ids) for name, ids in data.get("frame", {}).items()}
+            return cls(data["seed"], tuple(data["axes"]), dict(data["sizes"]), pictures, frame)
         except FileNotFoundError:
             raise FullcastError(f"{folder} holds no gold sample; draw one with: fullcast audit sample") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FullcastError(f"{folder / SAMPLE} is damaged ({error}); draw the sample again") from None
 
 
@@ -92,7 +95,7 @@ def draw(ready: Prepared, pictures: int, seed: int, threshold: float) -> GoldSam
     for name, count in allocate(sizes, pictures).items():
         order = rng(seed, "gold", name).permutation(len(groups[name]))[:count]
         drawn += [Drawn(groups[name][k], name) for k in sorted(order)]
-    return GoldSample(seed, axes, sizes, tuple(drawn))
+    return GoldSample(seed, axes, sizes, tuple(drawn), {name: tuple(groups[name]) for name in sizes})
 
 
 def _facts(
@@ -228,17 +231,20 @@ def _person(row: Row) -> TruePerson:
 def measure_gold(
     sample: GoldSample, labels: Mapping[str, Sequence[TruePerson]], ready: Prepared
 ) -> tuple[list[Measure], list[Pair], dict[str, float], list[str]]:
-    """Rows of the audit's table, the matched pairs, each picture's weight, and notes. Estimates are of the whole show.
+    """Rows of the audit's table, the matched pairs, each picture's weight, and notes. Estimates are of the pictures in
+    use that were in use when the sample was drawn.
 
-    Strata of which no picture is labelled are left out, and a note says how much of the show they are.
+    Strata of which no picture is labelled are left out, and a note says how much of the show they are; another says how
+    much of it came since. Pictures that are dropped since are no part of the show, and of no figure.
     """
     # Labels are in pixels of the picture, not of the video's frame that it was cut from.
-    images = {image.id: replace(image, frame_xyxy=None) for image in ready.images}
+    images = {image.id: replace(image, frame_xyxy=None) for image in ready.images if not image.dropped}
     drawn = [d for d in sample.pictures if d.picture in labels and d.picture in images]
     if not drawn:
-        raise FullcastError("no picture of the gold sample is labelled and still there; fill in gold/labels.csv")
+        raise FullcastError("no picture of the gold sample is labelled and still in use; fill in gold/labels.csv")
     done = Counter(d.stratum for d in drawn)
-    sizes = {name: sample.sizes[name] for name in done}
+    present = _present_sizes(sample, images)
+    sizes = {name: present[name] for name in done}
     weights = {d.picture: sizes[d.stratum] / done[d.stratum] for d in drawn}
     by_image: dict[str, list[Person]] = defaultdict(list)
     for person in ready.people:
@@ -264,12 +270,36 @@ def measure_gold(
     looks = sorted({p.true.name for group in pairs.values() for p in group if p.true.character != UNKNOWN})
     for look in looks:
         rows.append(row(f"{look}: named right", lambda i, look=look: named(i, lambda p: p.true.name == look)))  # type: ignore[misc]
-    total = sum(sample.sizes.values())
-    notes = [
-        f"{len(drawn)} of {len(sample.pictures)} sampled pictures are labelled; they stand for {sum(sizes.values())} "
-        f"of {total} pictures, by {', '.join(sample.axes) or 'no strata'}."
-    ]
+    notes = _stands_for(sample, len(drawn), sum(sizes.values()), sum(present.values()), images)
     return rows, [pair for group in pairs.values() for pair in group], weights, notes
+
+
+def _present_sizes(sample: GoldSample, in_use: Collection[str]) -> dict[str, int]:
+    """Pictures of each stratum that are still in use; as they were where the sample does not say which they are."""
+    if not sample.frame:
+        return dict(sample.sizes)
+    return {name: sum(picture in in_use for picture in ids) for name, ids in sample.frame.items()}
+
+
+def _stands_for(sample: GoldSample, labelled: int, spoken: int, framed: int, in_use: Collection[str]) -> list[str]:
+    """What the figures are about. spoken: pictures that the labels stand for; framed: of the sample's, still in use."""
+    notes = [
+        f"{labelled} of {len(sample.pictures)} sampled pictures are labelled and in use; they stand for {spoken} "
+        f"of {len(in_use) if sample.frame else framed} pictures, by {', '.join(sample.axes) or 'no strata'}."
+    ]
+    if gone := sum(drawn.picture not in in_use for drawn in sample.pictures):
+        notes.append(f"{gone} sampled pictures are not used any more and are left out.")
+    if not sample.frame and len(in_use) != framed:
+        notes.append(
+            f"The show had {framed} pictures in use when this sample was drawn and has {len(in_use)} now; which are "
+            "new an earlier Fullcast did not write down: move the folder away and draw another sample to speak for all."
+        )
+    if sample.frame and (new := len(in_use) - framed):
+        notes.append(
+            f"{new} of the {len(in_use)} pictures in use ({new / len(in_use):.0%}) came after the sample was drawn, "
+            "and no figure speaks for them: move the folder away and draw another sample to include them."
+        )
+    return notes
 
 
 def is_right(pair: Pair) -> bool:

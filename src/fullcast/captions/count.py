@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from fullcast.captions.tagging import Words
+from fullcast.captions.tagging import Words, plain
 from fullcast.records import Image, Person
 
 _NUMBERED = re.compile(r"(\d+)(\+?) ?(girl|boy|other|person|people)s?")
@@ -62,10 +62,6 @@ def check_counts(
             low, high, probability, tags = told
             checks.append(CountCheck(image.id, found[image.id], low, high, probability, tags, image.id in looked_at))
     return checks
-
-
-def plain(tag: str) -> str:
-    return tag.replace("_", " ").strip().lower()
 
 
 def count_in(tags: Mapping[str, float]) -> tuple[int, int, float, tuple[str, ...]] | None:

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from fullcast.captions.config import CaptionsConfig
-from fullcast.captions.vocabulary import kind_of
+from fullcast.captions.general import is_general
+from fullcast.captions.vocabulary import kind_of, names_pattern
 from fullcast.models.base import Tagger
 from fullcast.ports import Progress, silent
+from fullcast.recognition.words import SUBTITLED
 from fullcast.records import Box, Drop, Image, Person
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import read_picture
@@ -119,11 +121,15 @@ def tagged_people(
 
     A picture with one figure lends it the words that came with its file (booru tags, in the alphabet's order): those
     that the tagger says too come first, then the tagger's own, likeliest first, then the file's. But not one of
-    `miscounted`, ids of pictures that hold others by what the words say. `names`: of the cast, in small
-    letters; who somebody is says the record, so a tag that is a name is no word of anybody's.
+    `miscounted`, ids of pictures that hold others by what the words say; and of the file's only those that boards use
+    of anybody or that the tagger said somewhere, for the rest may name others, the show or the artist. `names`: of the
+    cast, in small letters; who somebody is says the record, so a tag of the file with a name in it is no word of
+    anybody's.
     """
-    people = list(people)
+    people, words = list(people), list(words)
     said = {entry.item: entry.tags for entry in words}
+    known = {plain(tag) for entry in words for tag in entry.tags}
+    pattern = names_pattern(names)
     alone = {person.image_id: person.id for person in people}
     for person in people:
         if alone[person.image_id] != person.id:
@@ -133,6 +139,7 @@ def tagged_people(
     def own(person: Person) -> tuple[str, ...]:
         seen = _of_kinds(said.get(person.id, ()), _FIGURE)
         told = _of_kinds(lent.get(person.id, ()), _FIGURE)
+        told = tuple(t for t in told if (t in known or is_general(t)) and not (pattern and pattern.search(t)))
         return _without(names, tuple(dict.fromkeys((*(tag for tag in seen if tag in told), *seen, *told))))
 
     return [replace(person, tags=own(person)) for person in people]
@@ -143,17 +150,25 @@ def _without(names: Collection[str], tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(tag for tag in tags if tag.partition(" (")[0] not in names)
 
 
-def scene_tags(images: Iterable[Image], words: Iterable[Words], config: CaptionsConfig) -> dict[str, tuple[str, ...]]:
-    """Words about each whole picture by image id: settings (at most `max_settings`), then one light."""
+def scene_tags(
+    images: Iterable[Image], words: Iterable[Words], config: CaptionsConfig, say_subtitles: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """Words about each whole picture by image id: settings (at most `max_settings`), one light, and where it is to be
+    said whether it is subtitled."""
     said = {entry.item: entry.tags for entry in words}
     answer = {}
     for image in images:
         tags = (*image.tags, *said.get(image.id, ()))
         settings = _of_kinds(tags, ("setting",))[: config.max_settings]
-        answer[image.id] = (*settings, *_of_kinds(tags, ("light",))[:1])
+        spoilt = (SUBTITLED,) if say_subtitles and SUBTITLED in image.tags else ()
+        answer[image.id] = (*settings, *_of_kinds(tags, ("light",))[:1], *spoilt)
     return answer
 
 
 def _of_kinds(tags: Sequence[str], kinds: Sequence[str]) -> tuple[str, ...]:
-    plain = (tag.replace("_", " ").strip().lower() for tag in tags)
-    return tuple(dict.fromkeys(tag for tag in plain if tag and kind_of(tag) in kinds))
+    return tuple(dict.fromkeys(tag for tag in map(plain, tags) if tag and kind_of(tag) in kinds))
+
+
+def plain(tag: str) -> str:
+    """A tag with spaces, in small letters."""
+    return tag.replace("_", " ").strip().lower()

@@ -9,6 +9,7 @@ pose), and on a whole picture it is not used.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Literal
 
 from fullcast.recognition.words import COLUMNS
@@ -69,8 +70,9 @@ MEDIUMS = _list("""
 """How the picture and its file are made and framed. Said by nobody: what we know of it is said in words of our own."""
 
 
-SAID_APART = ("rating:", "character:", "copyright:")
-"""How sidecars mark words that are about the file, or say who somebody is: captions take neither from them."""
+SAID_APART = ("rating:", "character:", "copyright:", "artist:", "creator:", "meta:", "general:")
+"""How sidecars and datasets mark words that are about the file, or say who somebody is: captions take neither from
+them."""
 
 
 MAX_TAG_WORDS = 5
@@ -109,6 +111,12 @@ def kind_of(tag: str) -> Kind:
     if tag in TRAIT_TAGS or (tag not in NOT_TRAITS and TRAIT_WORDS & set(tag.split())):
         return "trait"
     return "own"
+
+
+def names_pattern(names: Collection[str]) -> re.Pattern[str] | None:
+    """Finds any of these names as a whole word, in capitals or not; None where there are none."""
+    words = sorted((re.escape(name) for name in names if name), key=lambda word: (-len(word), word))
+    return re.compile(rf"(?<!\w)({'|'.join(words)})(?!\w)", re.IGNORECASE) if words else None
 
 
 def without_overlaps(tags: tuple[str, ...]) -> tuple[str, ...]:

@@ -120,7 +120,8 @@ def import_(
     folder
         The dataset; for kohya also the path of its TOML.
     name
-        Of the import; the folder's own by default. An import of the same name is replaced.
+        Of the import; the folder's own by default. An import of the same name is replaced; by one of another folder
+        only where this says so.
     source
         What its pictures are where the dataset does not say: screenshots, fanart or regularization.
     skip_pickles

@@ -158,15 +158,20 @@ class _Found:
         return said or picture.source or next((SOURCES[part] for part in parts if part in SOURCES), None)
 
     def _parent(self, path: Path, picture: ForeignPicture) -> Path | None:
-        """The first version's crops lie beside their picture as ``{stem}_{k}``; the second's say its ``path``, and it
-        may lie anywhere, with another suffix."""
-        if match := _CROP_OF.match(path.stem):
+        """The first version's crops are called ``{stem}_{k}``; they are cut beside their picture and then sorted by
+        their own names, away from it. The second's say its ``path``, and it may lie anywhere, with another suffix."""
+        match = _CROP_OF.match(path.stem)
+        if match:
             beside = [path.with_name(match["parent"] + suffix) for suffix in (path.suffix, ".png")]
             if whole := next((p for p in beside if p in self.files), None):
                 return whole
         said = Path(_SEPARATORS.split(str(picture.facts.get("path") or ""))[-1]).stem
-        named = [p for p in self.by_stem.get(said, ()) if p != path]
-        return named[0] if len(named) == 1 and said != path.stem else None
+        return self._only(said, path) or (self._only(match["parent"], path) if match else None)
+
+    def _only(self, stem: str, path: Path) -> Path | None:
+        """The one picture of that stem, wherever it lies; None for `path` itself, or where there are several."""
+        named = self.by_stem.get(stem, ())
+        return named[0] if len(named) == 1 and stem != path.stem else None
 
     def _first(self, path: Path, meta: Mapping[str, Any]) -> ForeignPicture:
         if isinstance(meta.get("fullcast"), dict):  # our own export: the same words and more
@@ -282,7 +287,7 @@ def _listed(value: Any, path: Path, what: str) -> list[Any]:
 def _box(face: Any, path: Path) -> Box:
     try:
         x0, y0, x1, y1 = (float(v) for v in face)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         detail = f"a face in facepos is [left, top, right, bottom]; it has {str(face)[:60]}"
         raise UnreadableFile(path.with_suffix(".json"), "damaged-metadata", detail) from None
     return x0, y0, x1, y1

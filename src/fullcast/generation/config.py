@@ -66,6 +66,11 @@ class GenerationConfig(BaseModel):
         description="In which denoiser and text encoders compute. auto: bfloat16 on GPUs from Ampere on, float16 on "
         "older ones, float32 elsewhere.",
     )
+    textual_inversions: tuple[str, ...] = Field(
+        default=(),
+        description="Files of textual inversions (.pt, .bin, .safetensors), in the workspace or anywhere: the word of "
+        "each may stand in prompts.",
+    )
     device: str = Field(default="auto", description="auto (the recipe's device), cpu, cuda, cuda:1 ...")
 
     @field_validator("width", "height")

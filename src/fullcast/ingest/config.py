@@ -53,6 +53,11 @@ class FilterConfig(BaseModel):
         description="Share of a picture's area under text, where models.text_detector names a network; above it is "
         "dropped as text: cards and credits over drawn pictures, comics. Less is written down, not dropped.",
     )
+    subtitles: Literal["drop", "say", "ignore"] = Field(
+        "say",
+        description="Pictures with burned-in subtitles: say, their captions say subtitled, so that prompts without the "
+        "word ask for none; drop, as subtitled; ignore, used as if there were none.",
+    )
     targets_in_regularization: bool = Field(
         False,
         description="Use regularization pictures in which somebody of the cast was recognised. They teach the class "
@@ -114,7 +119,9 @@ class IngestConfig(BaseModel):
     )
     crop_letterbox: bool = Field(True, description="Find black bars shot by shot and cut them off.")
     deinterlace: Literal["auto", "never", "always"] = Field(
-        "auto", description="auto: when most of the first frames are flagged as interlaced (bwdif, one frame each)."
+        "auto",
+        description="auto: all frames when most of the first are flagged as interlaced, else those that are flagged "
+        "(bwdif, one frame each).",
     )
     untagged_matrix: Literal["auto", "bt601", "bt709"] = Field(
         "auto",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +21,8 @@ VIDEO_SUFFIXES = frozenset(
 # Transfer functions by number (ITU-T H.273, table 3): their light is not that of an sRGB picture.
 _HDR = {16: "PQ (SMPTE ST 2084)", 18: "HLG (ARIB STD-B67)"}
 _UNSPECIFIED = 2
+# Degrees that the metadata states to filters that undo them.
+_TURNS = {90: ("transpose=cclock",), -90: ("transpose=clock",), 180: ("hflip", "vflip"), -180: ("hflip", "vflip")}
 _PROBE_FRAMES = 24
 # A container says its video is longer than what could be decoded: sound may outlast pictures by a little.
 _LENGTH_SLACK = (2.0, 0.05)
@@ -99,12 +101,9 @@ class VideoReader:
             self.config.deinterlace == "auto" and flagged > len(frames) / 2
         )
         self.rotation = int(round((first.rotation or 0) / 90.0)) * 90
+        self.is_filtered = False
+        """Frames come through a filter graph by now, which may count time in other ticks."""
         return first
-
-    @property
-    def is_filtered(self) -> bool:
-        """Frames come through a filter graph, which may count time in other ticks."""
-        return self.interlaced or self.rotation != 0
 
     def frames(self) -> Iterator[Frame]:
         """Every frame that decodes, in the order of presentation, with increasing time."""
@@ -144,14 +143,29 @@ class VideoReader:
             self.damage = f"{damaged} damaged packets"
 
     def _upright(self, frames: Iterator[Any], stream: Any) -> Iterator[Any]:
-        """Deinterlaced (bwdif, one picture for each frame) and turned as the metadata says."""
-        turn = {90: ["transpose=cclock"], -90: ["transpose=clock"], 180: ["hflip", "vflip"], -180: ["hflip", "vflip"]}
-        steps = (["bwdif=mode=send_frame:parity=auto:deint=all"] if self.interlaced else []) + turn.get(
-            self.rotation, []
-        )
-        if not steps:
-            yield from frames
-            return
+        """Deinterlaced (bwdif, one picture for each frame) and turned as the metadata says.
+
+        Where most of the first frames are interlaced, all are taken to be, whatever their flags; else those that are
+        flagged, and until the first of them no filter is asked.
+        """
+        turn = _TURNS.get(self.rotation, ())
+        bwdif = f"bwdif=mode=send_frame:parity=auto:deint={'all' if self.interlaced else 'interlaced'}"
+        steps = turn if self.config.deinterlace == "never" else (bwdif, *turn)
+        self.is_filtered = False
+        graph = self._graph(steps, stream) if self.interlaced or turn else None
+        for frame in frames:
+            if graph is None and steps and frame.interlaced_frame:
+                graph = self._graph(steps, stream)
+            if graph is None:
+                yield frame
+            else:
+                graph.push(frame)
+                yield from _pull(graph)
+        if graph is not None:
+            graph.push(None)
+            yield from _pull(graph)
+
+    def _graph(self, steps: Sequence[str], stream: Any) -> Any:
         graph = av.filter.Graph()
         nodes = [graph.add_buffer(template=stream, time_base=self.time_base)]
         for step in steps:
@@ -159,11 +173,8 @@ class VideoReader:
             nodes.append(graph.add(name, arguments))
         nodes.append(graph.add("buffersink"))
         graph.link_nodes(*nodes).configure()
-        for frame in frames:
-            graph.push(frame)
-            yield from _pull(graph)
-        graph.push(None)
-        yield from _pull(graph)
+        self.is_filtered = True
+        return graph
 
     def _pts(self, picture: Any, last: int | None) -> int:
         """In ticks of the stream; made up from the frame rate where the file has none."""

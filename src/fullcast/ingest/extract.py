@@ -31,8 +31,9 @@ from fullcast.records import Drop, Image, Shot, Video
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import file_id
 
-VERSION = 6
-"""Raised when the same video gives other frames, shots or fingerprints. 6: light that steps parts two shots' frames."""
+VERSION = 7
+"""Raised when the same video gives other frames, shots or fingerprints. 6: light that steps parts two shots' frames;
+7: frames say whether they are subtitled, and lose the combs of later interlaced parts."""
 
 STAGE = "ingest"
 

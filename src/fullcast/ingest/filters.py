@@ -14,6 +14,7 @@ from pathlib import Path
 from fullcast.ingest.config import FilterConfig, IngestConfig
 from fullcast.ingest.dedup import NEAR_DUPLICATE
 from fullcast.ingest.measuring import Measure
+from fullcast.recognition.words import SUBTITLED
 from fullcast.records import Image
 from fullcast.store.errors import FullcastError
 
@@ -33,11 +34,13 @@ MAX_GREY = 2.0
 
 TARGET = "target-in-regularization"
 OPTED_OUT = "opted-out"
-BY_FILTERS = frozenset({"rating", "monochrome", "blurred", "class", "quality", "text", OPTED_OUT, TARGET})
+BY_FILTERS = frozenset({"rating", "monochrome", "blurred", "class", "quality", "text", SUBTITLED, OPTED_OUT, TARGET})
 """Every reason that this module gives."""
 
 _RATING = re.compile(r"^rating:(.+)$")
-_BETWEEN_ARTISTS = re.compile(r"\s*[,;]\s*")
+BETWEEN_ARTISTS = re.compile(r"\s*[,;]\s*")
+_ROLE = re.compile(r"^(?:artist|creator): ?| \(artist\)$")
+"""What boards and their downloaders write around an artist's name."""
 
 
 def rating_of(tags: Iterable[str]) -> str:
@@ -67,7 +70,7 @@ def _level(rating: str) -> int:
 def merged(kept: Image, copy: Image) -> Image:
     """`kept` with all that is said of another copy of the same file: every artist, licence and address counts, and the
     boldest rating."""
-    artists = (a for text in (kept.artist, copy.artist) for a in _BETWEEN_ARTISTS.split(text))
+    artists = (a for text in (kept.artist, copy.artist) for a in BETWEEN_ARTISTS.split(text))
     return replace(
         kept,
         tags=tuple(dict.fromkeys((*kept.tags, *copy.tags))),
@@ -93,9 +96,9 @@ class OptOut:
 
     def why(self, image: Image) -> str:
         """The entry that forbids the picture, or ''."""
-        for artist in _BETWEEN_ARTISTS.split(image.artist):
-            if artist and _folded(artist) in self.artists:
-                return f"artist {artist}"
+        for name in (*BETWEEN_ARTISTS.split(image.artist), *image.tags):  # plain lists have artists among the tags
+            if name and _artist(name) in self.artists:
+                return f"artist {name}"
         for address in map(_bare, image.url.split()):
             for start in self.addresses:
                 if address.startswith(start):
@@ -120,7 +123,7 @@ def read_opt_out(path: Path) -> OptOut:
         elif "://" in entry or "/" in entry:
             addresses.append(_bare(entry))
         else:
-            artists.add(_folded(entry))
+            artists.add(_artist(entry))
     return OptOut(frozenset(artists), tuple(addresses), frozenset(pictures))
 
 
@@ -141,8 +144,14 @@ def _lines(path: Path) -> list[str]:
         ) from None
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name by which spellings of it are compared: small letters, spaces for underscores."""
     return " ".join(name.casefold().replace("_", " ").split())
+
+
+def _artist(name: str) -> str:
+    """`folded`, without "artist:" before it and "(artist)" behind it."""
+    return _ROLE.sub("", folded(name))
 
 
 def _bare(address: str) -> str:
@@ -156,6 +165,8 @@ def why_not(image: Image, measure: Measure | None, config: IngestConfig, opt_out
         return OPTED_OUT, entry
     if too_bold(rating := rating_of(image.tags), filters):
         return "rating", f"{rating} is said beside the file"
+    if filters.subtitles == "drop" and SUBTITLED in image.tags:
+        return SUBTITLED, "burned-in subtitles"
     if measure is None:
         return "", ""
     if measure.text > filters.max_text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from fullcast.store.errors import UnreadableFile
 from fullcast.store.given import BESIDE, files_below
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
 
-VERSION = 6
-"""Raised when the same files would give other records. 5: what is said of copies adds up, links that lead nowhere are
-counted; 6: so are files that are no pictures, tags after a rating stay, artists' tags are several."""
+VERSION = 7
+"""Raised when the same files would give other records. 6: files that are no pictures are counted, tags after a rating
+stay, artists' tags are several; 7: fields before a colon and tags by category are read wherever they stand."""
 
 STAGE = "ingest"
 
@@ -41,13 +41,15 @@ def collect_pictures(
     *,
     root: Path | None = None,
     copy_to: Path | None = None,
+    known: Mapping[str, tuple[Image, Fingerprint]] | None = None,
 ) -> PicturesResult:
     """Every picture below `folder`, sorted by path; a file that cannot be used becomes a Drop. Hidden files are left.
 
     Of files with the same bytes the first is used, with all that was said beside any of them.
 
     Paths are relative to `root` (default: `folder`). Pictures outside `root` must be copied: with `copy_to` (below
-    `root`) each is, as ``{id}{suffix}``. What lies beside a picture is read by `sidecars`.
+    `root`) each is, as ``{id}{suffix}``. What lies beside a picture is read by `sidecars`. `known`: pictures by id that
+    an earlier run took in; they are not decoded again.
     """
     root = root or folder
     result = PicturesResult()
@@ -62,7 +64,7 @@ def collect_pictures(
     for path in files:
         name = _name(path, folder)
         try:
-            image, fingerprint = _collect(path, source, config, _placer(root, copy_to))
+            image, fingerprint = _collect(path, source, config, _placer(root, copy_to), known or {})
         except UnreadableFile as error:
             result.drops.append(Drop(name, STAGE, error.reason, error.detail))
         else:
@@ -84,31 +86,42 @@ def _name(path: Path | str, folder: Path) -> str:
 
 
 def _collect(
-    path: Path, source: Source, config: IngestConfig, place: Callable[[Path, str], str]
+    path: Path,
+    source: Source,
+    config: IngestConfig,
+    place: Callable[[Path, str], str],
+    known: Mapping[str, tuple[Image, Fingerprint]],
 ) -> tuple[Image, Fingerprint]:
-    rgb = read_picture(path)
-    height, width = rgb.shape[:2]
-    if min(width, height) < config.min_side:
-        raise UnreadableFile(
-            path, "too-small", f"{width}x{height}; the shorter side must have {config.min_side} pixels"
-        )
     image_id = file_id(path)
+    seen, fingerprint = known[image_id] if image_id in known else _look(path, image_id, source, config)
     sidecar = read_sidecar(path)
-    fingerprint = make_fingerprint(image_id, rgb)
     tags = sidecar.tags + ((f"rating:{sidecar.rating}",) if sidecar.rating else ())
     image = Image(
         id=image_id,
         path=place(path, image_id),
-        width=width,
-        height=height,
+        width=seen.width,
+        height=seen.height,
         source=source,
-        sharpness=round(mean_laplacian(fingerprint.luma_array), 4),
+        sharpness=seen.sharpness,
         tags=tags,
         artist=sidecar.artist,
         licence=sidecar.licence,
         url=sidecar.url,
     )
     return image, fingerprint
+
+
+def _look(path: Path, image_id: str, source: Source, config: IngestConfig) -> tuple[Image, Fingerprint]:
+    """What a picture's pixels say; the record has no path yet."""
+    rgb = read_picture(path)
+    height, width = rgb.shape[:2]
+    if min(width, height) < config.min_side:
+        raise UnreadableFile(
+            path, "too-small", f"{width}x{height}; the shorter side must have {config.min_side} pixels"
+        )
+    fingerprint = make_fingerprint(image_id, rgb)
+    sharpness = round(mean_laplacian(fingerprint.luma_array), 4)
+    return Image(image_id, "", width, height, source, sharpness=sharpness), fingerprint
 
 
 def _placer(root: Path, copy_to: Path | None) -> Callable[[Path, str], str]:

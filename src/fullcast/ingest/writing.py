@@ -14,6 +14,7 @@ from fullcast.ingest.decode import Frame, VideoReader
 from fullcast.ingest.fingerprint import Fingerprint, make_fingerprint
 from fullcast.ingest.letterbox import NO_BARS, Bars, scale_bars
 from fullcast.ingest.sampling import Kept
+from fullcast.recognition.words import SUBTITLED
 from fullcast.records import Image
 from fullcast.store.atomic import write_bytes
 from fullcast.store.pictures import bytes_id, resize
@@ -63,6 +64,7 @@ class FrameFiles:
             time_base=str(reader.time_base),
             time_s=frame.time_s,
             sharpness=round(kept.run.mean_laplacian, 4),
+            tags=(SUBTITLED,) if kept.has_text else (),
             frame_xyxy=None if bars == NO_BARS else (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
         )
         return image, make_fingerprint(image_id, rgb, kept.has_text)

@@ -15,6 +15,7 @@ from fullcast.recognition.scenes import NotInCast, check_scene, sift_scenes
 from fullcast.records import Cast, Drop, Picture, Scene
 from fullcast.store.errors import FullcastError
 from fullcast.store.partitions import cached, partition_key, stored_key
+from fullcast.store.pictures import file_id
 from fullcast.store.tables import read_records, write_records
 
 if TYPE_CHECKING:
@@ -113,9 +114,11 @@ def draw_and_judge(journey: Journey, way: Asked, scenes: Sequence[Scene], cast: 
     asked = list(scenes) if way.kind == "placed" else [scene.without_places() for scene in scenes]
     doors = Doors(journey.workspace, journey.recipe)
     about = {"judging": config.model_dump(mode="json"), "generation": generation.model_dump(mode="json")}
+    taught = [file_id(path) for path in doors.textual_inversions]
+    del about["generation"]["textual_inversions"]  # their content counts, and verdicts from before are kept
     question = question_key(f"{doors.judge_detector.name} {doors.judge_embedder.name}", cast)
     words = _words(way, asked, _cast_of(journey, way), generation)
-    inputs = [way.folder.name, *(repr(scene) for scene in scenes), *words]
+    inputs = [way.folder.name, *(repr(scene) for scene in scenes), *words, *taught]
     key = partition_key(inputs, about, [question], VERSION)
 
     def make(path: Path) -> None:

@@ -154,9 +154,8 @@ class CharacterJudge:
 
     @classmethod
     def of(cls, journey: Journey, prepared: Prepared, out_dir: Path) -> CharacterJudge:
-        from fullcast.journey.asking import judge_cast
-
-        return cls(journey, judge_cast(journey), prepared.settings or ("",), out_dir)
+        """FullcastError where the judge could not look: told now, and not at each judgement."""
+        return cls(journey, check_judge(journey), prepared.settings or ("",), out_dir)
 
     def __call__(self, pipeline: Any, step: int) -> dict[str, float]:
         """By character the share of its pictures in which exactly it is found; under "" that of all pictures."""
@@ -204,6 +203,16 @@ class CharacterJudge:
             return []
         made = make_scenes(self.cast, config.scenes_while_training, config.seed, self.settings, most)
         return [scene for scene in made if scene.num_people > 1]
+
+
+def check_judge(journey: Journey) -> Cast:
+    """The cast as the judge's embedder knows it, after both of the judge's networks were opened once. FullcastError for
+    one that is not there, is none, or is not the one that saw this cast."""
+    from fullcast.journey.asking import judge_cast
+
+    cast = judge_cast(journey)
+    Doors(journey.workspace, journey.recipe).look(cast)
+    return cast
 
 
 # Sample pictures
@@ -279,7 +288,7 @@ class LiveLine:
 
     def __call__(self, state: TrainState) -> str:
         """ "$0.42, delivered aoi 31 % (plan 30 %)": the character furthest from its plan."""
-        told = [f"${state.seconds / 3600 * self.dollars_per_hour:.2f}"] if self.dollars_per_hour else []
+        told = [f"${state.wall_seconds / 3600 * self.dollars_per_hour:.2f}"] if self.dollars_per_hour else []
         delivered = _shares(self.shown, state.ledger)
         if delivered:
             name = max(self.planned, key=lambda n: (abs(delivered.get(n, 0) - self.planned[n]), n))

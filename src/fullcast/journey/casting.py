@@ -18,10 +18,9 @@ from PIL import Image as Pillow
 
 from fullcast.journey.answers import Answer
 from fullcast.journey.doors import Doors
-from fullcast.journey.naming import find_all, read_references
+from fullcast.journey.naming import find_all, read_references, who_is_who
 from fullcast.journey.taking_in import take_in
 from fullcast.people.clusters import ClusterRow, Clusters, cluster_people
-from fullcast.people.naming import name_people
 from fullcast.recognition.embed import head_crop
 from fullcast.recognition.references import has_references
 from fullcast.records import UNKNOWN, Cast, Image, Person
@@ -52,7 +51,8 @@ MIN_TYPICAL = 0.5
 
 
 def propose(journey: Journey) -> Answer:
-    """Clusters of everybody who has no name yet; writes data/show/clusters.parquet and a picture of each cluster."""
+    """Clusters of everybody who has no name yet, from nobody: the references, a dataset, a person's decision; writes
+    data/show/clusters.parquet and a picture of each cluster. Whom somebody dropped is in none."""
     workspace, doors = journey.workspace, Doors(journey.workspace, journey.recipe)
     taken = take_in(journey)
     found, _, _ = find_all(journey, doors, taken)
@@ -65,8 +65,8 @@ def propose(journey: Journey) -> Answer:
             f"{workspace.root} has no pictures to gather people from: put files into episodes/ and run "
             "fullcast prepare first"
         )
-    people = name_people([p for p in found if p.image_id in used], taken.images, cast, journey.recipe.people)
-    nameless = [person for person in people if person.character == UNKNOWN]
+    decided, _ = who_is_who(journey, found, taken.images, cast)
+    nameless = [p for p in decided.people if p.image_id in used and p.character == UNKNOWN]
     clusters = cluster_people(nameless, journey.recipe.people, doors.embedder.threshold)
     by_id = {person.id: person for person in nameless}
     write_records(workspace.show_dir / TABLE, clusters.rows, ClusterRow)

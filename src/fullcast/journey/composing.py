@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fullcast.journey.mapping import make_all
 from fullcast.journey.portraits import read_portraits
 from fullcast.ports import Progress, silent
+from fullcast.recognition.words import words_of_part
 from fullcast.records import Cast, Drop, Image, Person
 from fullcast.store.executors import Task
 from fullcast.store.partitions import partition_key
@@ -49,7 +50,8 @@ def with_composites(journey: Journey, prepared: Prepared) -> Prepared:
     frames = tuple(i for i in prepared.images if i.source == SOURCE and not i.dropped)
     ids = {image.id for image in frames}
     people = tuple(person for person in prepared.people if person.image_id in ids)
-    tags = {image: words for image, words in prepared.scene_tags.items() if image in ids}
+    floor = recipe.mixture.composites.floor
+    tags = {image: words_of_part(words, floor) for image, words in prepared.scene_tags.items() if image in ids}
     if "reference" in recipe.mixture.composites.cut_from:
         portraits, sitters = read_portraits(journey.workspace)
         frames, people = (*frames, *portraits), (*people, *sitters)
@@ -63,7 +65,7 @@ def with_composites(journey: Journey, prepared: Prepared) -> Prepared:
         prepared,
         composites=tuple(images),
         composite_people=tuple(shown),
-        scene_tags={**prepared.scene_tags, **_scene_tags(images, prepared.scene_tags)},
+        scene_tags={**prepared.scene_tags, **_scene_tags(images, tags)},
         ratings={**prepared.ratings, **_ratings(images, shown, prepared.ratings)},
         drops=(*prepared.drops, *read_records(folder / DROPS, Drop)),
     )

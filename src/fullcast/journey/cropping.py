@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from fullcast.journey.mapping import make_all
 from fullcast.ports import Progress, silent
+from fullcast.recognition.words import words_of_part
 from fullcast.records import Drop, Image, Person
+from fullcast.store.errors import UnreadableFile
 from fullcast.store.executors import Task
 from fullcast.store.partitions import partition_key
-from fullcast.store.tables import read_records, write_records
+from fullcast.store.tables import read_metadata, read_records, write_records
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 IMAGES, PEOPLE = "crops.parquet", "crop-people.parquet"
 """In data/show, apart from the originals' tables: who counts pictures counts no crop."""
+CUTS = "cuts.parquet"
+"""In the folder of each partition: where its crops lie in their pictures."""
 
 
 def crop_all(
@@ -40,7 +44,7 @@ def crop_all(
     made: list[tuple[Image, Cut]] = []
     for task in tasks:
         crops = read_records(task.result_dir / "images.parquet", Image)
-        made += zip(crops, read_records(task.result_dir / "cuts.parquet", Cut), strict=True)
+        made += zip(crops, read_records(task.result_dir / CUTS, Cut), strict=True)
         drops += read_records(task.result_dir / "drops.parquet", Drop)
     images, inside, twice = _told_by_originals(made, used, of_image, scene_tags)
     show = journey.workspace.show_dir
@@ -69,7 +73,7 @@ def _told_by_originals(
             drops.append(same_crop(Path(crop.path).name, images[crop.id]))
             continue
         whole = originals[cut.image_id]
-        tags = scene_tags.get(whole.id, ())
+        tags = words_of_part(scene_tags.get(whole.id, ()), cut.xyxy[3] / whole.height)
         images[crop.id] = replace(crop, tags=tags, artist=whole.artist, licence=whole.licence, url=whole.url)
         inside += people_of(crop, cut.xyxy, people[whole.id])
     return list(images.values()), inside, drops
@@ -86,18 +90,40 @@ def _tasks(journey: Journey, taken: TakenIn, cuts: Sequence[Cut], used: Mapping[
             key = partition_key([f"{c.image_id} {c.kind} {c.xyxy}" for c in mine], version=VERSION)
             folder = workspace.crops_dir / partition.name
             parents = {cut.image_id: used[cut.image_id] for cut in mine}
-            yield Task(folder, key, _cut, (mine, parents, workspace.root, workspace.relative(folder)))
+            yield Task(folder, key, _cut, (mine, parents, folder, workspace.root, workspace.relative(folder)))
 
 
 def _cut(
-    out: Path, cuts: Sequence[Cut], parents: Mapping[str, Image], root: Path, final: str, progress: Progress = silent
+    out: Path,
+    cuts: Sequence[Cut],
+    parents: Mapping[str, Image],
+    former: Path,
+    root: Path,
+    final: str,
+    progress: Progress = silent,
 ) -> None:
-    from fullcast.people.crops import Cut, write_crops
+    """Writes a partition's crops into `out`; those that the `former` result holds are not cut again."""
+    from fullcast.people.crops import VERSION, Cut, write_crops
 
-    images, places, drops = write_crops(cuts, parents, root, out, final)
+    about = {"version": str(VERSION)}
+    images, places, drops = write_crops(cuts, parents, root, out, final, _ready(former, about))
     write_records(out / "images.parquet", images, Image)
-    write_records(out / "cuts.parquet", places, Cut)
+    write_records(out / CUTS, places, Cut, about)
     write_records(out / "drops.parquet", drops, Drop)
+
+
+def _ready(former: Path, about: Mapping[str, str]) -> dict[Cut, Path]:
+    """The files of an earlier result. about: how they must have been made."""
+    from fullcast.people.crops import Cut
+
+    try:
+        if not about.items() <= read_metadata(former / CUTS).items():
+            return {}
+        cuts, crops = read_records(former / CUTS, Cut), read_records(former / "images.parquet", Image)
+    except UnreadableFile:
+        return {}
+    files = (former / Path(crop.path).name for crop in crops)
+    return {cut: path for cut, path in zip(cuts, files, strict=True) if path.is_file()}
 
 
 def read_crops(journey: Journey) -> tuple[list[Image], list[Person]]:

@@ -99,6 +99,21 @@ class Doors:
         words = [word.strip() for word in getattr(self.recipe.models, role).split("+")]
         return {word if word == ANIMEFACE else str(self._find(role, word)) for word in words}
 
+    def own_files(self, role: str) -> dict[str, tuple[Path, ...]]:
+        """Each network that a role looks through, as the recipe names it, to the files that it is opened from: the
+        graph first, then what lies beside it. None for those that come with Fullcast or as a package."""
+        needed, optional = HUB_FILES[role]
+        given = getattr(self.recipe.models, role)
+        found: dict[str, tuple[Path, ...]] = {}
+        for word in [word.strip() for word in given.split("+")] if role.endswith("detector") else [given]:
+            if word in (POCKET, ANIMEFACE):
+                found[word] = ()
+                continue
+            graph = _graph(self._find(role, word), LOOKS_WITH[role])
+            beside = [graph.with_name(name) for name in (*needed, *optional) if name != graph.name]
+            found[word] = (graph, *(path for path in beside if path.is_file()))
+        return found
+
     def _find(self, role: str, given: str) -> Path:
         if is_address(given):
             if role not in HUB_FILES:
@@ -147,14 +162,27 @@ class Doors:
         return self.recipe.threads or max(1, min(MAX_THREADS, (os.cpu_count() or 2) - 1))
 
     def painters(self, folder: Path) -> Painters:
-        """As many processes as the cores allow; one for a large model, or where torch does not draw on the CPU."""
+        """As many processes as the cores allow; one for a large model, where torch does not draw on the CPU, and for a
+        model that was taught words, since each process opens the folder itself."""
         from fullcast.generation.painters import Painters
 
         files = [folder] if folder.is_file() else folder.rglob("*.safetensors")
         small = sum(path.stat().st_size for path in files) < SMALL_MODEL_BYTES
-        if not small or self.drawing_device != "cpu":
+        if not small or self.drawing_device != "cpu" or self.textual_inversions:
             return Painters(folder, 1, self.threads)
         return Painters(folder, max(1, (os.cpu_count() or 1) // self.threads), self.threads, self.drawing_dtype)
+
+    @property
+    def textual_inversions(self) -> tuple[Path, ...]:
+        """Files of words that the model is taught before it draws. FullcastError for one that is not there."""
+        given = self.recipe.generation.textual_inversions
+        inside = [(self.workspace.root / name, Path(name).expanduser()) for name in given]
+        paths = [own if own.is_file() else other for own, other in inside]
+        if missing := next((path for path in paths if not path.is_file()), None):
+            raise FullcastError(
+                f"generation.textual_inversions: there is no file {missing}; put it there, or leave it out"
+            )
+        return tuple(paths)
 
     def use_threads(self) -> None:
         """Tells torch how many threads it may use on a CPU; for the whole process, so only verbs call it."""

@@ -31,7 +31,7 @@ MODELS = {
 
 
 def export_model(journey: Journey, what: str, out: Path, checkpoint: str, half: bool, tell_training: bool) -> Answer:
-    """`half`: float16. `tell_training`: the ss_* keys too, which say how it was trained; never a path."""
+    """`half`: float16. `tell_training`: all ss_* keys too, which say how it was trained; never a path."""
     import torch
 
     from fullcast.models.stable_diffusion.metadata import training_metadata
@@ -42,17 +42,21 @@ def export_model(journey: Journey, what: str, out: Path, checkpoint: str, half: 
     lora = what != "safetensors"
     chosen = find_checkpoint(journey, checkpoint, lora_alone=lora)
     held, trained = _facts_of(journey, chosen), read_run(chosen.folder)
-    told = spec(journey, chosen, trained, held.family, held.prediction_type, lora)
+    told = spec(journey, chosen, trained, held, lora)
     unknown = tell_training and trained.recipe is None
     if tell_training and trained.recipe is not None:
-        told |= training_metadata(held.family, facts(trained.recipe), held.prediction_type)
+        told |= training_metadata(held.family, facts(trained.recipe, held.clip_skip), held.prediction_type)
     dtype = torch.float16 if half else None
     if lora:
         _write_lora(chosen, held, out, "kohya" if what == "lora" else "peft", dtype, told)
     else:
         folder_to_single(chosen.folder, out, dtype, told)
     data = {"path": str(out), "checkpoint": chosen.name, "metadata": told}
-    rest = "; nothing beside the model says how it was trained: no ss_* keys were written" if unknown else ""
+    rest = (
+        f"; nothing beside the model says how it was trained: no {'other ' * lora}ss_* keys were written"
+        if unknown
+        else ""
+    )
     return Answer(f"{chosen.name}, {MODELS[what]}: {out}{rest}", data)
 
 
@@ -62,24 +66,29 @@ class _Facts:
 
     family: str
     prediction_type: str
+    clip_skip: int
     configs: Mapping[str, Any] | None
     """None: the published ones."""
 
 
 def _facts_of(journey: Journey, chosen: Checkpoint) -> _Facts:
     """As its own folder says; of a LoRA alone as its file and its base say."""
-    from fullcast.models.stable_diffusion.folder import KOHYA_FILE, read_facts
-    from fullcast.models.stable_diffusion.metadata import read_metadata, told_family, told_prediction
+    from fullcast.models.stable_diffusion.folder import KOHYA_FILE, clip_skip_of, read_facts
+    from fullcast.models.stable_diffusion.metadata import read_metadata, told_clip_skip, told_family, told_prediction
 
     lora = chosen.folder / KOHYA_FILE
     if (chosen.folder / "model_index.json").is_file() or not lora.is_file():
         held = read_facts(chosen.folder)
-        return _Facts(held.family, held.prediction_type, held.configs)
+        return _Facts(held.family, held.prediction_type, clip_skip_of(chosen.folder), held.configs)
     told, base = read_metadata(lora), base_of(journey, chosen)
+    recipe = read_run(chosen.folder).recipe
+    heard = told_clip_skip(told)
+    if heard == 1 and recipe is not None:  # files from before it was written into them
+        heard = recipe.training.clip_skip or 1
     if not base.is_dir():
-        return _Facts(told_family(told), told_prediction(told), None)
+        return _Facts(told_family(told), told_prediction(told), heard, None)
     held = read_facts(base)
-    return _Facts(held.family, told_prediction(told), held.configs)
+    return _Facts(held.family, told_prediction(told), heard, held.configs)
 
 
 def base_of(journey: Journey, chosen: Checkpoint) -> Path:
@@ -128,14 +137,13 @@ def _write_lora(
     write_lora(lora if dtype is None else lora.to(dtype), out, layout, told, held.configs)
 
 
-def spec(
-    journey: Journey, chosen: Checkpoint, trained: RunFacts, family: str, prediction_type: str, lora: bool
-) -> dict[str, str]:
+def spec(journey: Journey, chosen: Checkpoint, trained: RunFacts, held: _Facts, lora: bool) -> dict[str, str]:
     """modelspec.*: what it is, its licence, and the words that call its cast."""
     from fullcast.models.stable_diffusion.metadata import modelspec
 
     told = about(journey, chosen.cast, trained)
-    return modelspec(family, prediction_type=prediction_type, lora=lora, date=date.today().isoformat(), **told)
+    heard: dict[str, Any] = {"prediction_type": held.prediction_type, "clip_skip": held.clip_skip}
+    return modelspec(held.family, lora=lora, date=date.today().isoformat(), **heard, **told)
 
 
 def about(journey: Journey, cast: Cast, trained: RunFacts | None = None) -> dict[str, Any]:
@@ -145,7 +153,8 @@ def about(journey: Journey, cast: Cast, trained: RunFacts | None = None) -> dict
     from fullcast.models.stable_diffusion.metadata import without_paths
 
     trained = trained or RunFacts()
-    side = round((trained.recipe or journey.recipe).mixture.area_px ** 0.5)
+    _, last = (trained.recipe or journey.recipe).of_stages()[-1]
+    side = round(last.mixture.area_px**0.5)
     words = {
         "title": journey.recipe.show or "Fullcast",
         "licence": licence_of_trained(journey, trained),
@@ -154,9 +163,11 @@ def about(journey: Journey, cast: Cast, trained: RunFacts | None = None) -> dict
     return {**without_paths(words), "resolution": (side, side)}
 
 
-def facts(recipe: Recipe) -> dict[str, Any]:
-    """Of the training with this recipe, by kohya's names without ss_: no folder, no caption."""
-    training, mixture = recipe.training, recipe.mixture
+def facts(recipe: Recipe, clip_skip: int = 1) -> dict[str, Any]:
+    """Of the training with this recipe, by kohya's names without ss_: no folder, no caption. `clip_skip`: the layer
+    that is heard, whether recipe or base said so. Of stages what the last one has."""
+    _, last = recipe.of_stages()[-1]
+    training, mixture = last.training, last.mixture
     told: dict[str, Any] = {
         "seed": recipe.seed,
         "learning_rate": training.learning_rate,
@@ -168,7 +179,7 @@ def facts(recipe: Recipe) -> dict[str, Any]:
         "max_train_steps": sum(of.mixture.num_steps for _, of in recipe.of_stages()),
         "min_snr_gamma": training.min_snr_gamma,
         "noise_offset": training.noise_offset or None,
-        "clip_skip": training.clip_skip if training.clip_skip > 1 else None,
+        "clip_skip": clip_skip if clip_skip > 1 else None,
     }
     if training.lora_rank:
         alpha = training.lora_rank if training.lora_alpha is None else training.lora_alpha

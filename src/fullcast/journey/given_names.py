@@ -40,7 +40,11 @@ def with_given_names(people: Sequence[Person], given: Sequence[Person], cast: Ca
         strangers = [p for p in said if p.character not in known and p.character not in ("", UNKNOWN)]
         drops += [Drop(image_id, STAGE, "not-in-cast", p.name) for p in strangers]
         named = [p for p in said if p.character in known]
-        drops += [Drop(image_id, STAGE, "form-not-in-cast", p.name) for p in named if p.form not in known[p.character]]
+        drops += [
+            Drop(image_id, STAGE, "form-not-in-cast", p.name)
+            for p in named
+            if known[p.character].isdisjoint(_ways_to_say(p.form))
+        ]
         figures, left = _placed(found[image_id], [p for p in named if p.confidence > 0], cast)
         figures, lost = _unplaced(figures, left, [p for p in named if p.confidence == 0], cast)
         answer += sorted(figures, key=lambda p: p.place_xy)
@@ -91,11 +95,18 @@ def _called(figure: Person, name: Person, cast: Cast) -> Person:
 
 
 def _look(figure: Person, name: Person, cast: Cast) -> str:
-    """The look that the dataset says. Of one that the cast lacks the first part that it has ("hairdown, uniform"), else
-    the plain look; where there is none, the one that our networks saw, at last the cast's first."""
+    """The look that the dataset says ("hairdown, uniform" may be called "hairdown uniform"). Of one that the cast lacks
+    the first part that it has, else the plain look; where there is none, the one that our networks saw, at last the
+    cast's first."""
     forms = [form.name for form in cast.character(name.character).forms]
     seen = [figure.form] if figure.character == name.character else []
-    return next(form for form in (name.form, *name.form.split(", "), "", *seen, *forms) if form in forms)
+    said = _ways_to_say(name.form)
+    return next(form for form in (*said, *name.form.split(", "), "", *seen, *forms) if form in forms)
+
+
+def _ways_to_say(form: str) -> tuple[str, str]:
+    """As a dataset joins its parts, and as folders of references do."""
+    return form, form.replace(", ", " ")
 
 
 def _nearness(figure: Person, name: Person) -> float:

@@ -8,19 +8,22 @@ their people the names that the dataset gave them.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from fullcast.journey.answers import Answer, drop_lines
+from fullcast.journey.class_tokens import TOKENS, people_in_class
+from fullcast.journey.foreign_people import as_records
 from fullcast.journey.taking_in import Partition
-from fullcast.records import UNKNOWN, Box, Drop, Image, Person, Source, person_id
+from fullcast.records import UNKNOWN, Cast, Drop, Image, Person, Source
 from fullcast.store.atomic import TEMPORARY, replacing_dir, write_bytes, write_json
 from fullcast.store.errors import FullcastError, UnreadableFile
-from fullcast.store.given import composed, files_below
+from fullcast.store.given import files_below
 from fullcast.store.partitions import partition_key, stored_key
 from fullcast.store.pictures import bytes_id, decode_picture
 from fullcast.store.tables import read_records, write_records
@@ -31,9 +34,9 @@ if TYPE_CHECKING:
     from fullcast.ingest.fingerprint import Fingerprint
     from fullcast.journey import Journey
 
-VERSION = 3
+VERSION = 4
 """Raised when the same files would give other records. 2: ratings reach the filters, crops are no originals; 3: so do
-addresses, and names are composed."""
+addresses, and names are composed; 4: boxes end at the picture's edge, crops find originals that lie elsewhere."""
 
 STAGE = "import"
 FORMATS = ("seed", "kohya", "everydream1", "everydream2", "dataset", "webdataset")
@@ -82,9 +85,10 @@ def import_dataset(
     skip_pickles: bool = False,
 ) -> Answer:
     """`what`: one of FORMATS. name: of the import; the folder's own by default. source: of pictures whose dataset does
-    not say it. skip_pickles: pictures whose metadata holds a pickle become drops; else the whole import is refused."""
-    from fullcast.formats.items import safe_part
+    not say it. skip_pickles: pictures whose metadata holds a pickle become drops; else the whole import is refused.
 
+    An import of the same name is replaced; by another folder only where `name` says so.
+    """
     what = ALIASES.get(what, what)
     if what not in FORMATS:
         raise FullcastError(f"nothing is called {what!r} that could be imported; there are: {', '.join(FORMATS)}")
@@ -92,19 +96,42 @@ def import_dataset(
         raise FullcastError(f"a source is one of {', '.join(get_args(Source))}; got {source!r}")
     if not given.exists():
         raise FullcastError(f"there is no {given}; give the folder of a dataset")
+    folder = _folder_for(journey.workspace, given, name)
     dataset = _read(what, given, skip_pickles)
     if not dataset.pictures:
         reasons = "; ".join(line.strip() for line in drop_lines(dataset.drops))
         raise FullcastError(
             f"{given} has no picture that can be imported as {what}" + (f": {reasons}" if reasons else "")
         )
-    folder = imports_dir(journey.workspace) / safe_part(name or given.resolve().stem)
-    records = _write(journey, dataset, folder, source, what)
+    records = _write(journey, dataset, folder, source, what, _mark_of(given))
     return _answer(journey.workspace, folder, records, dataset, what)
 
 
 def imports_dir(workspace: Workspace) -> Path:
     return workspace.data_dir / "imports"
+
+
+def _folder_for(workspace: Workspace, given: Path, name: str) -> Path:
+    """Where the import will lie. Raises FullcastError where another folder's import lies there and nobody named it."""
+    from fullcast.formats.items import safe_part
+
+    resolved = given.resolve()
+    folder = imports_dir(workspace) / safe_part(name or (resolved.name if resolved.is_dir() else resolved.stem))
+    if not name and stored_key(folder) and _about(folder).get("given", _mark_of(given)) != _mark_of(given):
+        raise FullcastError(
+            f"{workspace.relative(folder)} was imported from another folder than {given}; give this one a name of its "
+            f"own with --name, or replace the other with --name {folder.name}"
+        )
+    return folder
+
+
+def _mark_of(given: Path) -> str:
+    """20 hex digits that tell one dataset's place from another's: no path is written into a workspace."""
+    return hashlib.sha256(str(given.resolve()).encode(errors="surrogateescape")).hexdigest()[:20]
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "import.json").read_text(encoding="utf-8")))
 
 
 def imported_partitions(workspace: Workspace) -> Iterator[Partition]:
@@ -121,15 +148,36 @@ def imported_partitions(workspace: Workspace) -> Iterator[Partition]:
 
 def _outdated(workspace: Workspace, folder: Path) -> Iterator[Drop]:
     """Counted in every `prepare`: the dataset lies elsewhere, so that nobody but its owner can import it again."""
-    about = json.loads((folder / "import.json").read_text(encoding="utf-8"))
-    if about.get("version", 1) < VERSION:
-        detail = "an earlier Fullcast did not pass on all that it says (ratings, crops, addresses); import it again"
+    if _about(folder).get("version", 1) < VERSION:
+        detail = (
+            "an earlier Fullcast did not pass on all that it says (ratings, crops, addresses, boxes beyond the edge); "
+            f"import it again with --name {folder.name}"
+        )
         yield Drop(workspace.relative(folder), STAGE, "old-import", detail)
 
 
-def imported_people(workspace: Workspace) -> list[Person]:
-    """Everybody whom the imported datasets name or show, as they said it."""
-    return [person for folder in _imports(workspace) for person in read_records(folder / "people.parquet", Person)]
+def imported_people(workspace: Workspace, cast: Cast) -> list[Person]:
+    """Everybody whom the imported datasets name or show, as they said it; of the cast also those whom only the class of
+    a kohya folder names."""
+    people: list[Person] = []
+    for folder in _imports(workspace):
+        said = read_records(folder / "people.parquet", Person)
+        people += [*said, *_named_by_class(folder, cast, {person.image_id for person in said})]
+    return people
+
+
+def _named_by_class(folder: Path, cast: Cast, told: Set[str]) -> Iterator[Person]:
+    """Looked for at every `prepare`: there may have been no cast yet when the dataset was imported. told: ids of the
+    pictures whose people the dataset lists itself."""
+    named: dict[str, dict[str, ForeignPerson]] = defaultdict(dict)
+    for origin in read_records(folder / "origins.parquet", Origin):
+        if TOKENS in origin.facts and origin.image_id not in told:
+            for person in people_in_class(str(json.loads(origin.facts).get(TOKENS) or ""), cast):
+                named[origin.image_id].setdefault(person.character, person)
+    if named:
+        images = {image.id: image for image in read_records(folder / "images.parquet", Image)}
+        for image_id, people in named.items():
+            yield from as_records(tuple(people.values()), "", images[image_id])[0]
 
 
 def _imports(workspace: Workspace) -> list[Path]:
@@ -188,8 +236,8 @@ def _refuse_pickle(path: Path, read_json: Callable[[Path], object]) -> None:
 # --- writing
 
 
-def _write(journey: Journey, dataset: ForeignDataset, folder: Path, source: str, what: str) -> Records:
-    """Makes the import, atomically; one of that name is replaced as a whole."""
+def _write(journey: Journey, dataset: ForeignDataset, folder: Path, source: str, what: str, given: str) -> Records:
+    """Makes the import, atomically; one of that name is replaced as a whole. `given`: `_mark_of` the dataset."""
     from fullcast.ingest.fingerprint import Fingerprint
 
     with replacing_dir(folder) as out:
@@ -204,7 +252,8 @@ def _write(journey: Journey, dataset: ForeignDataset, folder: Path, source: str,
             except OSError as error:
                 records.drops.append(Drop(name, STAGE, "unreadable", error.strerror or str(error)))
         write_records(out / "drops.parquet", records.drops, Drop)
-        write_json(out / "import.json", {"format": what, "notes": dataset.notes, "source": source, "version": VERSION})
+        about = {"format": what, "notes": dataset.notes, "source": source, "version": VERSION, "given": given}
+        write_json(out / "import.json", about)
         inputs = {origin.file: f"{origin.image_id} {origin.facts}" for origin in records.origins}
         key = partition_key(inputs, [what, source], version=VERSION)
         (out / _KEY).write_text(key + "\n", encoding="utf-8")
@@ -217,7 +266,6 @@ def _records(journey: Journey, dataset: ForeignDataset, out: Path, stored: str, 
     from fullcast.ingest.planes import mean_laplacian
 
     records = Records([], [], [], [], list(dataset.drops))
-    names = _reference_names(journey.workspace)
     seen: dict[str, tuple[int, str]] = {}
     known: dict[Path, Image] = {}
     journey.progress.start("import", len(dataset.pictures))
@@ -247,8 +295,9 @@ def _records(journey: Journey, dataset: ForeignDataset, out: Path, stored: str, 
         write_bytes(out / path, data)
         records.fingerprints.append(fingerprint)
         records.images.append(image)
-        people = picture.people or _from_class_tokens(picture, names)
-        records.people.extend(_people(people, image_id, width, height))
+        people, drops = as_records(picture.people, picture.name, image)
+        records.people.extend(people)
+        records.drops.extend(drops)
     journey.progress.done()
     records.origins.sort(key=lambda origin: origin.file)
     return records
@@ -282,56 +331,6 @@ def _origin(picture: ForeignPicture, image_id: str) -> Origin:
     )
 
 
-def _people(people: Sequence[ForeignPerson], image_id: str, width: int, height: int) -> list[Person]:
-    """Boxes in pixels. Whom the dataset places nowhere has the whole picture for a box and confidence 0: that is how
-    such a person is told from one who was seen."""
-    made: list[Person] = []
-    ids: Counter[str] = Counter()
-    for person in people:
-        head = _in_pixels(person.head, width, height)
-        box = _in_pixels(person.box, width, height) or head
-        placed = box is not None
-        box = box or (0.0, 0.0, float(width), float(height))
-        base = person_id(image_id, box)
-        ids[base] += 1
-        made.append(
-            Person(
-                base if ids[base] == 1 else f"{base}+{ids[base]}",
-                image_id,
-                box,
-                confidence=1.0 if placed else 0.0,
-                head_xyxy=head,
-                head_confidence=1.0 if head else 0.0,
-                detector=STAGE,
-                character=composed(person.character),
-                form=composed(person.form),
-                tags=person.tags,
-                embedding=person.embedding,
-            )
-        )
-    return made
-
-
-def _in_pixels(box: Box | None, width: int, height: int) -> Box | None:
-    if box is None:
-        return None
-    x0, y0, x1, y1 = box
-    return x0 * width, y0 * height, x1 * width, y1 * height
-
-
-def _reference_names(workspace: Workspace) -> tuple[str, ...]:
-    given = workspace.references_dir
-    return tuple(sorted(p.name for p in given.iterdir() if p.is_dir())) if given.is_dir() else ()
-
-
-def _from_class_tokens(picture: ForeignPicture, names: Sequence[str]) -> tuple[ForeignPerson, ...]:
-    """kohya's folders say a class ("10_aoi girl"): whoever of the references is named in it is in the picture."""
-    from fullcast.formats.foreign import ForeignPerson
-
-    words = str(picture.facts.get("class_tokens") or "").lower().replace(",", " ").split()
-    return tuple(ForeignPerson(name) for name in names if name.lower() in words)
-
-
 # --- saying
 
 
@@ -340,11 +339,13 @@ def _answer(workspace: Workspace, folder: Path, records: Records, dataset: Forei
     names = Counter(p.name for p in records.people if p.character not in ("", UNKNOWN))
     unplaced = sum(person.confidence == 0 for person in records.people)
     captions = sum(origin.has_caption for origin in records.origins)
+    classes = any(TOKENS in origin.facts for origin in records.origins)
     lines = [
         f"{len(records.images)} pictures ({', '.join(f'{n} {source}' for source, n in sorted(sources.items()))}), "
         f"{captions} captions, {len(records.people)} people: {workspace.relative(folder)}",
         *(f"  {name}: {count}" for name, count in names.most_common()),
         *(f"  {note}" for note in dataset.notes),
+        *(["  the classes of its folders: prepare looks for the cast in them"] if classes else []),
         *drop_lines(records.drops),
         "Then: fullcast prepare",
     ]

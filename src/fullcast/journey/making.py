@@ -78,12 +78,16 @@ def _check_what_it_holds(folder: Path, given: str, lora_alone: bool) -> None:
 
 
 def open_model(journey: Journey, folder: Path) -> StableDiffusion:
-    """The model of a folder, on the device that draws."""
+    """The model of a folder, on the device that draws, with the words of `generation.textual_inversions`."""
     from fullcast.models.stable_diffusion.family import StableDiffusion
 
     doors = Doors(journey.workspace, journey.recipe)
     doors.use_threads()
     model = StableDiffusion.load(folder)
+    for path in doors.textual_inversions:
+        from fullcast.models.stable_diffusion.textual_inversion import add_word, read_textual_inversion
+
+        add_word(model.pipeline, read_textual_inversion(path))
     model.for_drawing(doors.drawing_device, doors.drawing_dtype)
     return model
 
@@ -234,7 +238,8 @@ def grid(
     chosen = find_checkpoint(journey, checkpoint)
     axes = [Axis.parse(_whole_cast(axis, chosen.cast)) for axis in (x, y)]
     scene, config = replace(scene_of(prompt, cast, chosen.cast), id="grid"), generation_config(journey, seed=seed)
-    asked = "\x1f".join((x, y, prompt, cast, config.model_dump_json(), chosen.name))
+    told = config.model_dump_json(exclude=None if config.textual_inversions else {"textual_inversions"})
+    asked = "\x1f".join((x, y, prompt, cast, told, chosen.name))  # grids of before keep their names
     name = f"{axes[0].kind}-{axes[1].kind}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}.png"
     target = file_to_write(out or journey.workspace.pictures_dir / "grids" / name, folder_beside=True)
     pictures = draw(

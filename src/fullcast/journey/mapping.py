@@ -34,7 +34,10 @@ def make_all(
     journey.progress.start(f"{what}, {workers} at once", len(missing))
     with open_executor("ray" if recipe.executor == "ray" else "processes", workers, recipe.ray_address) as executor:
         run_tasks(
-            [tasks[i] for i in missing], executor, lambda task: journey.progress.advance(note=names[task.result_dir])
+            [tasks[i] for i in missing],
+            executor,
+            lambda task: journey.progress.advance(note=names[task.result_dir]),
+            lambda task: names[task.result_dir],
         )
     journey.progress.done()
     return fresh

@@ -7,6 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullcast.journey.mapping import make_all
+from fullcast.journey.reusing import (
+    boxes_of,
+    image_of_drop,
+    image_of_item,
+    in_order,
+    note_seen,
+    rows_of,
+    still_true,
+    without_unread,
+)
 from fullcast.models.base import Segmenter
 from fullcast.ports import Progress, silent
 from fullcast.records import Drop, Image, Person
@@ -53,21 +63,34 @@ def _tasks(journey: Journey, segmenter: Segmenter, taken: TakenIn, people: Seque
         if mine:
             boxes = [f"{person.id} {person.xyxy} {person.head_xyxy}" for person in mine]
             key = partition_key(boxes, models=[segmenter.name], version=VERSION)
-            arguments = (partition.images, mine, journey.workspace.root, segmenter)
-            yield Task(journey.workspace.masks_dir / partition.name, key, _mask, arguments)
+            folder = journey.workspace.masks_dir / partition.name
+            arguments = (partition.images, mine, folder, journey.workspace.root, segmenter)
+            yield Task(folder, key, _mask, arguments)
 
 
 def _mask(
     out: Path,
     images: Sequence[Image],
     people: Sequence[Person],
+    former: Path,
     root: Path,
     segmenter: Segmenter,
     progress: Progress = silent,
 ) -> None:
-    """Writes the masks of a partition's people into `out`."""
-    from fullcast.people.masks import Mask, mask_partition
+    """Writes the masks of a partition's people into `out`. Pictures whose figures are those of the `former` result are
+    not looked at again: who drops one picture of a show waits for none of the others."""
+    from fullcast.people.masks import VERSION, Mask, mask_partition
 
-    masks, drops = mask_partition(images, people, root, segmenter, progress)
-    write_records(out / TABLE, masks, Mask, {"segmenter": segmenter.name})
-    write_records(out / "drops.parquet", drops, Drop)
+    made_with = partition_key([], models=[segmenter.name], version=VERSION)
+    told = boxes_of(people)
+    ready = still_true(former, made_with, told)
+    made, lost = mask_partition(images, [p for p in people if p.image_id not in ready], root, segmenter, progress)
+    masks = [*rows_of(former / TABLE, Mask, ready, _image_of_mask), *made]
+    drops = [*rows_of(former / "drops.parquet", Drop, ready, image_of_drop), *lost]
+    write_records(out / TABLE, in_order(masks, images, _image_of_mask), Mask, {"segmenter": segmenter.name})
+    write_records(out / "drops.parquet", in_order(drops, images, image_of_drop), Drop)
+    note_seen(out, made_with, without_unread(told, lost))
+
+
+def _image_of_mask(mask: Mask) -> str:
+    return image_of_item(mask.person_id)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fullcast.journey.deciding import Decided, decide_people
 from fullcast.journey.given_names import with_given_names
 from fullcast.journey.mapping import make_all
+from fullcast.journey.reusing import image_of_drop, in_order, note_seen, rows_of, still_true, without_unread
 from fullcast.journey.taking_in import Partition, TakenIn
 from fullcast.models.base import Embedder, PersonDetector
 from fullcast.ports import Progress, silent
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from fullcast.journey.doors import Doors
     from fullcast.people.config import PeopleConfig
 
-CAST_VERSION = 8
-"""Raised when the same references would give another cast. 8: names are composed, huge references shrunk."""
+CAST_VERSION = 9
+"""Raised when the same references would give another cast. 8: names are composed, huge references shrunk; 9: folders
+at any depth are looked into, loose pictures are drops."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +53,30 @@ class Named:
 
 def name_all(journey: Journey, doors: Doors, taken: TakenIn) -> Named:
     """The cast, then people, then names with tracks and the show's layout statistics."""
-    from fullcast.journey.importing import imported_people
     from fullcast.people.layout import with_layout
-    from fullcast.people.naming import name_people
 
     cast, drops = read_references(journey, "label", doors.detector, doors.embedder)
     found, keys, lost = find_all(journey, doors, taken)
     drops += lost
     images = {image.id: image for image in taken.images}
-    people = name_people(found, taken.images, cast, journey.recipe.people)
-    given = with_given_names(people, imported_people(journey.workspace), cast)
-    people, drops = given.people, [*drops, *given.drops]
-    decided = decide_people(people, taken.images, cast, read_log(journey.workspace.review_log))
+    decided, unnamed = who_is_who(journey, found, taken.images, cast)
+    drops += unnamed
     used = [person for person in decided.people if not images[person.image_id].dropped]
     cast = with_layout(cast, used, taken.images)
     return Named(cast, decided.people, keys, frozenset(p.id for p in found), (*drops, *decided.drops), decided)
+
+
+def who_is_who(
+    journey: Journey, found: Sequence[Person], images: Sequence[Image], cast: Cast
+) -> tuple[Decided, list[Drop]]:
+    """The people found, with names: ours, then those that datasets give, at last what people decided; names that found
+    nobody."""
+    from fullcast.journey.importing import imported_people
+    from fullcast.people.naming import name_people
+
+    people = name_people(found, images, cast, journey.recipe.people)
+    given = with_given_names(people, imported_people(journey.workspace, cast), cast)
+    return decide_people(given.people, images, cast, read_log(journey.workspace.review_log)), given.drops
 
 
 def find_all(journey: Journey, doors: Doors, taken: TakenIn) -> tuple[list[Person], dict[str, str], list[Drop]]:
@@ -129,22 +140,36 @@ def _finding(journey: Journey, doors: Doors, partition: Partition) -> Task:
     read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
     pictures = [image.id for image in partition.images]  # what was said beside them moves no box
     key = partition_key(pictures, read, [doors.detector.name, doors.embedder.name], VERSION)
-    arguments = (partition.images, journey.workspace.root, doors.detector, doors.embedder, config)
-    return Task(journey.workspace.people_dir / partition.name, key, _find, arguments)
+    folder = journey.workspace.people_dir / partition.name
+    arguments = (partition.images, folder, journey.workspace.root, doors.detector, doors.embedder, config)
+    return Task(folder, key, _find, arguments)
 
 
 def _find(
     out: Path,
     images: Sequence[Image],
+    former: Path,
     root: Path,
     detector: PersonDetector,
     embedder: Embedder,
     config: PeopleConfig,
     progress: Progress = silent,
 ) -> None:
-    """Writes the people of a partition's images into `out`."""
-    from fullcast.people.detect import detect_partition
+    """Writes the people of a partition's images into `out`; nobody is looked for where the `former` result has."""
+    from fullcast.people.detect import CONFIG_FIELDS, VERSION, detect_partition
 
-    found = detect_partition(images, root, detector, embedder, config, progress)
-    write_records(out / "people.parquet", found.people, Person, {"embedder": embedder.name})
-    write_records(out / "drops.parquet", found.drops, Drop)
+    read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
+    made_with = partition_key([], read, [detector.name, embedder.name], VERSION)
+    told = {image.id: "" for image in images if not image.dropped}
+    ready = still_true(former, made_with, told)
+    new = [image for image in images if image.id not in ready]
+    found = detect_partition(new, root, detector, embedder, config, progress)
+    people = [*rows_of(former / "people.parquet", Person, ready, _image_of), *found.people]
+    drops = [*rows_of(former / "drops.parquet", Drop, ready, image_of_drop), *found.drops]
+    write_records(out / "people.parquet", in_order(people, images, _image_of), Person, {"embedder": embedder.name})
+    write_records(out / "drops.parquet", in_order(drops, images, image_of_drop), Drop)
+    note_seen(out, made_with, without_unread(told, found.drops))
+
+
+def _image_of(person: Person) -> str:
+    return person.image_id

@@ -1,22 +1,34 @@
 """Pack and unpack: a training taken to a rented machine in one file, and its checkpoints brought home in another.
 
-A job holds what `fullcast train` reads and no more: the recipe, the show's tables, the cast, the plan, and the latents
-of every picture in it. It holds no video and no picture; the base goes by its hash, or whole where that is asked for.
+A job holds what `fullcast train` reads and no more: the recipe, the show's tables, the cast, the plan, the latents of
+every picture in it, and the networks of a judge on the way, where they do not come with Fullcast. It holds no video and
+no picture; the base goes by its hash, or whole where that is asked for.
 Paths inside are relative to a workspace, so it may be unpacked anywhere.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fullcast import __version__
 from fullcast.journey.answers import Answer
+from fullcast.journey.archives import (
+    FORMAT,
+    JOB,
+    MANIFEST,
+    RESULTS,
+    add,
+    add_files,
+    extracted,
+    may_unpack_into,
+    move_in,
+    new_archive,
+    read_manifest,
+)
 from fullcast.journey.captioning import staged_captions
 from fullcast.journey.doors import POCKET, Doors
 from fullcast.journey.fitting import check_chosen
@@ -24,16 +36,16 @@ from fullcast.journey.planning import Planned, make_plan, planned_fingerprint, r
 from fullcast.recipe import read_recipe, to_toml, write_recipe
 from fullcast.store.atomic import replacing
 from fullcast.store.errors import FullcastError
+from fullcast.store.locks import locked
 from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
 
-FORMAT = 1
-MANIFEST = "manifest.json"
 BASE = "models/base"
 """Where a base that is no part of Fullcast stands in an unpacked job."""
-JOB, RESULTS = "job", "results"
+MARKER = "workspace.json"
+"""What makes the unpacked job a workspace: it is there when all else is."""
 
 
 def pack(journey: Journey, out: Path, results: bool, with_base: bool) -> Answer:
@@ -53,10 +65,10 @@ def _pack_job(journey: Journey, planned: Planned, out: Path, with_base: bool) ->
     workspace, base = journey.workspace, Doors(journey.workspace, journey.recipe).path("base")
     own = journey.recipe.models.base == POCKET
     there = BASE + (base.suffix if base.is_file() else "")
+    judge, networks = _judge_networks(journey)
     latents = _latents(journey, planned, base)
-    recipe = journey.recipe.model_copy(
-        update={"models": journey.recipe.models.model_copy(update={"base": POCKET if own else there})}
-    )
+    models = journey.recipe.models.model_copy(update={"base": POCKET if own else there, **judge})
+    recipe = journey.recipe.model_copy(update={"models": models})
     about = {
         "kind": JOB,
         "plan": planned.stream.fingerprint(),
@@ -70,12 +82,13 @@ def _pack_job(journey: Journey, planned: Planned, out: Path, with_base: bool) ->
     }
     records = [path for path in _files(workspace.composites_dir) if path.suffix != ".png"]
     files = [*_files(workspace.show_dir), *records, *_files(workspace.plan_dir), *_files(latents), *given]
-    with replacing(out) as temporary, _new_archive(temporary) as archive:
-        _add(archive, MANIFEST, json.dumps({"format": FORMAT, "fullcast": __version__, **about}, indent=2))
-        _add(archive, "fullcast.toml", to_toml(recipe))
-        _add_files(archive, ((path, workspace.relative(path)) for path in files))
+    with replacing(out) as temporary, new_archive(temporary) as archive:
+        add(archive, MANIFEST, json.dumps({"format": FORMAT, "fullcast": __version__, **about}, indent=2))
+        add(archive, "fullcast.toml", to_toml(recipe))
+        add_files(archive, ((path, workspace.relative(path)) for path in files))
+        add_files(archive, networks)
         if about["base"]["inside"]:  # type: ignore[index]
-            _add_files(archive, _base_files(base, there))
+            add_files(archive, _base_files(base, there))
     gigabytes = out.stat().st_size / 1e9
     lines = [
         f"{out}: {gigabytes:.2f} GB, {planned.stream.num_steps} steps, {len(planned.samples)} samples, no pictures",
@@ -84,6 +97,28 @@ def _pack_job(journey: Journey, planned: Planned, out: Path, with_base: bool) ->
     if not own and not with_base:
         lines.append(f"the base is not in it: give it there with --base; its sha256 is {about['base']['sha256'][:16]}")  # type: ignore[index]
     return Answer("\n".join(lines), {"path": str(out), "bytes": out.stat().st_size, **about})
+
+
+def _judge_networks(journey: Journey) -> tuple[dict[str, str], list[tuple[Path, str]]]:
+    """What the job's [models] says of the judge, and each file of its networks with where it goes; nothing where nobody
+    judges on the way. A network keeps the name of its folder: by that its card is found. FullcastError for a judge that
+    could not look."""
+    from fullcast.journey.beside_training import check_judge
+
+    if not journey.recipe.training.judge_every:
+        return {}, []
+    check_judge(journey)
+    doors = Doors(journey.workspace, journey.recipe)
+    models: dict[str, str] = {}
+    files: list[tuple[Path, str]] = []
+    for role in ("judge_detector", "judge_embedder"):
+        words = []
+        for number, (word, found) in enumerate(doors.own_files(role).items()):
+            folder = f"models/{role}-{number}/{found[0].parent.name}" if found else ""
+            files += [(path, f"{folder}/{path.name}") for path in found]
+            words.append(f"{folder}/{found[0].name}" if found else word)
+        models[role] = " + ".join(words)
+    return models, files
 
 
 def _base_files(base: Path, there: str) -> Iterator[tuple[Path, str]]:
@@ -107,7 +142,7 @@ def _given(journey: Journey) -> list[Path]:
             f"training.sample_prompts: there is no file {root / prompts}; put it there, or leave the setting empty"
         )
     named = {of.mixture.weights_csv for _, of in recipe.of_stages()} | {prompts}
-    return [root / "workspace.json", *(root / str(name) for name in sorted(filter(None, named)))]
+    return [root / MARKER, *(root / str(name) for name in sorted(filter(None, named)))]
 
 
 def _latents(journey: Journey, planned: Planned, base: Path) -> Path:
@@ -139,9 +174,9 @@ def _pack_results(journey: Journey, planned: Planned, run_dir: Path, out: Path) 
         raise FullcastError(f"nothing was trained in {journey.workspace.root} yet; there are no results to pack")
     state = read_state(newest)
     about = {"kind": RESULTS, "plan": planned.stream.fingerprint(), "run": run_dir.name, "step": state.step}
-    with replacing(out) as temporary, _new_archive(temporary) as archive:
-        _add(archive, MANIFEST, json.dumps({"format": FORMAT, "fullcast": __version__, **about}, indent=2))
-        _add_files(archive, ((path, journey.workspace.relative(path)) for path in _files(run_dir)))
+    with replacing(out) as temporary, new_archive(temporary) as archive:
+        add(archive, MANIFEST, json.dumps({"format": FORMAT, "fullcast": __version__, **about}, indent=2))
+        add_files(archive, ((path, journey.workspace.relative(path)) for path in _files(run_dir)))
     visits = sum(state.ledger.values())
     text = f"{out}: {out.stat().st_size / 1e9:.2f} GB, {state.step} steps, {visits} visits in the ledger"
     return Answer(f"{text}\nat home: fullcast unpack {out.name} -w WORKSPACE", {"path": str(out), **about})
@@ -152,15 +187,16 @@ def unpack(archive: Path, folder: Path, base: Path | None) -> Answer:
     about = read_manifest(archive)
     if about["kind"] == RESULTS:
         return _bring_home(archive, Workspace.open(folder), about)
-    if folder.exists() and any(folder.iterdir()):
+    if not may_unpack_into(folder):
         raise FullcastError(f"{folder} is not empty; a job is unpacked into a new folder: give another with -w")
     given = about["base"]
     if base is not None:
         _check_base(base, given["sha256"])
-    _extract(archive, folder)
-    if base is not None:
-        _use_base(Workspace.open(folder), base)
-    elif given["name"] != POCKET and not given["inside"]:
+    with extracted(archive, folder) as temporary:
+        if base is not None:
+            _use_base(temporary / Workspace(folder).recipe_path.name, base)
+        move_in(temporary, folder, last=MARKER)
+    if base is None and given["name"] != POCKET and not given["inside"]:
         raise FullcastError(
             f"{folder} is unpacked, but its base {given['name']!r} is not in the archive: put it at "
             f"{folder}/{given.get('path', BASE)}, "
@@ -181,44 +217,29 @@ def _check_base(base: Path, sha256: str) -> None:
         )
 
 
-def _use_base(workspace: Workspace, base: Path) -> None:
-    recipe = read_recipe(workspace.recipe_path)
+def _use_base(recipe_path: Path, base: Path) -> None:
+    recipe = read_recipe(recipe_path)
     models = recipe.models.model_copy(update={"base": str(base.resolve())})
-    write_recipe(workspace.recipe_path, recipe.model_copy(update={"models": models}))
+    write_recipe(recipe_path, recipe.model_copy(update={"models": models}))
 
 
 def _bring_home(archive: Path, workspace: Workspace, about: dict[str, Any]) -> Answer:
-    _extract(archive, workspace.root)
-    (workspace.root / MANIFEST).unlink(missing_ok=True)
-    text = f"{about['step']} steps brought home: {workspace.relative(workspace.runs_dir / about['run'])}"
+    """Into the folder of its run alone; a checkpoint that is there too is replaced by the one of the archive."""
+    run_dir = workspace.runs_dir / about["run"]
+    there = workspace.relative(run_dir)
+    with (
+        locked(run_dir / ".lock", f"{run_dir} is being trained; wait for it or end it, then unpack"),
+        extracted(archive, run_dir, only=there) as temporary,
+    ):
+        for path in [path for path in (temporary / there).iterdir() if path.is_dir()]:
+            (run_dir / path.name).mkdir(exist_ok=True)
+            move_in(path, run_dir / path.name)
+            path.rmdir()
+        move_in(temporary / there, run_dir)
+    text = f"{about['step']} steps brought home: {there}"
     if about["plan"] != planned_fingerprint(workspace):
         text += "\nthe plan has changed here since: a new training would begin a new run"
     return Answer(text, {"workspace": str(workspace.root), **about})
-
-
-def read_manifest(archive: Path) -> dict[str, Any]:
-    """What an archive is. FullcastError when it is none of ours, or of a later version."""
-    try:
-        with tarfile.open(archive) as file:
-            member = file.extractfile(MANIFEST)
-            about = json.loads(member.read() if member else b"")
-    except FileNotFoundError:
-        raise FullcastError(f"there is no file {archive}; give the one that fullcast pack wrote") from None
-    except (OSError, KeyError, ValueError, tarfile.TarError) as error:
-        raise FullcastError(f"{archive} is no archive of fullcast pack ({error})") from None
-    if about.get("format") != FORMAT or about.get("kind") not in (JOB, RESULTS):
-        raise FullcastError(f"{archive} has the format {about.get('format')}; this Fullcast knows {FORMAT}: update it")
-    return about
-
-
-def _extract(archive: Path, folder: Path) -> None:
-    """Nothing outside the folder: absolute paths, parents and links are refused by the filter."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with tarfile.open(archive) as file:
-            file.extractall(folder, filter="data")
-    except (OSError, tarfile.TarError) as error:
-        raise FullcastError(f"{archive} could not be unpacked: {error}") from None
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -226,20 +247,3 @@ def _files(folder: Path) -> Iterator[Path]:
     found = sorted(Path(at, name) for at, _, names in os.walk(folder, followlinks=True) for name in names)
     files = (path for path in found if path.is_file() and path.name != ".lock")
     return (path for path in files if ".partial-" not in path.as_posix())
-
-
-def _new_archive(path: Path) -> tarfile.TarFile:
-    """Links are followed: a model of the Hugging Face cache is a folder of links to files that stay at home."""
-    return tarfile.open(path, "w", dereference=True)
-
-
-def _add(archive: tarfile.TarFile, name: str, text: str) -> None:
-    data = text.encode()
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    archive.addfile(info, io.BytesIO(data))
-
-
-def _add_files(archive: tarfile.TarFile, files: Iterable[tuple[Path, str]]) -> None:
-    for path, name in files:
-        archive.add(path, name, recursive=False)

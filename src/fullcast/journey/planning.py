@@ -186,6 +186,8 @@ def train(journey: Journey, minutes: float | None = None) -> Answer:
     run_dir = run_dir_of(journey, planned)
     newest = latest_resumable(run_dir)
     num_steps = planned.stream.num_steps
+    if newest is None and (told := begins_anew(journey, run_dir)):
+        journey.say(told)
     if newest is not None and read_state(newest).step >= num_steps:
         return _trained(journey, newest, num_steps, num_steps)
     with timed(journey.workspace, "train"):
@@ -281,23 +283,65 @@ def stage_changes(recipe: Recipe) -> tuple[Change, ...]:
 def run_dir_of(journey: Journey, planned: Planned) -> Path:
     """One folder per plan, words, settings and base: a changed recipe begins a new run and the old one can be gone on
     with."""
+    from fullcast.models.stable_diffusion.folder import clip_skip_of, folder_sha256
+
+    base = Doors(journey.workspace, journey.recipe).path("base")
+    about = training_config(journey.recipe).about_weights(clip_skip_of(base))
+    told = [planned.stream.fingerprint(), folder_sha256(base), *what_is_told(journey, planned)]
+    return journey.workspace.runs_dir / partition_key(told, about)[:10]
+
+
+def begins_anew(journey: Journey, run_dir: Path) -> str:
+    """What is said before the first step of a run where another one trained the same base already; "" where none did.
+
+    More steps, another stage, other words: all that makes another run, which goes on from nothing of the old one.
+    """
     from fullcast.models.stable_diffusion.folder import folder_sha256
 
-    base = folder_sha256(Doors(journey.workspace, journey.recipe).path("base"))
-    about = training_config(journey.recipe).about_weights()
-    told = [planned.stream.fingerprint(), base, *what_is_told(journey, planned)]
-    return journey.workspace.runs_dir / partition_key(told, about)[:10]
+    trained = _newest_checkpoints(journey.workspace)
+    if any(path.parents[1] == run_dir for path in trained):
+        return ""
+    bases = {path: _base_of(path.parents[1]) for path in trained}
+    base = folder_sha256(Doors(journey.workspace, journey.recipe).path("base")) if any(bases.values()) else ""
+    same = [path for path in trained if base and bases[path] == base]
+    if not same:
+        return ""
+    last = journey.workspace.relative(max(same, key=_age))
+    whole = (journey.workspace.root / last / "model_index.json").is_file()
+    merged = "" if whole else f"merge it (fullcast export checkpoint FOLDER --checkpoint {last}) and "
+    return (
+        f"a new run begins at step 0, since {last} was trained with another plan, other words or other settings; to go "
+        f"on from its weights, {merged}set models.base to {'that folder' if merged else last}"
+    )
 
 
 def latest_checkpoint(workspace: Workspace) -> Path:
     """The newest checkpoint of the run that was trained last. Raises FullcastError when nothing was trained."""
+    newest = _newest_checkpoints(workspace)
+    if not newest:
+        raise FullcastError(f"nothing was trained in {workspace.root} yet; run: fullcast train -w {workspace.root}")
+    return max(newest, key=_age)
+
+
+def _newest_checkpoints(workspace: Workspace) -> list[Path]:
+    """Of every run that has one."""
     from fullcast.training.kept import checkpoints
 
     runs = [run for run in workspace.runs_dir.iterdir() if run.is_dir()] if workspace.runs_dir.is_dir() else []
-    newest = [found[-1] for run in runs if (found := checkpoints(run))]
-    if not newest:
-        raise FullcastError(f"nothing was trained in {workspace.root} yet; run: fullcast train -w {workspace.root}")
-    return max(newest, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return [found[-1] for run in runs if (found := checkpoints(run))]
+
+
+def _age(path: Path) -> tuple[int, str]:
+    return path.stat().st_mtime_ns, path.name
+
+
+def _base_of(run_dir: Path) -> str:
+    """sha256 of what a run began with; "" where it does not say."""
+    try:
+        origin = json.loads((run_dir / PROVENANCE).read_text(encoding="utf-8"))
+        return str(origin["base"]["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def planned_fingerprint(workspace: Workspace) -> str:

@@ -23,6 +23,7 @@ from fullcast.journey.portraits import find_portraits
 from fullcast.journey.sifting import filter_drops, sift_after_names
 from fullcast.journey.taking_in import TakenIn, after_late_drops, take_in
 from fullcast.journey.wording import Worded, common_settings, tag_all, word_all, write_about_captions
+from fullcast.recognition.words import SUBTITLED
 from fullcast.records import UNKNOWN, Cast, Drop, Image, Person, Shot, Video
 from fullcast.store.atomic import write_json
 from fullcast.store.decisions import read_log
@@ -178,6 +179,7 @@ def _answer(
         f"{len(people)} people, {unknown} of them unknown; {method_words(worded.cast.naming)}",
         *(f"  {name}: {count}" for name, count in names.most_common()),
         *_decided_lines(decided, num_decisions, sum(not check.agrees for check in worded.counts)),
+        *subtitle_lines(taken, worded),
         *drop_lines(drops),
         f"networks looked on the {'CPU' if device == 'cpu' else 'GPU'}",
     ]
@@ -187,11 +189,24 @@ def _answer(
         "pictures": dict(sources),
         "people": dict(names) | {UNKNOWN: unknown},
         "naming": to_plain(worded.cast.naming),
+        "subtitled": len(_subtitled(taken)),
         "device": device,
         "decisions": {"active": num_decisions, "homeless": len(decided.homeless)},
         "drops": [{"item": d.item, "stage": d.stage, "reason": d.reason, "detail": d.detail} for d in drops],
     }
     return Answer("\n".join(lines), data)
+
+
+def _subtitled(taken: TakenIn) -> list[str]:
+    """Ids of the used pictures that have burned-in subtitles."""
+    return [image.id for image in taken.images if not image.dropped and SUBTITLED in image.tags]
+
+
+def subtitle_lines(taken: TakenIn, worded: Worded) -> list[str]:
+    """How many pictures have burned-in subtitles, and whether it is said of them."""
+    ids = _subtitled(taken)
+    said = sum(SUBTITLED in worded.scene_tags.get(image_id, ()) for image_id in ids)
+    return [f"  {len(ids)} pictures have burned-in subtitles; captions say so of {said}"] if ids else []
 
 
 def _decided_lines(decided: Decided, num_decisions: int, doubtful_counts: int) -> list[str]:

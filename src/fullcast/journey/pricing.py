@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fullcast.journey.beside_training import PRIOR
 from fullcast.recipe import Recipe
 from fullcast.records import Drop, Image
 
@@ -80,7 +81,15 @@ def _work_of(stage: StagePlan, recipe: Recipe, last: bool) -> StageWork:
         sample_rounds=times(training.sample_every),
         lora=training.lora_rank > 0,
         merged=training.lora_merged,
+        taught=_priors(stage) if training.prior_preservation else 0.0,
     )
+
+
+def _priors(stage: StagePlan) -> float:
+    """Share of a stage's visits that show regularization pictures."""
+    visits = stage.mixture.stream.counts()
+    of_priors = [sample.source == PRIOR for sample in stage.mixture.samples]
+    return float(visits[of_priors].sum() / visits.sum())
 
 
 def trained_with(recipe: Recipe, stage: str, first: Recipe) -> dict[str, Any]:

@@ -66,6 +66,6 @@ class References:
         if self.opt_out == OptOut():
             return
         said = read_sidecar(path)
-        image = Image(file_id(path), path.name, 0, 0, "reference", artist=said.artist, url=said.url)
+        image = Image(file_id(path), path.name, 0, 0, "reference", tags=said.tags, artist=said.artist, url=said.url)
         if entry := self.opt_out.why(image):
             raise UnreadableFile(path, OPTED_OUT, entry)

@@ -7,6 +7,7 @@ by words, pictures by the networks that label.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from fullcast.journey.answers import Answer
 from fullcast.journey.doors import Doors
 from fullcast.journey.making import BASE, find_checkpoint, generation_config, open_model
 from fullcast.journey.preparing import Prepared, read_prepared
+from fullcast.recognition.words import words_of_part
 from fullcast.records import UNKNOWN, Cast, Person, Picture, Scene
 from fullcast.store.atomic import replacing, write_text
 from fullcast.store.errors import FullcastError
@@ -24,6 +26,7 @@ from fullcast.store.pictures import read_picture
 from fullcast.store.seeding import rng
 
 if TYPE_CHECKING:
+    from fullcast.captions.source import Captions
     from fullcast.journey import Journey
 
 MADE = "made"
@@ -47,7 +50,8 @@ class _Refused:
 def regularize(journey: Journey, count: int, captions: Path | None, seed: int, checkpoint: str) -> Answer:
     """`count` pictures with their captions beside them in regularization/made; what is there is not drawn again.
 
-    Raises FullcastError for a caption with a name of the cast in it, and where there is nothing to take captions from.
+    Raises FullcastError for a caption of the file with a name of the cast in it, and where there is nothing to take
+    captions from.
     """
     from fullcast.generation.generate import generate as draw
 
@@ -55,8 +59,11 @@ def regularize(journey: Journey, count: int, captions: Path | None, seed: int, c
         raise FullcastError(f"--count {count}: ask for at least one picture")
     workspace = journey.workspace
     ready = read_prepared(journey)
-    said = list(_from_file(captions, count)) if captions else nameless_captions(journey, ready, count, seed)
-    refuse_names(said, ready.cast)
+    if captions:
+        said, passed_over = list(_from_file(captions, count)), 0
+        refuse_names(said, ready.cast)
+    else:
+        said, passed_over = nameless_captions(journey, ready, count, seed)
     chosen = find_checkpoint(journey, checkpoint or BASE)
     scenes = [Scene(f"made-{number:05d}", caption) for number, caption in enumerate(said)]
     drafts = workspace.pictures_dir / "regularization"
@@ -73,30 +80,60 @@ def regularize(journey: Journey, count: int, captions: Path | None, seed: int, c
     refused = list(_targets(journey, ready.cast, [drafts / picture.path for picture in pictures]))
     kept = _keep(workspace.regularization_dir / MADE, drafts, pictures, said, {r.path for r in refused})
     lines = [f"{len(kept)} pictures with their captions in regularization/{MADE}; fullcast prepare takes them in"]
+    if passed_over:
+        lines.append(f"  {passed_over} captions were passed over, for they say somebody of the cast")
     if refused:
         lines.append(f"  {len(refused)} were left out, for they show somebody of the cast:")
         lines += [f"    {workspace.relative(r.path)}: {r.who}" for r in refused]
     data = {
         "pictures": [workspace.relative(path) for path in kept],
         "refused": [{"path": workspace.relative(r.path), "who": r.who} for r in refused],
+        "captions_passed_over": passed_over,
     }
     return Answer("\n".join(lines), data)
 
 
-def nameless_captions(journey: Journey, ready: Prepared, count: int, seed: int) -> list[str]:
+def nameless_captions(journey: Journey, ready: Prepared, count: int, seed: int) -> tuple[list[str], int]:
     """Captions of the show's samples in which nobody has a name; those of no people too. Drawn with replacement only
-    when there are fewer samples than pictures asked for."""
+    when there are fewer samples than pictures asked for.
+
+    Also how many were passed over, because a word of them is a name of the cast. Raises FullcastError where nothing is
+    left.
+    """
     from fullcast.captions.source import Captions
     from fullcast.mixture.samples import make_samples
 
     originals = [image for image in ready.images if not image.dropped and image.source != "regularization"]
     people = [_nobody(person) for person in ready.people]
-    samples = make_samples(originals, people, journey.recipe.mixture, ready.scene_tags, ready.ratings)
+    scenes = {image: words_of_part(tags, 0) for image, tags in ready.scene_tags.items()}  # nobody asks for subtitles
+    samples = make_samples(originals, people, journey.recipe.mixture, scenes, ready.ratings)
     if not samples:
         raise FullcastError("there is no sample to take captions from; give a file of captions: --captions FILE")
     source = Captions(samples, ready.cast, journey.recipe.captions, seed)
     order = rng(seed, "regularize", "order").permutation(len(samples))
-    return [source.caption(samples[order[k % len(order)]].id, k // len(order)) for k in range(count)]
+    said: list[str] = []
+    passed_over = 0
+    for caption in _visits(source, [samples[index].id for index in order], _names(ready.cast)):
+        if caption is None:
+            passed_over += 1
+        else:
+            said.append(caption)
+        if len(said) == count:
+            return said, passed_over
+        if not said and passed_over == len(samples):
+            break
+    raise FullcastError(
+        f"each of the {passed_over} captions of the show's samples says somebody of the cast; give a file of captions: "
+        "--captions FILE"
+    )
+
+
+def _visits(source: Captions, samples: Sequence[str], names: re.Pattern[str] | None) -> Iterator[str | None]:
+    """Captions without end, visit by visit; None for one with a name in it (words of a file, or of a person's edit)."""
+    for visit in itertools.count():
+        for sample in samples:
+            caption = source.caption(sample, visit)
+            yield None if names and names.search(caption) else caption
 
 
 def _nobody(person: Person) -> Person:
@@ -106,16 +143,22 @@ def _nobody(person: Person) -> Person:
 
 def refuse_names(captions: Sequence[str], cast: Cast) -> None:
     """Raises FullcastError for the first caption that says a name or a trigger word of the cast as a word."""
-    words = {word for character in cast.characters for word in (character.name, character.trigger_word) if word}
-    if not words:
+    names = _names(cast)
+    if names is None:
         return
-    pattern = re.compile(rf"\b({'|'.join(sorted(map(re.escape, words), key=len, reverse=True))})\b", re.IGNORECASE)
     for number, caption in enumerate(captions, 1):
-        if found := pattern.search(caption):
+        if found := names.search(caption):
             raise FullcastError(
                 f"caption {number} says {found[1]!r}, who is of the cast; regularization pictures must not teach it: "
                 f"{caption[:80]!r}"
             )
+
+
+def _names(cast: Cast) -> re.Pattern[str] | None:
+    """Finds whoever of the cast a caption says, by name or trigger word."""
+    from fullcast.captions.vocabulary import names_pattern
+
+    return names_pattern({word for character in cast.characters for word in (character.name, character.trigger_word)})
 
 
 def _from_file(path: Path, count: int) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 Everything here is plain functions
 over the prepared tables and the log, so that the command line, the contact sheet and a web page share them. A decision
-is written at once and taken up by the next `prepare`, which computes no pixel anew for it.
+is written at once and taken up by the next `prepare`, which looks at no other picture anew for it.
 """
 
 from __future__ import annotations

@@ -8,8 +8,10 @@ after them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fullcast.journey.reusing import in_order, note_seen, rows_of, still_true
 from fullcast.records import UNKNOWN, Drop, Image
 from fullcast.store.partitions import cached_dir, partition_key
 from fullcast.store.tables import read_records, write_records
@@ -48,15 +50,24 @@ def _measures(journey: Journey, eyes: Eyes, partition: Partition, asked: Sequenc
     from fullcast.ingest.measuring import VERSION, Measure, measure_partition
 
     key = partition_key([image.id for image in asked], models=eyes.names, version=VERSION)
+    made_with = partition_key([], models=eyes.names, version=VERSION)
     folder = journey.workspace.measures_dir / partition.name
     workspace = journey.workspace
 
-    def make(out) -> None:
-        found = measure_partition(asked, workspace.root, eyes, journey.progress)
-        write_records(out / "measures.parquet", found.rows, Measure)
+    def make(out: Path) -> None:
+        ready = still_true(folder, made_with, {image.id: "" for image in asked})
+        new = [image for image in asked if image.id not in ready]
+        rows = rows_of(folder / "measures.parquet", Measure, ready, _image_of)
+        rows += measure_partition(new, workspace.root, eyes, journey.progress).rows
+        write_records(out / "measures.parquet", in_order(rows, asked, _image_of), Measure)
+        note_seen(out, made_with, {row.image_id: "" for row in rows})
 
     cached_dir(folder, key, make)
     return read_records(folder / "measures.parquet", Measure)
+
+
+def _image_of(row: Measure) -> str:
+    return row.image_id
 
 
 def sift_after_names(

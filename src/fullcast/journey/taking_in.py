@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from fullcast.journey.deciding import decide_images
 from fullcast.journey.mapping import make_all
+from fullcast.journey.reusing import note_seen, seen_before
 from fullcast.ports import Progress, silent
 from fullcast.records import Drop, Image, Shot, Source, Video
 from fullcast.store.decisions import read_log
@@ -246,7 +247,8 @@ def _folders(journey: Journey) -> Iterator[_Wanted]:
         inputs = {workspace.relative(path): content_of(path) for path in files}
         inputs |= {workspace.relative(Path(error.path)): error.reason for error in lost}
         key = partition_key(inputs, config.read_by_pictures(), version=VERSION)
-        task = Task(workspace.frames_dir / source, key, _take_folder, (source, folder, config, workspace.root))
+        former = workspace.frames_dir / source
+        task = Task(former, key, _take_folder, (source, folder, former, config, workspace.root))
         yield _Wanted(source, task, folder.name)
 
 
@@ -259,12 +261,28 @@ def content_of(path: Path) -> str:
 
 
 def _take_folder(
-    out: Path, source: Source, folder: Path, config: IngestConfig, root: Path, progress: Progress = silent
+    out: Path,
+    source: Source,
+    folder: Path,
+    former: Path,
+    config: IngestConfig,
+    root: Path,
+    progress: Progress = silent,
 ) -> None:
-    from fullcast.ingest.pictures import collect_pictures
+    """Makes a folder's partition in `out`. Pictures of the `former` result are not decoded again; what lies beside them
+    is read anew."""
+    from fullcast.ingest.fingerprint import Fingerprint
+    from fullcast.ingest.pictures import VERSION, collect_pictures
 
-    result = collect_pictures(folder, source, config, progress, root=root)
+    made_with = partition_key([], config.read_by_pictures(), version=VERSION)
+    known: dict[str, tuple[Image, Fingerprint]] = {}
+    if seen_before(former, made_with):
+        images = {image.id: image for image in read_records(former / "images.parquet", Image)}
+        fingerprints = read_records(former / "fingerprints.parquet", Fingerprint)
+        known = {f.image_id: (images[f.image_id], f) for f in fingerprints}
+    result = collect_pictures(folder, source, config, progress, root=root, known=known)
     _write(out, result.images, result.fingerprints, result.drops)
+    note_seen(out, made_with, {image.id: "" for image in result.images})
 
 
 def _partition(wanted: _Wanted, fresh: bool, licence: str) -> Partition:

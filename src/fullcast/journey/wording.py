@@ -13,6 +13,16 @@ from typing import TYPE_CHECKING, Any
 from fullcast.journey.deciding import decide_scenes, decide_tags, decided_ids
 from fullcast.journey.mapping import make_all
 from fullcast.journey.naming import Named
+from fullcast.journey.reusing import (
+    boxes_of,
+    image_of_drop,
+    image_of_item,
+    in_order,
+    note_seen,
+    rows_of,
+    still_true,
+    without_unread,
+)
 from fullcast.journey.sifting import ratings_of
 from fullcast.journey.taking_in import Partition, TakenIn
 from fullcast.ports import Progress, silent
@@ -82,7 +92,8 @@ def word_all(
     used = {image.id for image in taken.images if not image.dropped} - miscounted
     traits = count_traits((person for person in people if person.image_id in used), config)
     cast = with_core_tags(named.cast, traits)
-    scenes = decide_scenes(scene_tags(taken.images, words, config), named.decided)
+    say = journey.recipe.ingest.filters.subtitles == "say"
+    scenes = decide_scenes(scene_tags(taken.images, words, config, say), named.decided)
     ratings = ratings_of(taken.images, words)
     return Worded(cast, tuple(people), scenes, ratings, tuple(drops), tuple(counts), tuple(traits))
 
@@ -101,25 +112,39 @@ def _tagging(journey: Journey, doors: Doors, partition: Partition, named: Named)
     people = [person for person in named.decided.seen if person.image_id in ids]
     added = sorted(f"{p.id} {p.xyxy} {p.head_xyxy}" for p in people if p.id not in named.found)
     key = partition_key([partition.key, named.keys[partition.name], *added], read, [doors.tagger.name], VERSION)
-    arguments = (partition.images, people, journey.workspace.root, doors.tagger, config)
-    return Task(journey.workspace.tags_dir / partition.name, key, _tag, arguments)
+    folder = journey.workspace.tags_dir / partition.name
+    arguments = (partition.images, people, folder, journey.workspace.root, doors.tagger, config)
+    return Task(folder, key, _tag, arguments)
 
 
 def _tag(
     out: Path,
     images: Sequence[Image],
     people: Sequence[Person],
+    former: Path,
     root: Path,
     tagger: Tagger,
     config: CaptionsConfig,
     progress: Progress = silent,
 ) -> None:
-    """Writes the words of a partition's figures and pictures into `out`."""
-    from fullcast.captions.tagging import Words, tag_partition
+    """Writes the words of a partition's figures and pictures into `out`; what the `former` result says of pictures
+    whose figures are as they were is not asked again."""
+    from fullcast.captions.tagging import CONFIG_FIELDS, VERSION, Words, tag_partition
 
-    tagged = tag_partition(images, people, root, tagger, config, progress)
-    write_records(out / "words.parquet", tagged.words, Words, {"tagger": tagger.name})
-    write_records(out / "drops.parquet", tagged.drops, Drop)
+    made_with = partition_key([], config.model_dump(mode="json", include=set(CONFIG_FIELDS)), [tagger.name], VERSION)
+    boxes = boxes_of(people)
+    told = {image.id: boxes.get(image.id, "") for image in images if not image.dropped}
+    ready = still_true(former, made_with, told)
+    tagged = tag_partition([i for i in images if i.id not in ready], people, root, tagger, config, progress)
+    words = [*rows_of(former / "words.parquet", Words, ready, _image_of), *tagged.words]
+    drops = [*rows_of(former / "drops.parquet", Drop, ready, image_of_drop), *tagged.drops]
+    write_records(out / "words.parquet", in_order(words, images, _image_of), Words, {"tagger": tagger.name})
+    write_records(out / "drops.parquet", in_order(drops, images, image_of_drop), Drop)
+    note_seen(out, made_with, without_unread(told, tagged.drops))
+
+
+def _image_of(words: Words) -> str:
+    return image_of_item(words.item)
 
 
 def caption_source(journey: Journey, cast: Cast, samples: Sequence[Sample], for_others: bool = False) -> Captions:

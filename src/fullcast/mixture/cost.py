@@ -1,9 +1,11 @@
 """Hours, money, memory and disk of a plan: from the work in it and what a card is said to do, always as an interval.
 
-hours = sum over visits of [(3 + c) U + v V + T] / (P eta) + checkpoints + samples + encoding + setup,
+hours = sum over visits of [(f + c + p) U + v V + T] / (P eta) + checkpoints + samples + encoding + setup,
 
-U, V, T: operations of the denoiser's forward pass, of encoding, of the text encoder, at the visit's own size; c: 1 with
-gradient checkpointing; v: 1 where latents are not cached; P: the card's peak; eta: the share of it that is reached.
+U, V, T: operations of the denoiser's forward pass, of encoding, of the text encoder, at the visit's own size; f: 3, or
+2 of a LoRA, which needs no gradients of the model's weights; c: 1 with gradient checkpointing; p: the share of visits
+where prior preservation asks the base too; v: 1 where latents are not cached; P: the card's peak; eta: the share of it
+that is reached.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from fullcast.mixture.stages import StagePlan
 class Work(Protocol):
     """Arithmetic and memory of a family of models; sizes in pixels of the picture."""
 
-    def train(self, pixels: float, *, checkpointing: bool, text_encoder: bool) -> float: ...
+    def train(
+        self, pixels: float, *, checkpointing: bool, text_encoder: bool, lora: bool = False, taught: float = 0.0
+    ) -> float: ...
     def vae(self, pixels: float) -> float: ...
     def memory_gb(
         self, pixels: float, batch: int, *, checkpointing: bool, text_encoder: bool, ema: bool, lora: bool = False
@@ -50,6 +54,8 @@ class StageWork:
     """Its own weights alone are trained: gradients, Adam and average of the model are not there."""
     merged: bool = True
     """A LoRA's checkpoints hold the whole model too."""
+    taught: float = 0.0
+    """Share of the visits of which the base is asked too: regularization pictures under prior preservation."""
 
     def at_side(self, side_px: int) -> StageWork:
         """The same with every picture of side x side pixels in area; 0: as it is."""
@@ -141,14 +147,17 @@ def _price(stages: Sequence[StageWork], work: Work, config: CostConfig, offer: O
 
 
 def _operations(stage: StageWork, work: Work, config: CostConfig) -> float:
-    return sum(
-        visits
-        * (
-            work.train(pixels, checkpointing=stage.checkpointing, text_encoder=stage.text_encoder)
-            + (0.0 if config.cached_latents else work.vae(pixels))
+    def of_visit(pixels: int) -> float:
+        step = work.train(
+            pixels,
+            checkpointing=stage.checkpointing,
+            text_encoder=stage.text_encoder,
+            lora=stage.lora,
+            taught=stage.taught,
         )
-        for pixels, visits, _ in stage.pixels
-    )
+        return step + (0.0 if config.cached_latents else work.vae(pixels))
+
+    return sum(visits * of_visit(pixels) for pixels, visits, _ in stage.pixels)
 
 
 def disk(stages: Sequence[StageWork], work: Work, half: bool, kept: int | None, states: int) -> Disk:

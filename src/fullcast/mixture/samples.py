@@ -19,6 +19,7 @@ import numpy as np
 from fullcast.mixture.buckets import Bucket, assign_buckets, make_buckets, match
 from fullcast.mixture.config import CropConfig, MixtureConfig
 from fullcast.mixture.crops import LISTED, Fit, area, fit_aspect, head_of, intersection, is_cut, people_in, share_inside
+from fullcast.recognition.words import words_of_part
 from fullcast.records import Box, Drop, Image, Person, Sample
 
 STAGE = "mixture"
@@ -154,7 +155,7 @@ class _Cutter:
         self.samples.append(
             Sample(
                 *(f"{image.id}_{name}", image.id, image.path, crop, image.source, inside, kind),
-                tags=tuple(self.scene_tags.get(image.id, image.tags)),
+                tags=words_of_part(self.scene_tags.get(image.id, image.tags), crop[3] / image.height),
                 shot_id=image.shot_id,
                 rating=self.ratings.get(image.id, ""),
                 quality=quality_of(image.tags),

@@ -7,6 +7,7 @@ and lists everybody whose head it shows; it is no second original.
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -104,29 +105,40 @@ def _clipped(box: Box | None, image: Image) -> Box | None:
 
 
 def write_crops(
-    cuts: Sequence[Cut], images: Mapping[str, Image], root: Path, out: Path, final: str
+    cuts: Sequence[Cut],
+    images: Mapping[str, Image],
+    root: Path,
+    out: Path,
+    final: str,
+    ready: Mapping[Cut, Path] | None = None,
 ) -> tuple[list[Image], list[Cut], list[Drop]]:
     """Writes each crop as a PNG into `out`: its record, with a path below `final`; its place; what could not be read.
 
-    Pictures are read once each; of crops with equal bytes the first is used, the others are drops. Who drew the picture
+    Pictures are read once each, and not at all where all their crops are `ready`: files that an earlier run has cut. Of
+    crops with equal bytes the first is used, the others are drops. Who drew the picture
     and under which licence says its own record (`cropping` copies it at every run).
     """
     of_image: dict[str, list[Cut]] = defaultdict(list)
     for cut in cuts:
         of_image[cut.image_id].append(cut)
+    ready = ready or {}
     made: dict[str, tuple[Image, Cut]] = {}
     drops = []
     for image_id, here in of_image.items():
-        parent = images[image_id]
-        try:
-            picture = read_picture(root / parent.path)
-        except UnreadableFile as error:
-            drops.append(Drop(image_id, STAGE, error.reason, error.detail))
-            continue
+        if any(cut not in ready for cut in here):
+            try:
+                picture = read_picture(root / images[image_id].path)
+            except UnreadableFile as error:
+                drops.append(Drop(image_id, STAGE, error.reason, error.detail))
+                continue
         for cut in here:
             x0, y0, x1, y1 = (int(v) for v in cut.xyxy)
             path = out / f"{image_id}-{cut.kind}-{x0}-{y0}-{x1}-{y1}.png"
-            write_png(path, picture[y0:y1, x0:x1])
+            if cut in ready:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ready[cut], path)
+            else:
+                write_png(path, picture[y0:y1, x0:x1])
             crop_id = file_id(path)
             if crop_id in made:
                 path.unlink()

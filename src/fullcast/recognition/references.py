@@ -1,7 +1,9 @@
 """A folder of reference pictures -> the Cast.
 
 ``references/<character>/*.png`` shows the character's plain look, ``references/<character>/<form>/*.png`` its other
-looks. ``references/unknown/*.png``, if there, shows people who are not in the cast: they help to set the threshold.
+looks. Deeper folders are one form together, ``none`` says nothing, as in the seed's references: what lies in
+``<character>/hairdown/none/uniform`` shows the form ``hairdown uniform``. ``references/unknown/*.png``, if there,
+shows people who are not in the cast: they help to set the threshold.
 ``references/cast.toml`` may overrule what folder names say::
 
     show = "Yama no Susume"
@@ -21,7 +23,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,9 @@ from fullcast.store.given import composed, files_below, is_utf8
 from fullcast.store.pictures import PICTURE_SUFFIXES, read_picture, resize
 
 CAST_TOML = "cast.toml"
+NOTHING = "none"
+"""A folder of this name adds nothing to the form."""
+_LOOSE = "it lies in no character's folder; put it into references/NAME, or references/NAME/FORM"
 MAX_SIDE = 2048
 """Pixels of a reference's longer side that are looked at: a page of 600 dpi on its canvas would take 0.5 GB."""
 _KEYS = {
@@ -56,7 +61,7 @@ class BuiltCast:
     cast: Cast
     calibration: Calibration
     drops: tuple[Drop, ...] = ()
-    """Pictures that cannot be read (and, unless strict, folders without any)."""
+    """Pictures that cannot be read or lie in nobody's folder (and, unless strict, folders without any)."""
     headless: tuple[str, ...] = ()
     """References in which no head was found; the whole picture was taken for one."""
 
@@ -69,7 +74,7 @@ class _Look:
     character: str
     """The character's folder name; ``unknown`` for strangers."""
     form: str
-    """The form's folder name; '' for the plain look."""
+    """The names of the folders inside the character's, but `NOTHING`; '' for the plain look."""
     crops: list[np.ndarray] = field(default_factory=list)
 
 
@@ -99,13 +104,14 @@ def build_cast(
     looks = find_looks(references_dir)
     drops, headless = _read_looks(looks, embedder, detector, read, progress)
     drops += [Drop(name, "cast", "bad-name", detail) for name, detail in _bad_names(references_dir).items()]
+    drops += [Drop(path.name, "cast", "not-a-reference", _LOOSE) for path in _pictures(references_dir)]
     empty = [look for look in looks if not look.crops]
     if empty and strict:
         raise FullcastError(f"{empty[0].folder} has {_say_empty(empty[0])}")
     for look in empty:
         item = look.folder.relative_to(references_dir).as_posix()
         drops.append(Drop(item, "cast", "no-references", _say_empty(look)))
-    known = [look for look in looks if look.crops and look.character != UNKNOWN]
+    known = _each_once(look for look in looks if look.crops and look.character != UNKNOWN)
     strangers = [crop for look in looks if look.character == UNKNOWN for crop in look.crops]
     cast = _assemble(known, settings, embedder, show_name, references_dir, as_drawn if drawn else degraded)
     others = embedder.embed(strangers) if strangers else None
@@ -145,11 +151,10 @@ def find_looks(references_dir: Path) -> list[_Look]:
             f"{references_dir} has no folder of a character; put 3 to 10 pictures of each into "
             f"{references_dir.name}/<character>, or let `fullcast cast cluster` propose people to be named"
         )
-    names = Counter((look.character, look.form) for look in looks)
-    for character, form in (name for name, count in names.items() if count > 1):
+    names = Counter(composed(look.folder.relative_to(references_dir).as_posix()) for look in looks)
+    for name in (name for name, count in names.items() if count > 1):
         raise FullcastError(
-            f"{references_dir} has two folders {'/'.join(filter(None, (character, form)))}, written in two ways of "
-            "Unicode; put their pictures into one"
+            f"{references_dir} has two folders {name}, written in two ways of Unicode; put their pictures into one"
         )
     return looks
 
@@ -166,17 +171,33 @@ def cast_inputs(references_dir: Path) -> tuple[list[Path], list[str]]:
     files = [path for look in looks for path in _pictures(look.folder)]
     settings = references_dir / CAST_TOML
     folders = [look.folder.relative_to(references_dir).as_posix() for look in looks]
-    return [*files, *([settings] if settings.is_file() else [])], [*folders, *_bad_names(references_dir)]
+    loose = [path.name for path in _pictures(references_dir)]
+    return [*files, *([settings] if settings.is_file() else [])], [*folders, *loose, *_bad_names(references_dir)]
 
 
 def _looks(references_dir: Path) -> list[_Look]:
-    looks: list[_Look] = []
-    for folder in _folders(references_dir):
-        character, forms = composed(folder.name), _folders(folder)
-        if _pictures(folder) or not forms:
-            looks.append(_Look(folder, character, ""))
-        looks += [_Look(form, character, composed(form.name)) for form in forms]
-    return looks
+    return [look for folder in _folders(references_dir) for look in _looks_below(folder, composed(folder.name), ())]
+
+
+def _looks_below(folder: Path, character: str, form: tuple[str, ...], above: tuple[Path, ...] = ()) -> Iterator[_Look]:
+    """The folder's own look, where it has pictures or holds no folder, then those of the folders in it; a link to one
+    of those `above` is not entered."""
+    above = (*above, folder.resolve())
+    inside = [below for below in _folders(folder) if below.resolve() not in above]
+    if _pictures(folder) or not inside:
+        yield _Look(folder, character, " ".join(form))
+    for below in inside:
+        said = composed(below.name)
+        yield from _looks_below(below, character, form if said == NOTHING else (*form, said), above)
+
+
+def _each_once(looks: Iterable[_Look]) -> list[_Look]:
+    """Looks whose pictures lie in several folders (``aoi`` and ``aoi/none``) as one."""
+    found: dict[tuple[str, str], _Look] = {}
+    for look in looks:
+        if (first := found.setdefault((look.character, look.form), look)) is not look:
+            first.crops.extend(look.crops)
+    return list(found.values())
 
 
 def named_pictures(references_dir: Path) -> list[tuple[Path, str, str]]:

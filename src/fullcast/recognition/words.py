@@ -25,6 +25,10 @@ SOMEBODY = "person"
 """Stands for everybody who has no name: extras, unknown people."""
 CROPPED = "cropped"
 """Said of a picture that shows a part of another one."""
+SUBTITLED = "subtitled"
+"""Said of a picture with burned-in subtitles."""
+SUBTITLES_BELOW = 0.86
+"""Of a picture's height; a part that ends above shows none of them."""
 
 SEED_COLUMNS = ("fhll", "fhml", "fhmd", "fhmr", "fhri")
 SEED_ROWS = ("fvtp", "fvmt", "fvmd", "fvmb", "fvbt")
@@ -80,6 +84,11 @@ def who_words(cast: Cast, character: str, form: str = "") -> str:
 def sentence(phrases: Sequence[Phrase], scene_words: Sequence[str] = ()) -> str:
     """The whole caption: count, figures from left to right as given, words about the picture."""
     return join([count_words(len(phrases)), *(phrase.text() for phrase in phrases), *scene_words])
+
+
+def words_of_part(tags: Sequence[str], bottom: float) -> tuple[str, ...]:
+    """Words about a picture that hold for a part of it too, which ends at ``bottom`` (share of the height)."""
+    return tuple(tag for tag in tags if tag != SUBTITLED or bottom > SUBTITLES_BELOW)
 
 
 def join(parts: Sequence[str]) -> str:

@@ -6,11 +6,12 @@ leaves its whole result on disk, so that every executor gives the same bytes.
 
 from __future__ import annotations
 
+import glob
 import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Literal
 
+from fullcast.store.atomic import TEMPORARY
+from fullcast.store.errors import FullcastError
 from fullcast.store.partitions import cached_dir, is_cached
 
 
@@ -35,6 +38,12 @@ class Task:
     def is_ready(self) -> bool:
         return is_cached(self.result_dir, self.key)
 
+    @property
+    def was_cut_short(self) -> bool:
+        """It is not ready, and somebody began it: what was written so far lies beside it."""
+        begun = self.result_dir.parent.glob(f"{TEMPORARY}*-{glob.escape(self.result_dir.name)}")
+        return not self.is_ready and any(begun)
+
     def run(self) -> bool:
         """True: made now; False: it was there."""
         return cached_dir(self.result_dir, self.key, partial(_call, self.make, self.arguments))
@@ -44,17 +53,38 @@ def _call(make: Callable[..., None], arguments: tuple[Any, ...], folder: Path) -
     make(folder, *arguments)
 
 
-def run_tasks(tasks: Sequence[Task], executor: Executor, each: Callable[[Task], None] = lambda task: None) -> None:
-    """All of them; `each` is called as they end, in whatever order. What a task raises is raised, others cancelled."""
-    futures: dict[Future[bool], Task] = {executor.submit(task.run): task for task in tasks}
+def run_tasks(
+    tasks: Sequence[Task],
+    executor: Executor,
+    each: Callable[[Task], None] = lambda task: None,
+    called: Callable[[Task], str] = lambda task: task.result_dir.name,
+) -> None:
+    """All of them; `each` is called as they end, in whatever order. What a task raises is raised, others cancelled.
+
+    Raises FullcastError where a worker's process ends by itself; `called`: what a task is for people.
+    """
+    futures: dict[Future[bool], Task] = {}
     try:
+        for task in tasks:
+            futures[executor.submit(task.run)] = task
         for future in as_completed(futures):
             future.result()
             each(futures[future])
+    except BrokenExecutor:
+        raise FullcastError(_died([called(task) for task in tasks if task.was_cut_short])) from None
     except BaseException:
         for future in futures:
             future.cancel()
         raise
+
+
+def _died(names: Sequence[str]) -> str:
+    """names: of the tasks that were in work: whose process it was, only the processes knew."""
+    what = f"one of {', '.join(names)}" if len(names) > 1 else names[0] if names else "its first task"
+    return (
+        f"a process that worked on {what} died (killed for want of memory, or crashed in a library); what was ready "
+        "before is kept: run it again with --set processes=1, which takes the least memory and works on one at a time"
+    )
 
 
 def num_workers(wanted: int, num_tasks: int) -> int:

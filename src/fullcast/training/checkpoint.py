@@ -3,22 +3,25 @@
     {run_dir}/checkpoints/step-000500/        a plain diffusers folder of the averaged weights, cast file beside it
     {run_dir}/checkpoints/step-000500/state/  live.safetensors, ema.safetensors, optimizer.safetensors, state.json
 
-A folder gets its name when it is whole, so whatever is there can be resumed from.
+A folder gets its name when it is whole and on the disk, so whatever is there can be resumed from, after a power cut
+too. Where a disk loses it nevertheless, the one before it is taken, if its state is still there (`keep_states`).
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from fullcast.store.atomic import replacing_dir, write_json
 from fullcast.store.errors import FullcastError
-from fullcast.training.kept import CHECKPOINTS, TrainState, read_state
+from fullcast.training.kept import TrainState, checkpoint_path, put_aside, read_state, resumable, state_path
 
 Tensors = dict[str, torch.Tensor]
 
@@ -41,8 +44,8 @@ def save_checkpoint(
     beside: Mapping[str, Path],
 ) -> Path:
     """`write_model(folder)` writes the model's own folder; `beside` are files copied in by name (the cast file)."""
-    path = run_dir / CHECKPOINTS / f"step-{state.step:06d}"
-    with replacing_dir(path) as temporary:
+    path = checkpoint_path(run_dir, state.step)
+    with replacing_dir(path, lasting=True) as temporary:
         write_model(temporary)
         for name, source in beside.items():
             shutil.copyfile(source, temporary / name)
@@ -51,8 +54,56 @@ def save_checkpoint(
         for name in ("live", "ema", "optimizer"):
             contiguous = {k: v.detach().cpu().contiguous() for k, v in getattr(tensors, name).items()}
             save_file(contiguous, folder / f"{name}.safetensors")
-        write_json(folder / "state.json", asdict(state))
+        write_json(state_path(temporary), asdict(state))
     return path
+
+
+def write_state(run_dir: Path, state: TrainState) -> None:
+    """Into the checkpoint of its step, where that can be resumed: time that was counted after the save. A full disk
+    costs that alone."""
+    path = state_path(checkpoint_path(run_dir, state.step))
+    if path.is_file():
+        with suppress(OSError):
+            write_json(path, asdict(state), lasting=True)
+
+
+@dataclass
+class Loaded:
+    """What a run goes on from."""
+
+    checkpoint: Path
+    state: TrainState
+    tensors: SavedTensors
+    passed_over: tuple[str, ...] = ()
+    """A sentence for each newer checkpoint that could not be read."""
+
+
+def load_newest(run_dir: Path, fingerprint: str) -> Loaded | None:
+    """The newest checkpoint whose state can be read; None where there is none at all. Newer ones are put aside.
+
+    FullcastError when it is of another run (see `load_checkpoint`), and when there are states and none can be read.
+    """
+    unreadable: dict[Path, str] = {}
+    for checkpoint in resumable(run_dir):
+        try:
+            state, tensors = load_checkpoint(checkpoint, fingerprint)
+        except FullcastError:
+            raise  # of another run: that it can say so is no damage
+        except (OSError, ValueError, SafetensorError) as error:
+            unreadable[checkpoint] = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            continue
+        told = tuple(
+            f"{path.name} cannot be read ({reason}) and is {put_aside(path).name} now; going on from step {state.step}"
+            for path, reason in unreadable.items()
+        )
+        return Loaded(checkpoint, state, tensors, told)
+    if unreadable:
+        path, reason = next(iter(unreadable.items()))
+        raise FullcastError(
+            f"{path} cannot be read ({reason}), and there is no older state to go on from: put it back from a copy, or "
+            f"move {path.parent} away to begin again at step 0"
+        )
+    return None
 
 
 def load_checkpoint(checkpoint: Path, fingerprint: str) -> tuple[TrainState, SavedTensors]:

@@ -31,6 +31,7 @@ SAME_WEIGHTS = (
     "probe_samples",
     "latents_batch_size",
     "device",
+    "deterministic",
 )
 """Settings that may change between two slices of one run: they do not touch the weights."""
 
@@ -80,7 +81,7 @@ class TrainingConfig(BaseModel):
     warmup_steps: int = Field(default=100, ge=0, description="Steps over which the rate rises linearly from 0.")
     lr_schedule: Literal["constant", "cosine"] = Field(
         default="constant",
-        description="cosine falls to lr_end at the last step; constant can be prolonged.",
+        description="cosine falls to lr_end at the last step; with either another number of steps is another run.",
     )
     lr_end: float = Field(
         default=0.1,
@@ -145,11 +146,12 @@ class TrainingConfig(BaseModel):
     zero_terminal_snr: bool = Field(
         default=False, description="Rescales the base's noise schedule so that its last step is pure noise."
     )
-    clip_skip: int = Field(
-        default=1,
+    clip_skip: int | None = Field(
+        default=None,
         ge=1,
         le=12,
-        description="CLIP skip: layer of the text encoder that is heard, from the end; 1 the last, 2 NovelAI's.",
+        description="CLIP skip: layer of the text encoder that is heard, from the end; 1 the last, 2 NovelAI's. Empty: "
+        "as the base says, and 1 where it says nothing.",
     )
     loss: Literal["mse", "huber"] = Field(
         default="mse", description="huber: pseudo-Huber, which a few wrong pictures pull less."
@@ -228,6 +230,12 @@ class TrainingConfig(BaseModel):
         default=1, ge=0, description="Batches that are got ready ahead, each in a thread; the weights are the same."
     )
     device: str = Field(default="auto", description="auto (cuda if there is one), cpu, cuda, cuda:1 ...; never mps.")
+
+    deterministic: bool = Field(
+        default=False,
+        description="On a GPU: sums in a fixed order, slower, so that a training that is resumed is that of an "
+        "uninterrupted run to the bit. A CPU does so anyway.",
+    )
 
     latents_batch_size: int = Field(
         default=1,
@@ -341,8 +349,10 @@ class TrainingConfig(BaseModel):
         fallen = 0.5 - 0.5 * math.cos(math.pi * min(1.0, step / max(1, num_steps)))
         return warm * (1 - (1 - self.lr_end) * fallen)
 
-    def about_weights(self) -> dict[str, Any]:
-        """The settings that the weights depend on: a run may be resumed only with the same ones."""
+    def about_weights(self, base_clip_skip: int = 1) -> dict[str, Any]:
+        """The settings that the weights depend on: a run may be resumed only with the same ones. Of clip_skip the layer
+        that is heard, whoever says it, where it is not the last."""
         told = self.model_dump(mode="json", exclude=set(SAME_WEIGHTS))
-        default = TrainingConfig().model_dump(mode="json")
+        default = TrainingConfig().model_dump(mode="json") | {"clip_skip": 1}
+        told["clip_skip"] = self.clip_skip or base_clip_skip
         return {name: value for name, value in told.items() if name in ALWAYS_TOLD or value != default[name]}

@@ -25,6 +25,9 @@ class TrainState:
     """Finished steps."""
     seconds: float = 0.0
     """Spent inside the loop over all slices."""
+    wall_seconds: float = 0.0
+    """From the beginning to the end of every call, or to the last checkpoint of one that was killed: what a machine is
+    paid for. Loading, latents, measuring and saving are in it."""
     ledger: dict[str, int] = field(default_factory=dict)
     """Visits delivered to each sample so far."""
 
@@ -36,14 +39,43 @@ def checkpoints(run_dir: Path) -> list[Path]:
     return sorted(found, key=step_of)
 
 
+def checkpoint_path(run_dir: Path, step: int) -> Path:
+    return run_dir / CHECKPOINTS / f"step-{step:06d}"
+
+
+def resumable(run_dir: Path) -> list[Path]:
+    """Checkpoints that have a state, newest first, whether or not it can be read."""
+    return [path for path in reversed(checkpoints(run_dir)) if state_path(path).is_file()]
+
+
 def latest_resumable(run_dir: Path) -> Path | None:
-    """The newest checkpoint that has its state."""
-    return next((p for p in reversed(checkpoints(run_dir)) if (p / "state" / "state.json").is_file()), None)
+    """The newest checkpoint that says how far it is; that of a half-written disk may not."""
+    return next((path for path in resumable(run_dir) if _says_its_step(path)), None)
+
+
+def _says_its_step(checkpoint: Path) -> bool:
+    try:
+        read_state(checkpoint)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def state_path(checkpoint: Path) -> Path:
+    return checkpoint / "state" / "state.json"
 
 
 def read_state(checkpoint: Path) -> TrainState:
-    """How far a checkpoint is and what it has delivered."""
-    return TrainState(**json.loads((checkpoint / "state" / "state.json").read_text()))
+    """How far a checkpoint is and what it has delivered. ValueError or OSError for a file that cannot be read."""
+    told = json.loads(state_path(checkpoint).read_text(encoding="utf-8"))
+    return TrainState(**{"wall_seconds": told.get("seconds", 0.0), **told})  # not in states from before it was counted
+
+
+def put_aside(checkpoint: Path) -> Path:
+    """A checkpoint under a name by which nothing takes it for one; kept, since its model may be whole."""
+    aside = checkpoint.with_name(f"{checkpoint.name}-unreadable")
+    shutil.rmtree(aside, ignore_errors=True)
+    return checkpoint.rename(aside)
 
 
 def tidy(run_dir: Path, keep_states: int, keep_checkpoints: int | None, best: int | None = None) -> None:

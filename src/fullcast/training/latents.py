@@ -3,14 +3,15 @@
     {folder}/{vae}/{width}x{height}.f16    rows of (2C, h, w) float16: mean and standard deviation of the posterior
     {folder}/{vae}/{width}x{height}.idx    one line per row: the sample's id, in the order of the rows
 
-A row is written before its line, so a kill leaves at most rows without a line, which the next writer cuts off. One
-process writes at a time (a lock); another one waits for it and finds its rows; readers change nothing. Keyed by the
-VAE's hash, the sample (picture and crop) and the size; captions play no part, so dropout and fresh captions go on
-working.
+Rows are on the disk before their lines are written, so a kill or a power cut leaves at most rows without a line, which
+the next writer cuts off. One process writes at a time (a lock); another one waits for it and finds its rows; readers
+change nothing. Keyed by the VAE's hash, the sample (picture and crop) and the size; captions play no part, so dropout
+and fresh captions go on working.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,11 +20,14 @@ import torch
 
 from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
 from fullcast.ports import PixelSource, Progress, silent
+from fullcast.store.atomic import to_disk
 from fullcast.store.errors import FullcastError
 from fullcast.store.locks import locked
 
 Wanted = tuple[str, int, int]
 """(sample id, width, height)."""
+NAMED_EVERY_S = 2.0
+"""Between two waits for the disk, of some ms each: a kill costs what was encoded since the last one."""
 
 
 class LatentStore:
@@ -35,6 +39,8 @@ class LatentStore:
         self.model, self.same = model, same or {}
         self._rows: dict[tuple[int, int], dict[str, int]] = {}
         self._maps: dict[tuple[int, int], np.ndarray] = {}
+        self._unnamed: dict[tuple[int, int], list[str]] = {}
+        """Whose rows are written and have no lines yet."""
 
     def moments(self, sample_ids: Sequence[str], width: int, height: int) -> torch.Tensor:
         """(B, 2C, h, w) float32 on the CPU; KeyError for a sample that `fill` was not asked for."""
@@ -58,6 +64,7 @@ class LatentStore:
         with locked(self.folder / ".lock", f"{self.folder} is locked by another process", timeout_s=-1):
             self._rows.clear()  # somebody else may have written since
             self._maps.clear()
+            self._unnamed.clear()
             return self._fill(set(wanted), pixels, batch_size, progress, stop)
 
     def _fill(
@@ -75,7 +82,22 @@ class LatentStore:
         if not missing:
             return 0
         progress.start("latents", len(missing))
-        done = 0
+        try:
+            self._encode(missing, pixels, batch_size, progress, stop)
+        finally:
+            self._name()
+        progress.done()
+        return len(missing)
+
+    def _encode(
+        self,
+        missing: Sequence[Wanted],
+        pixels: PixelSource,
+        batch_size: int,
+        progress: Progress,
+        stop: Callable[[], bool],
+    ) -> None:
+        done, named = 0, time.monotonic()
         for group in _batches(missing, batch_size):
             if stop():
                 so_far = f"{done} of {len(missing)} are done and kept"
@@ -86,8 +108,9 @@ class LatentStore:
             self._append([w[0] for w in group], width, height, moments.half().cpu().numpy())
             done += len(group)
             progress.advance(len(group))
-        progress.done()
-        return done
+            if time.monotonic() - named > NAMED_EVERY_S:
+                self._name()
+                named = time.monotonic()
 
     def _named(self, sample_id: str, width: int, height: int) -> str:
         """Whose row a sample has: its own, as stores of older versions may hold, else that of the same pixels."""
@@ -110,6 +133,7 @@ class LatentStore:
         """Ids whose line and row are whole: another process may be writing the next, or was killed while it did."""
         data, index = self._paths(width, height)
         text = index.read_text(encoding="utf-8") if index.exists() else ""
+        text = text.partition("\0")[0]  # what a power cut may leave of the last lines
         lines = text[: text.rfind("\n") + 1].splitlines()
         return lines[: data.stat().st_size // self._row_bytes(width, height) if data.exists() else 0]
 
@@ -128,16 +152,25 @@ class LatentStore:
                 file.truncate(len(ids) * self._row_bytes(width, height))
 
     def _append(self, ids: Sequence[str], width: int, height: int, moments: np.ndarray) -> None:
-        data, index = self._paths(width, height)
+        """Rows, which `_name` gives their lines."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with data.open("ab") as file:
+        with self._paths(width, height)[0].open("ab") as file:
             file.write(moments.tobytes())
-        with index.open("a", encoding="utf-8") as file:
-            file.write("".join(f"{i}\n" for i in ids))
+        self._unnamed.setdefault((width, height), []).extend(ids)
         rows = self._index(width, height)
         for sample_id in ids:
             rows.setdefault(sample_id, len(rows))
         self._maps.pop((width, height), None)
+
+    def _name(self) -> None:
+        """Lines for the rows that have none, once those are on the disk: never a line whose row a power cut took."""
+        for size, ids in self._unnamed.items():
+            data, index = self._paths(*size)
+            to_disk(data)
+            with index.open("a", encoding="utf-8") as file:
+                file.write("".join(f"{i}\n" for i in ids))
+            to_disk(index)
+        self._unnamed.clear()
 
     def _map(self, width: int, height: int) -> np.ndarray:
         size = (width, height)

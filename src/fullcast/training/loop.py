@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,9 @@ from fullcast.ports import (
 )
 from fullcast.store.locks import locked
 from fullcast.training.ahead import ahead
-from fullcast.training.checkpoint import save_checkpoint
+from fullcast.training.checkpoint import save_checkpoint, write_state
 from fullcast.training.config import TrainingConfig
+from fullcast.training.deterministic import before_cuda, repeatable
 from fullcast.training.kept import TrainState, latest_resumable, step_of, tidy
 from fullcast.training.latents import LatentStore
 from fullcast.training.metrics import Metrics, NoMetrics, Probe, read_metrics
@@ -90,23 +91,29 @@ def train(
 ) -> Trained:
     """Fine-tunes the model in `base_dir` over `stream`, or goes on from the newest checkpoint in `run_dir`.
 
-    A stop (`stop()` true, or `max_seconds` of this call used up) ends after a whole step with a checkpoint. On a CPU
-    the weights after any number of stops and kills are those of an uninterrupted run, bit for bit. Under torchrun every
+    A stop (`stop()` true, or `max_seconds` of this call used up) ends after a whole step with a checkpoint. On a CPU,
+    and on a GPU with `deterministic`, the weights after any number of stops and kills are those of an uninterrupted
+    run, bit for bit. Under torchrun every
     batch is shared by all processes; the ledger counts whole batches, so it is that of one process. A batch whose
     gradient is no number changes nothing and is written into set-aside.jsonl. Raises FullcastError when `run_dir`
     belongs to another plan or is trained by another process, when the stop came while pictures were encoded (what was
     encoded is kept), when the loss stays no number, or when the last checkpoint cannot be written.
     """
-    ends = time.monotonic() + (float("inf") if max_seconds is None else max_seconds)
+    began = time.monotonic()
+    ends = began + (float("inf") if max_seconds is None else max_seconds)
 
     def asked() -> bool:
         return stop() or time.monotonic() > ends
 
+    if config.deterministic:
+        before_cuda()
     ranks = Ranks.from_environment()
     busy = f"{run_dir} is being trained by another process; wait for it or end it"
-    with locked(run_dir / ".lock", busy) if ranks.is_main else nullcontext():
+    on_gpu = config.deterministic and ranks.device(config.device).type == "cuda"
+    with repeatable(on_gpu), locked(run_dir / ".lock", busy) if ranks.is_main else nullcontext():
         run = Run.open(base_dir, stream, config, run_dir, ranks)
-        training = Training(run, stream, captions, run_dir, progress if ranks.is_main else silent, beside or Beside())
+        shown = progress if ranks.is_main else silent
+        training = Training(run, stream, captions, run_dir, shown, beside or Beside(), began)
         training.fill(pixels, latents_dir or run_dir / "latents", asked)
         training.go(asked)
         newest = ranks.told_by_main(latest_resumable(run_dir))
@@ -132,15 +139,18 @@ class Training:
     run_dir: Path
     progress: Progress
     beside: Beside
+    began: float = field(default_factory=time.monotonic)
+    """When this call did, on time.monotonic's clock."""
     bad_in_a_row: int = 0
     saved_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         config, main = self.run.config, self.run.ranks.is_main
+        self.paid_before = self.run.state.wall_seconds
         self.run.about = self.beside.about
         self.watchers = list(self.beside.watchers) if main else []
         if main and config.tensorboard:
-            self.watchers.append(TensorBoard(self.run_dir / "tensorboard"))
+            self.watchers.append(TensorBoard(self.run_dir / "tensorboard", self.run.state.step))
         self.metrics = Metrics(self.run_dir / METRICS, self.run.state.step) if main else NoMetrics()
         self.aside = Metrics(self.run_dir / SET_ASIDE, self.run.state.step) if main else NoMetrics()
         # FSDP2 moves its weights about in forward, so that no thread may look at them meanwhile.
@@ -168,6 +178,9 @@ class Training:
         """Steps until the end of the stream or until a stop is asked for; ends with a checkpoint."""
         run, state, config = self.run, self.run.state, self.run.config
         self.progress.start("train", self.stream.num_steps - state.step)
+        for told in run.passed_over:
+            self.log(state_unreadable=told)
+            self.progress.advance(0, told)
         self._measure(state.step == self.stream.num_steps, first=state.step == 0, told=self._told())
         window, stopping = Window(), False
         for batch, ready in self._batches():
@@ -216,6 +229,7 @@ class Training:
         """Writes the line of metrics of a window, and begins the next."""
         run, state = self.run, self.run.state
         state.seconds += window.seconds()
+        self._count_time()
         closed = window.close(run.ranks, run.model.device)
         for batch in closed.bad:
             self.aside.write(batch.step + 1, **set_aside(batch))
@@ -231,6 +245,9 @@ class Training:
         self.progress.advance(len(window.steps), f"{said}, {extra}" if extra else said)
         return Window()
 
+    def _count_time(self) -> None:
+        self.run.state.wall_seconds = self.paid_before + time.monotonic() - self.began
+
     def log(self, **values: Any) -> None:
         """A line of metrics, told to everybody who watches."""
         self.metrics.write(self.run.state.step, **values)
@@ -238,13 +255,9 @@ class Training:
             watcher.logged(self.run.state.step, values)
 
     def _told(self) -> set[str]:
-        """What of this step was measured before the training stopped: the names in its lines of metrics, "samples"."""
+        """What of this step was measured before the training stopped: the names in its lines of metrics."""
         lines = read_metrics(self.run_dir / METRICS)
-        told = {name for line in lines if line["step"] == self.run.state.step for name in line}
-        return told | ({"samples"} if self._samples().is_dir() else set())
-
-    def _samples(self) -> Path:
-        return self.run_dir / "samples" / f"step-{self.run.state.step:06d}"
+        return {name for line in lines if line["step"] == self.run.state.step for name in line}
 
     def _measure(self, last: bool = False, first: bool = False, told: Set[str] = frozenset()) -> bool:
         """Probe, loss on held-out shots, judgement and sample pictures where they are due and not `told` yet; whether
@@ -256,36 +269,40 @@ class Training:
         def due(every: int, *names: str) -> bool:
             return every > 0 and (step % every == 0 or last) and told.isdisjoint(names)
 
-        with run.as_trained():
-            if self.probe and due(config.probe_every, "probe_right"):
-                self.log(**self.probe.losses(run.model, run.power_T))
-            if self.beside.held_out and due(config.validate_every, "val_loss"):
-                with run.ema.shown(run.live):
-                    self.log(**self._validation())
-            if first:
-                return False
-            if self.beside.judge and due(config.judge_every, "success", "judge_failed"):
-                self._beside("judge", lambda judge: self.log(success=judge(run.model.pipeline, step)))
-                best = config.keep_best and self._best() == step
-            if self.beside.preview and due(config.sample_every, "samples", "preview_failed"):
-                self._beside("preview", lambda preview: preview(run.model.pipeline, step, self._samples()))
+        if self.probe and due(config.probe_every, "probe_right", "probe_failed"):
+            with self._may_fail("probe"), run.as_in_a_step():
+                self.log(**self.probe.losses(run.model, run.power_T, run.at_once(self.stream.batch_size)))
+        if self.beside.held_out and due(config.validate_every, "val_loss", "validation_failed"):
+            with self._may_fail("validation"), run.ema.shown(run.live), run.as_in_a_step():
+                self.log(**self._validation())
+        if first:
+            return False
+        if self.beside.judge and due(config.judge_every, "success", "judge_failed"):
+            with self._may_fail("judge"), run.as_trained(), run.ema.shown(run.live):
+                self.log(success=self.beside.judge(run.model.pipeline, step))
+            best = config.keep_best and self._best() == step
+        if self.beside.preview and due(config.sample_every, "samples", "preview_failed"):
+            with self._may_fail("preview"), run.as_trained(), run.ema.shown(run.live):
+                folder = f"samples/step-{step:06d}"
+                self.beside.preview(run.model.pipeline, step, self.run_dir / folder)
+                self.log(samples=folder)  # the last of them is drawn: half a folder would tell nothing of that
         return best
 
-    def _beside(self, name: str, look: Callable[[Any], None]) -> None:
-        """A look at the averaged weights. One that fails costs itself and not the training, and that is told."""
+    @contextmanager
+    def _may_fail(self, name: str) -> Iterator[None]:
+        """A look at the weights. One that fails costs itself and not the training, and that is told."""
         try:
-            with self.run.ema.shown(self.run.live):
-                look(getattr(self.beside, name))
+            yield
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             self.log(**{f"{name}_failed": reason})
             self.progress.advance(0, f"{name} failed: {reason}")
 
     def _validation(self) -> dict[str, float]:
-        """Loss on what is held out and on as much that is trained on, with the averaged weights."""
+        """Loss on what is held out and on as much that is trained on, with the weights as they stand."""
         run, held = self.run, self.beside.held_out
         given = {"val_loss": held, "val_loss_train": same_number(self.stream, held)}
-        known = (self.store, self.captions, run.config.seed, run.power_T)
+        known = (self.store, self.captions, run.config.seed, run.power_T, run.at_once(self.stream.batch_size))
         return {name: round(validation_loss(run.model, batches, *known), 6) for name, batches in given.items()}
 
     def _best(self) -> int | None:
@@ -295,6 +312,7 @@ class Training:
         """Begins to write a checkpoint; what the last one could not write is told."""
         run, self.saved_at = self.run, time.monotonic()
         self._tell_failures()
+        self._count_time()
         if not run.ranks.is_main and not run.sharded:
             return
         self.saver.wait()  # before the copy: two of them would be in memory at once
@@ -326,6 +344,8 @@ class Training:
             self.saver.close()
         if self.run.ranks.is_main:  # the judge has spoken since the last save
             tidy(self.run_dir, self.run.config.keep_states, self.run.config.keep_checkpoints, self._best())
+            self._count_time()  # that save, and what was measured and drawn after it
+            write_state(self.run_dir, self.run.state)
         for watcher in self.watchers:
             watcher.ended(self.run.state.step)
         self.run.ranks.wait()

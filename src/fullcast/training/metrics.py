@@ -93,17 +93,23 @@ class Probe:
         return cls(moments, noise(seed, "probe", ids, shape), right, wrong_captions(right))
 
     @torch.no_grad()
-    def losses(self, model: StableDiffusion, power_T: torch.Tensor) -> dict[str, float]:
-        """Mean squared error at t = 900 with the right, the empty and a wrong caption: wrong should be highest."""
-        latents, e = latents_of(self.moments).to(model.device), self.noise.to(model.device)
-        t = torch.full((len(latents),), PROBE_TIMESTEP, device=model.device)
-        noisy = add_noise(latents, e, t, power_T)
-        wanted = target(model.prediction_type, latents, e, t, power_T)
-        result = {}
-        for name, texts in (("right", self.right), ("empty", [""] * len(self.right)), ("wrong", self.wrong)):
-            said = model.predict(noisy, t, model.encode_captions(model.token_ids(texts)))
-            result[f"probe_{name}"] = round(float((said.float() - wanted).square().mean()), 6)
-        return result
+    def losses(self, model: StableDiffusion, power_T: torch.Tensor, at_once: int) -> dict[str, float]:
+        """Mean squared error at t = 900 with the right, the empty and a wrong caption: wrong should be highest.
+
+        at_once: pictures that go through the network together, as many as in a step.
+        """
+        said = {"right": self.right, "empty": [""] * len(self.right), "wrong": self.wrong}
+        totals = dict.fromkeys(said, 0.0)
+        for begin in range(0, len(self.right), at_once):
+            part = slice(begin, begin + at_once)
+            latents, e = latents_of(self.moments[part]).to(model.device), self.noise[part].to(model.device)
+            t = torch.full((len(latents),), PROBE_TIMESTEP, device=model.device)
+            noisy = add_noise(latents, e, t, power_T)
+            wanted = target(model.prediction_type, latents, e, t, power_T)
+            for name, texts in said.items():
+                heard = model.predict(noisy, t, model.encode_captions(model.token_ids(texts[part])))
+                totals[name] += float((heard.float() - wanted).square().mean((1, 2, 3)).sum())
+        return {f"probe_{name}": round(total / len(self.right), 6) for name, total in totals.items()}
 
 
 def wrong_captions(right: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -19,14 +20,21 @@ from fullcast.ports import BatchStream
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError
 from fullcast.training.binding import bound
-from fullcast.training.checkpoint import SavedTensors, load_checkpoint, optimizer_tensors, restore_optimizer
+from fullcast.training.checkpoint import (
+    Loaded,
+    SavedTensors,
+    load_checkpoint,
+    load_newest,
+    optimizer_tensors,
+    restore_optimizer,
+)
 from fullcast.training.config import TrainingConfig
 from fullcast.training.ema import Ema
-from fullcast.training.kept import TrainState, latest_resumable, sweep
+from fullcast.training.kept import TrainState, sweep
 from fullcast.training.muon import is_matrix
 from fullcast.training.optimizers import RoundingAdamW, clip, make_optimizer, step_unless
 from fullcast.training.ranks import Ranks, whole
-from fullcast.training.step import Network, Prepared, Says, Teacher, loss_of
+from fullcast.training.step import Network, Prepared, Says, Teacher, in_bf16, loss_of
 from fullcast.training.words import TextCache
 
 ONE = Ranks()
@@ -71,6 +79,8 @@ class Run:
     teacher: Teacher | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     """What the file of a LoRA says of itself, see `write_adapter`."""
+    passed_over: tuple[str, ...] = ()
+    """Newer checkpoints that could not be read, in sentences."""
 
     @classmethod
     def open(
@@ -119,9 +129,7 @@ class Run:
             sweep(run_dir)
             about = {"fingerprint": self.state.fingerprint, "config": self.config.model_dump(mode="json")}
             write_json(run_dir / "training.json", about)
-        checkpoint = self.ranks.told_by_main(latest_resumable(run_dir))
-        if checkpoint is not None:
-            self.restore(checkpoint)
+        self._bring_back(run_dir)
         if self.config.parallel == "ddp":
             self.network = self.ranks.replicate(self.network)
         if self.config.compile:
@@ -172,6 +180,15 @@ class Run:
         bf16 = self.config.weights_dtype == "bf16"
         return torch.autocast(self.model.device.type, torch.bfloat16) if bf16 else nullcontext()
 
+    def as_in_a_step(self) -> AbstractContextManager[Any]:
+        """In which the networks compute in the numbers of a step."""
+        device = self.model.device
+        return torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(self.config, device))
+
+    def at_once(self, batch_size: int) -> int:
+        """Pictures of a global batch that go through this process's network together: the largest part of its share."""
+        return math.ceil(batch_size / self.ranks.count / self.config.gradient_accumulation)
+
     def rates(self, num_steps: int) -> dict[str, float]:
         config = self.config.at(self.state.step - 1)
         return {"learning_rate": config.learning_rate * config.rate_at(self.state.step - 1, num_steps)}
@@ -207,9 +224,16 @@ class Run:
         if self.config.lora_merged:
             self.model.write(folder, dtype, merged(self.model, averaged, alpha_of(self.config)))
 
+    def _bring_back(self, run_dir: Path) -> None:
+        """The newest checkpoint that the main process can read, in every process."""
+        loaded = load_newest(run_dir, self.state.fingerprint) if self.ranks.is_main else None
+        checkpoint = self.ranks.told_by_main(loaded.checkpoint if loaded else None)
+        if checkpoint is not None:
+            self.restore(loaded or Loaded(checkpoint, *load_checkpoint(checkpoint, self.state.fingerprint)))
+
     @torch.no_grad()
-    def restore(self, checkpoint: Path) -> None:
-        self.state, tensors = load_checkpoint(checkpoint, self.state.fingerprint)
+    def restore(self, loaded: Loaded) -> None:
+        self.state, tensors, self.passed_over = loaded.state, loaded.tensors, loaded.passed_over
         for name, parameter in self.live.items():
             self.ranks.take(parameter.data, tensors.live[name])
             self.ranks.take(self.ema.shadow[name], tensors.ema[name], like=parameter)
@@ -278,6 +302,6 @@ def _groups(
 
 
 def fingerprint_of(stream: BatchStream, config: TrainingConfig, model: StableDiffusion) -> str:
-    """sha256 over what the weights depend on: the plan, the settings and the base."""
-    told = json.dumps([stream.fingerprint(), config.about_weights(), model.sha256()], sort_keys=True)
+    """sha256 over what the weights depend on: the plan, the settings and the base, as it came."""
+    told = json.dumps([stream.fingerprint(), config.about_weights(model.clip_skip), model.sha256()], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()

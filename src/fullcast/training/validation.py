@@ -36,10 +36,19 @@ def validation_loss(
     captions: CaptionSource,
     seed: int,
     power_T: torch.Tensor,
+    at_once: int,
 ) -> float:
-    """Mean squared error over pictures and `TIMESTEPS`, without weights of any kind."""
+    """Mean squared error over pictures and `TIMESTEPS`, without weights of any kind.
+
+    at_once: pictures that go through the network together, as many as in a step.
+    """
     total, count = torch.zeros((), device=model.device), 0
-    for batch in batches:
+    parts = (
+        replace(batch, visits=batch.visits[begin : begin + at_once])
+        for batch in batches
+        for begin in range(0, len(batch.visits), at_once)
+    )
+    for batch in parts:
         ids = [v.sample_id for v in batch.visits]
         x = latents_of(store.moments(ids, batch.width, batch.height)).to(model.device)
         texts = [captions.caption(v.sample_id, v.visit) for v in batch.visits]

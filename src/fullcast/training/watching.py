@@ -96,12 +96,13 @@ def set_aside(batch: Batch) -> dict[str, Any]:
 class TensorBoard:
     """`ports.Watcher` that writes every number of the metrics as a scalar."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, step: int) -> None:
+        """step: that the training goes on from; what is there of later ones a kill undid, and is shown no more."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ModuleNotFoundError:
             raise FullcastError("training.tensorboard needs a package: pip install tensorboard") from None
-        self.writer = SummaryWriter(str(folder))
+        self.writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def logged(self, step: int, values: dict[str, Any]) -> None:
         for name, value in flat(values):

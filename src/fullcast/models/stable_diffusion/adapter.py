@@ -125,7 +125,8 @@ def write_adapter(
     lora = lora_from(weights, model.family, alpha)
     lora = lora if dtype is None else lora.to(dtype)
     known = {"title": "LoRA", "resolution": model.default_size, **(about or {})}
-    told = modelspec(model.family, prediction_type=model.prediction_type, lora=True, **known)
+    heard: dict[str, Any] = {"prediction_type": model.prediction_type, "clip_skip": model.clip_skip}
+    told = modelspec(model.family, lora=True, **heard, **known)
     write_lora(lora, folder / KOHYA_FILE, "kohya", told, configs_of(model))
     write_lora(lora, folder / PEFT_FILE, "peft", told)
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from fullcast.diffusion.schedule import alphas_cumprod
-from fullcast.models.stable_diffusion.tokenizer import TOKENIZING
+from fullcast.models.stable_diffusion.tokenizer import TOKENIZING, added_words, in_full
 from fullcast.models.torch_device import sent
 from fullcast.store.errors import FullcastError
 
@@ -149,7 +149,8 @@ class StableDiffusion:
     def num_tokens_cut(self, prompt: str) -> int:
         """Tokens of `prompt` that do not reach the text encoder."""
         tokenizer = self.pipeline.tokenizer
-        return max(0, len(tokenizer(prompt, truncation=False).input_ids) - tokenizer.model_max_length)
+        said = in_full(tokenizer(prompt, truncation=False).input_ids, added_words(tokenizer))
+        return max(0, len(said) - tokenizer.model_max_length)
 
     def encode_tokens(self, token_ids: torch.Tensor) -> torch.Tensor:
         """(B, L) int64 -> prompt_embeds (B, L, D); with gradient if the caller has it on."""
@@ -165,8 +166,10 @@ class StableDiffusion:
         norm, as UIs do). It stands in the text encoder's config, so folders carry it."""
         return int(getattr(self.pipeline.text_encoder.config, "clip_skip", 1))
 
-    def use_clip_skip(self, layer: int) -> None:
-        """FullcastError when the text encoder has no such layer."""
+    def use_clip_skip(self, layer: int | None) -> None:
+        """None leaves what the model came with. FullcastError when the text encoder has no such layer."""
+        if layer is None:
+            return
         layers = self.pipeline.text_encoder.config.num_hidden_layers
         if not 1 <= layer <= layers:
             raise FullcastError(f"clip_skip {layer} was asked for; this text encoder has {layers} layers")
@@ -314,7 +317,11 @@ def token_ids(tokenizer: Any, prompts: Sequence[str]) -> torch.Tensor:
     """(B, L) int64, padded and cut to the tokenizer's length. One thread at a time: it is set up anew by each call."""
     length = tokenizer.model_max_length
     with TOKENIZING:
-        said = tokenizer(list(prompts), max_length=length, truncation=True, return_attention_mask=False).input_ids
+        words = added_words(tokenizer)
+        said = tokenizer(list(prompts), max_length=length, truncation=not words, return_attention_mask=False).input_ids
+    if words:  # a word of several vectors takes several places, and the end stays the last one
+        told = [in_full(ids, words) for ids in said]
+        said = [ids if len(ids) <= length else [*ids[: length - 1], ids[-1]] for ids in told]
     # Padded here: with the tokenizer's own padding and tensors 8 short captions took 0.48 ms, not 0.20.
     return torch.tensor([ids + [tokenizer.pad_token_id] * (length - len(ids)) for ids in said], dtype=torch.int64)
 

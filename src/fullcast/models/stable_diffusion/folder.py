@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fullcast.models.stable_diffusion.metadata import read_metadata, told_clip_skip
 from fullcast.models.stable_diffusion.tokenizer import TOKENIZING
 from fullcast.store.atomic import replacing_dir
 from fullcast.store.errors import FullcastError
@@ -148,6 +149,13 @@ def read_facts(folder: Path) -> Held:
         scheduler.get("prediction_type", "epsilon"),
         bool(scheduler.get("rescale_betas_zero_snr", False)),
     )
+
+
+def clip_skip_of(path: Path) -> int:
+    """Layer of the text encoder that is heard of a folder or a single file, from the end, as itself says; else 1."""
+    if path.is_file():
+        return told_clip_skip(read_metadata(path))
+    return int(_json(path / "text_encoder" / "config.json").get("clip_skip", 1))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""What a weight file says of itself: modelspec.* always, ss_* only when asked for, and never a path of this machine.
+"""What a weight file says of itself: modelspec.* always, of a LoRA the two ss_* keys by which UIs know its family, all
+other ss_* only when asked for, and never a path of this machine.
 
 `modelspec` is Stability AI's "Stable Diffusion Model Metadata Standard Specification" 1.0.1; `ss_*` are the keys of
 kohya's trainer, which UIs and model sites read.
@@ -44,11 +45,13 @@ def modelspec(
     resolution: tuple[int, int],
     *,
     prediction_type: str = "epsilon",
+    clip_skip: int = 1,
     lora: bool = False,
     **more: str,
 ) -> dict[str, str]:
-    """`family`: sd1 | sd2 | sdxl; `resolution` in pixels; `more`: licence, author, date, description, trigger_phrase,
-    tags, usage_hint. Empty values are left out."""
+    """`family`: sd1 | sd2 | sdxl; `resolution` in pixels; `clip_skip`: layer of the text encoder that is heard, from
+    the end; `more`: licence, author, date, description, trigger_phrase, tags, usage_hint. Empty values are left out.
+    Of a LoRA the keys of `_of_base` too."""
     known = ARCHITECTURES.get((family, prediction_type)) or (ARCHITECTURES[family, "epsilon"] if lora else None)
     if known is None:
         raise FullcastError(
@@ -65,10 +68,19 @@ def modelspec(
         "title": title,
         "resolution": "x".join(map(str, resolution)),
         "prediction_type": "v" if prediction_type == "v_prediction" else prediction_type,
+        "encoder_layer": str(clip_skip) if clip_skip > 1 else "",
         "hash_sha256": _NO_HASH,
         **given,
     }
-    return without_paths({f"modelspec.{key}": value for key, value in spec.items() if value})
+    told = {f"modelspec.{key}": value for key, value in spec.items() if value}
+    return without_paths(told | (_of_base(family, prediction_type) if lora else {}))
+
+
+def _of_base(family: str, prediction_type: str) -> dict[str, str]:
+    """What kohya says of the base. AUTOMATIC1111 tells the family of a LoRA by these two alone, and hides it beside a
+    model of another one."""
+    version = f"sd_v2{'_v' * (prediction_type == 'v_prediction')}" if family == "sd2" else _BASE_VERSIONS[family]
+    return {"ss_base_model_version": version, "ss_v2": str(family == "sd2")}
 
 
 def told_family(metadata: Mapping[str, str]) -> str:
@@ -83,15 +95,21 @@ def told_prediction(metadata: Mapping[str, str]) -> str:
     return "v_prediction" if told == "v" else told
 
 
+def told_clip_skip(metadata: Mapping[str, str]) -> int:
+    """Layer of the text encoder that a file says is heard, from the end, 1 to 12; 1 where it does not say so, and for
+    SDXL, whose layer is always the same."""
+    told = metadata.get("modelspec.encoder_layer", "")
+    heard = int(told) if told.isdecimal() and told_family(metadata) in ("sd1", "sd2") else 1
+    return heard if 1 <= heard <= 12 else 1
+
+
 def training_metadata(family: str, facts: Mapping[str, Any], prediction_type: str = "epsilon") -> dict[str, str]:
     """ss_* keys from `facts` by their names without the prefix ("seed", "steps", "learning_rate", "network_dim"...).
 
     Opt-in: who wants no one to know how a model was trained does not call this.
     """
-    v2 = family == "sd2"
-    base = ("sd_v2" + ("_v" if prediction_type == "v_prediction" else "")) if v2 else _BASE_VERSIONS[family]
-    told = {"base_model_version": base, "v2": v2, **facts}
-    return without_paths({f"ss_{key}": _as_text(value) for key, value in told.items()})
+    told = {f"ss_{key}": _as_text(value) for key, value in facts.items()}
+    return without_paths(_of_base(family, prediction_type) | told)
 
 
 def without_paths(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -63,9 +63,9 @@ class StableDiffusionXL(StableDiffusion):
             words = Words(words.embeds * said[:, None, None], words.pooled * said[:, None])
         return words
 
-    def use_clip_skip(self, layer: int) -> None:
-        if layer != 1:
-            raise FullcastError("clip_skip is for SD 1.x and 2.x; SDXL always hears the last layer but one: leave it 1")
+    def use_clip_skip(self, layer: int | None) -> None:
+        if layer not in (None, 1):
+            raise FullcastError("clip_skip is for SD 1.x and 2.x; SDXL hears the last layer but one: leave it out")
 
     def unheard(self) -> list[torch.nn.Module]:
         """Of the first encoder its last layer and final norm; the second one's lead to the pooled vector."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from fullcast.models.stable_diffusion.layout import FAMILIES, Config, Configs
+from fullcast.models.stable_diffusion.metadata import told_clip_skip
 from fullcast.models.stable_diffusion.single_file import SingleFile
 from fullcast.models.stable_diffusion.tokenizer import clip_tokenizer
 from fullcast.store.errors import FullcastError
@@ -28,6 +29,8 @@ def build(given: SingleFile, configs: Configs) -> Any:
         pipeline = diffusers.StableDiffusionPipeline(
             **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
         )
+        if (layer := told_clip_skip(given.metadata)) > 1:
+            pipeline.text_encoder.config.clip_skip = layer  # as a folder has it, see `StableDiffusion.clip_skip`
     assert type(pipeline).__name__ == FAMILIES[given.family].pipeline
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

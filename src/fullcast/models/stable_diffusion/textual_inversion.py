@@ -66,7 +66,8 @@ def _not_one(path: Path) -> FullcastError:
 
 
 def add_word(pipeline: Any, given: TextualInversion) -> None:
-    """Teaches the pipeline's tokenizer and text encoder the word. FullcastError when the widths differ."""
+    """Teaches the pipeline's tokenizer and text encoder the word. FullcastError when the widths differ, or when the
+    tokenizer has that word already."""
     for encoder, vectors in given.vectors.items():
         network = getattr(pipeline, encoder, None)
         width = None if network is None else network.config.hidden_size
@@ -78,6 +79,14 @@ def add_word(pipeline: Any, given: TextualInversion) -> None:
     for encoder, vectors in given.vectors.items():
         second = encoder == "text_encoder_2"
         tokenizer = pipeline.tokenizer_2 if second else pipeline.tokenizer
+        if given.word in tokenizer.get_vocab():
+            raise FullcastError(f"the model has a word {given.word!r} already; save its vectors under another one")
+        network = getattr(pipeline, encoder)
         pipeline.load_textual_inversion(
-            {given.word: vectors}, token=given.word, text_encoder=getattr(pipeline, encoder), tokenizer=tokenizer
+            {given.word: vectors}, token=given.word, text_encoder=network, tokenizer=tokenizer
         )
+        # Published configs say 2, at which transformers takes the greatest id for the text's end: now that is the word.
+        for part in (network, *network.modules()):
+            if hasattr(part, "eos_token_id"):
+                part.eos_token_id = tokenizer.eos_token_id
+        network.config.eos_token_id = tokenizer.eos_token_id

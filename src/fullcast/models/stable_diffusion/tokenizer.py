@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fullcast.store.errors import FullcastError
 
@@ -65,6 +66,29 @@ def clip_tokenizer(size: int = FULL_VOCABULARY, max_length: int = 77) -> CLIPTok
     with tempfile.TemporaryDirectory() as folder:
         write_tokenizer(Path(folder), size, max_length)
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def added_words(tokenizer: Any) -> dict[int, list[int]]:
+    """What stands for a word that was added with several vectors, by the id of its name: the ids of "name", "name_1",
+    "name_2" ..., as diffusers calls them. {} for most tokenizers, at 1 us."""
+    if len(tokenizer) == tokenizer.vocab_size:
+        return {}
+    ids = tokenizer.get_added_vocab()
+    found = {number: list(_in_turn(name, ids)) for name, number in ids.items()}
+    return {number: all_of_it for number, all_of_it in found.items() if len(all_of_it) > 1}
+
+
+def _in_turn(name: str, ids: Mapping[str, int]) -> Iterator[int]:
+    yield ids[name]
+    number = 1
+    while (later := f"{name}_{number}") in ids:
+        yield ids[later]
+        number += 1
+
+
+def in_full(said: Sequence[int], words: Mapping[int, Sequence[int]]) -> list[int]:
+    """Ids of a text with every word of `added_words` spelt out."""
+    return [number for first in said for number in words.get(first, (first,))]
 
 
 def open_tokenizer(model: Path) -> CLIPTokenizer:

@@ -46,9 +46,15 @@ class Work:
         area = pixels / SQUARE
         return self.vae_area * area + self.vae_attention * area**2
 
-    def train(self, pixels: float, *, checkpointing: bool, text_encoder: bool) -> float:
-        """Operations of one visit: forward, backward (twice the forward), and the forward again with checkpointing."""
-        return (4 if checkpointing else 3) * self.unet(pixels) + (3 if text_encoder else 1) * self.text_forward
+    def train(
+        self, pixels: float, *, checkpointing: bool, text_encoder: bool, lora: bool = False, taught: float = 0.0
+    ) -> float:
+        """Operations of one visit: forward, backward (as much again for what goes into each layer, and once more for
+        its weights, which a LoRA leaves alone), and the forward again with checkpointing. `taught`: share of the
+        visits, in [0, 1], of which the teacher is asked too: one more forward."""
+        passes = 2 if lora else 3
+        denoiser, words = passes + checkpointing + taught, (passes if text_encoder else 1) + taught
+        return denoiser * self.unet(pixels) + words * self.text_forward
 
     def memory_gb(
         self, pixels: float, batch: int, *, checkpointing: bool, text_encoder: bool, ema: bool, lora: bool = False
