@@ -14,7 +14,7 @@ from fullcast.journey.doors import Doors
 from fullcast.ports import Batch, CaptionSource, Visit
 from fullcast.records import UNKNOWN, Box, Cast, Image, Placement, Sample, Scene
 from fullcast.store.errors import FullcastError
-from fullcast.store.seeding import rng
+from fullcast.store.seeding import key, rng
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
@@ -143,7 +143,10 @@ class WithHeldOut:
 @dataclass(frozen=True)
 class CharacterJudge:
     """`ports.StepJudge`: each character alone, and whole scenes if `judging.scenes_while_training` asks for some; the
-    same scenes and seeds every time, seen by the judge's networks. Rows stay in ``out_dir/step-N/verdicts.parquet``."""
+    same scenes and seeds every time, seen by the judge's networks. Rows stay in ``out_dir/step-N/verdicts.parquet``.
+
+    Scenes and noise are not those on which `fullcast judge` judges afterwards: the checkpoint that was kept because it
+    is best on some would look better on the same ones than it is."""
 
     journey: Journey
     cast: Cast
@@ -167,7 +170,7 @@ class CharacterJudge:
         recipe, name = self.journey.recipe, f"step-{step:06d}"
         folder, alone = self.out_dir / name, self._alone()
         scenes = [*alone, *self._several()]
-        seeds = [*range(len(alone)), *(seed_of(scene, recipe.judging.seed) for scene in scenes[len(alone) :])]
+        seeds = [*range(len(alone)), *(seed_of(scene, self._seed) for scene in scenes[len(alone) :])]
         model = StableDiffusion.of(pipeline)
         drawn = generate(
             *(model, [scene.without_places() for scene in scenes], self.cast, recipe.generation, folder),
@@ -201,8 +204,12 @@ class CharacterJudge:
         most = min(config.max_people, len(self.cast.names))
         if not config.scenes_while_training or most < 2:
             return []
-        made = make_scenes(self.cast, config.scenes_while_training, config.seed, self.settings, most)
+        made = make_scenes(self.cast, config.scenes_while_training, self._seed, self.settings, most)
         return [scene for scene in made if scene.num_people > 1]
+
+    @property
+    def _seed(self) -> int:
+        return key(self.journey.recipe.judging.seed, "while training")
 
 
 def check_judge(journey: Journey) -> Cast:
