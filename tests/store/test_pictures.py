@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from fullcast.store.errors import UnreadableFile
 from fullcast.store.pictures import (
@@ -54,6 +54,45 @@ def test_exif_rotation_is_applied(tmp_path: Path, drawing: np.ndarray) -> None:
     Image.fromarray(drawing).save(tmp_path / "turned.png", exif=exif)
     assert np.array_equal(read_picture(tmp_path / "turned.png"), np.rot90(drawing, -1))
     assert picture_size(tmp_path / "turned.png") == (40, 60)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_undone_as_pillow_does_it(orientation: int, drawing: np.ndarray) -> None:
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(drawing).save(file, "PNG", exif=exif)
+    turned = ImageOps.exif_transpose(Image.open(io.BytesIO(file.getvalue())))
+    assert np.array_equal(decode_picture(file.getvalue()), np.asarray(turned))
+
+
+@pytest.mark.parametrize("name", ["bad.png", "bad.jpg", "bad.webp"])
+def test_exif_that_cannot_be_read_turns_nothing_and_costs_no_picture(
+    tmp_path: Path, name: str, drawing: np.ndarray
+) -> None:
+    exif = b"MMbad" if name == "bad.webp" else b"Exif\0\0MMbad"
+    Image.fromarray(drawing).save(tmp_path / name, exif=exif, **({"quality": 95} if name == "bad.jpg" else {}))
+    assert read_picture(tmp_path / name).shape == (40, 60, 3)
+    assert picture_size(tmp_path / name) == (60, 40)
+
+
+@pytest.mark.parametrize("more", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"subsampling": 0}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_that_lies_about_its_height_is_truncated_and_a_plain_one_is_whole(mode: str, more: dict) -> None:
+    """Its lower half is white, as fan art often is; then the header says 400 rows, or the data end early."""
+    picture = np.random.default_rng(0).integers(0, 255, (96, 72, 3), np.uint8)
+    picture[40:] = 255
+    file = io.BytesIO()
+    Image.fromarray(picture).convert(mode).save(file, "JPEG", quality=90, **more)
+    whole = file.getvalue()
+    assert decode_picture(whole).shape == (96, 72, 3)
+    assert decode_picture(whole + b"what a camera wrote").shape == (96, 72, 3)
+    start = whole.index(b"\xff\xc2" if "progressive" in more else b"\xff\xc0")
+    tall = whole[: start + 5] + struct.pack(">H", 400) + whole[start + 7 :]
+    short = whole[: len(whole) // 3] + b"\xff\xd9"
+    for data in (tall, short) if "progressive" not in more else (tall,):  # of a later scan only detail is lost
+        with pytest.raises(UnreadableFile) as caught:
+            decode_picture(data)
+        assert caught.value.reason == "truncated"
 
 
 def test_alpha_is_composed_on_white(tmp_path: Path, drawing: np.ndarray) -> None:

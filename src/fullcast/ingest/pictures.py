@@ -21,7 +21,8 @@ from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
 
 VERSION = 7
 """Raised when the same files would give other records. 6: files that are no pictures are counted, tags after a rating
-stay, artists' tags are several; 7: fields before a colon and tags by category are read wherever they stand."""
+stay, artists' tags are several; 7: fields before a colon and tags by category are read wherever they stand, JPEGs that
+lack rows are truncated, EXIF that cannot be read costs no picture."""
 
 STAGE = "ingest"
 

@@ -2,8 +2,9 @@
 
 Decided once, for every room:
 
-* EXIF rotation is applied, an embedded ICC profile is converted to sRGB, alpha is composed on white (fan art with a
-  transparent background is drawn for white pages; masks are read on black), 16 bit and grey pictures become 8 bit RGB;
+* EXIF rotation is applied (EXIF that cannot be read turns nothing), an embedded ICC profile is converted to sRGB, alpha
+  is composed on white (fan art with a transparent background is drawn for white pages; masks are read on black), 16 bit
+  and grey pictures become 8 bit RGB;
 * of an animation the first picture counts;
 * the header is read before the pixels: more than `MAX_PIXELS` is refused without being decoded.
 """
@@ -19,12 +20,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from fullcast.records import Box
 from fullcast.store.atomic import replacing
 from fullcast.store.errors import FullcastError, UnreadableFile
+from fullcast.store.jpeg import lacks_rows
 from fullcast.store.png import lacks_pixels
 
 PICTURE_SUFFIXES = frozenset(
@@ -46,6 +48,17 @@ _MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM
 
 # Everything that Pillow's decoders were seen to raise on damaged files.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+
+# EXIF's numbers for orientation (JEITA CP-3451, 4.6.4 A) to what undoes them.
+_TURNS: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 _SRGB = ImageCms.createProfile("sRGB")
 
@@ -73,7 +86,7 @@ def decode_picture(data: bytes, name: object = "picture", *, behind: str = "whit
             _check_size(image, name)
             image.load()
             _check_rows(image, data, name)
-            return _to_rgb(ImageOps.exif_transpose(image), behind)
+            return _to_rgb(_upright(image), behind)
     except UnreadableFile:
         raise
     except Image.DecompressionBombError as error:
@@ -93,7 +106,7 @@ def picture_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             _check_size(image, path)
             width, height = image.size
-            return (height, width) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (width, height)
+            return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
     except UnreadableFile:
         raise
     except (Image.DecompressionBombError, *_DECODE_ERRORS):
@@ -188,10 +201,25 @@ def _check_size(image: Image.Image, name: object) -> None:
 
 
 def _check_rows(image: Image.Image, data: bytes, name: object) -> None:
-    """A PNG whose last row is empty is asked whether its pixels are all there."""
+    """PNGs whose last row is empty, and JPEGs where it is of one colour, are asked whether their rows are all there."""
     last = image.crop((0, image.height - 1, image.width, image.height))
-    if image.format == "PNG" and last.getbbox(alpha_only=False) is None and lacks_pixels(data):
+    lacking = image.format == "PNG" and last.getbbox(alpha_only=False) is None and lacks_pixels(data)
+    if lacking or (image.format in ("JPEG", "MPO") and lacks_rows(image, data)):
         raise UnreadableFile(name, "truncated", "truncated: the file holds fewer rows than its header says")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned and mirrored as EXIF says."""
+    turn = _TURNS.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> object:
+    """EXIF's number for how the picture is to be turned; 1, not at all, where EXIF cannot be read."""
+    try:
+        return image.getexif().get(0x0112, 1)
+    except _DECODE_ERRORS:
+        return 1
 
 
 def _to_rgb(image: Image.Image, behind: str) -> np.ndarray:
