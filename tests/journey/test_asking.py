@@ -225,6 +225,16 @@ def test_a_folder_without_a_whole_picture_is_named(journey: Journey, tmp_path: P
     assert list(journey.judge(*folders[1:], scenes=scenes_of(journey)).data["series"]) == ["b", "c"]
 
 
+def test_checkpoints_of_several_runs_bear_the_runs_name() -> None:
+    assert proving._series_names(["runs/a/checkpoints/step-5", "runs/a/checkpoints/step-9"]) == ["step-5", "step-9"]
+    assert proving._series_names(["base", "runs/a/checkpoints/step-5", "runs/b/checkpoints/step-9", "x/y"]) == [
+        "base",
+        "a/checkpoints/step-5",
+        "b/checkpoints/step-9",
+        "x/y",
+    ]
+
+
 def bad_scenes(tmp_path: Path) -> Path:
     """A good scene, one with a name outside the cast whose id begins with that of the good one, and a misspelt key."""
     lines = [SCENES[0], {"id": "n1-0-more", "people": [{"character": "nobody"}]}, {"id": "n1-2", "poeple": []}]

@@ -21,8 +21,9 @@ from fullcast.journey.doors import WEIGHTS_DIR, Doors
 from fullcast.journey.exporting_models import about, facts
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.packing import unpack
-from fullcast.journey.planning import latest_checkpoint, make_plan
+from fullcast.journey.planning import make_plan
 from fullcast.journey.run_facts import RunFacts
+from fullcast.journey.runs import latest_checkpoint
 from fullcast.models.ccip import CcipEmbedder
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.folder import save_pipeline

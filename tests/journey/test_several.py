@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fullcast.journey import Journey
-from fullcast.journey.planning import latest_checkpoint
+from fullcast.journey.runs import latest_checkpoint
 from fullcast.journey.several import _reason
 from fullcast.store.errors import FullcastError
 from fullcast.training.kept import read_state

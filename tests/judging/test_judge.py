@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from fullcast.formats.a1111 import RECORD
 from fullcast.judging.cache import question_key
 from fullcast.judging.config import JudgingConfig
+from fullcast.judging.counterfactual import with_swaps
 from fullcast.judging.judge import Entry, entries_in, judge
 from fullcast.judging.rows import cast_of_table, read_rows
 from fullcast.records import Cast, Character, Found, Picture, Placement, Scene
@@ -104,6 +106,57 @@ def test_noise_is_read_from_pictures_that_fullcast_drew(tmp_path: Path):
     (tmp_path / "one-f.png").write_bytes((tmp_path / "one-a.png").read_bytes()[:30])
     entries, _ = entries_in(tmp_path, SCENES)
     assert [entry.seed for entry in entries] == [1234, -1, -1, -1, -1, -1]
+
+
+A1111 = "park\nNegative prompt: x\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: {}, Size: 8x8{}"
+
+
+def test_noise_is_read_from_pictures_of_other_tools(tmp_path: Path):
+    texts = {
+        "one-a": A1111.format(965400086, ""),
+        "one-b": A1111.format(2**64 - 1, ""),  # ComfyUI draws 64 bits; a table holds 63
+        "one-c": A1111.format(7, ", Denoising strength: 0.4"),
+        "one-d": A1111.format(7, ", Denoising strength: 0.4, Hires upscale: 2"),
+        "one-e": A1111.format(7, ", Variation seed: 8, Variation seed strength: 0.2"),
+        "one-f": A1111.format("random", ""),
+    }
+    for name, text in texts.items():
+        write_png(tmp_path / f"{name}.png", np.zeros((8, 8, 3), np.uint8), {"parameters": text})
+    entries, _ = entries_in(tmp_path, SCENES)
+    assert [entry.seed for entry in entries] == [965400086, -1, -1, 7, -1, -1]
+
+
+def test_a_swapped_picture_is_of_the_swapped_scene_whether_the_file_of_scenes_holds_it_or_not(tmp_path: Path):
+    pair = Scene("two", "park", (Placement("aoi", cell=(1, 1)), Placement("mio", cell=(3, 1))))
+    draw(tmp_path / "two-123.png", {1: "aoi", 3: "mio"})
+    draw(tmp_path / "two-swapped-123.png", {1: "mio", 3: "aoi"})
+    draw(tmp_path / "one-swapped-7.png", {2: "aoi"})
+    for scenes in ([pair, SCENES[0]], [*with_swaps([pair]), SCENES[0]]):
+        entries, drops = entries_in(tmp_path, scenes)
+        assert [entry.scene for entry in entries] == with_swaps([pair])
+        assert [(drop.item, drop.reason) for drop in drops] == [("one-swapped-7.png", "no-scene")]
+        assert "nobody in one has a place to change" in drops[0].detail
+        assert all(verdict.success_placed for verdict in judge(entries, ColorLook(), CAST).verdicts)
+
+
+def test_what_fullcast_drew_says_its_scene_until_it_is_renamed(tmp_path: Path):
+    night = Scene("one-night", "park", (Placement("mio"),))
+    for name, scene in {"one-night-5": night, "one-more-5": SCENES[0], "one-5": night, "one-6": SCENES[0]}.items():
+        drawn = Picture("p", "", scene, "aoi", "", 5, 100, 100, 25, 6.0, "ddim", "base")
+        write_png(tmp_path / f"{name}.png", np.zeros((8, 8, 3), np.uint8), {RECORD: json.dumps(to_plain(drawn))})
+    entries, drops = entries_in(tmp_path, SCENES)
+    found = {entry.picture_id: entry.scene.id for entry in entries}
+    assert found == {"one-5.png": "one", "one-6.png": "one", "one-more-5.png": "one"}
+    assert [drop.item for drop in drops] == ["one-night-5.png"]
+    assert "drawn for the scene one-night, which is not among those given" in drops[0].detail
+
+
+def test_file_names_of_a_mac_are_those_of_the_scenes(tmp_path: Path):
+    """A Mac writes が as か and a mark; the file of scenes holds one letter."""
+    scene = replace(SCENES[0], id="が")
+    draw(tmp_path / unicodedata.normalize("NFD", "が-1.png"), {2: "aoi"})
+    [entry], drops = entries_in(tmp_path, [scene])
+    assert entry.scene == scene and not drops and entry.path.exists()
 
 
 def test_folder_without_pictures_of_the_scenes(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,55 @@ def test_curves_over_checkpoints(written: Path):
     curves = progress(summaries)
     assert [c.name for c in curves] == ["1 person", "2 people", "3 people"]
     assert all(c.steps == (100, 200) and c.values[1] > c.values[0] for c in curves)
+
+
+def test_checkpoints_of_two_runs_are_two_courses():
+    """Steps alone would let one run's verdicts stand in for the other's, and draw one curve through both."""
+    judged = [
+        ("run1/step-500", "data/runs/run1/checkpoints/step-500", 500, "mio"),
+        ("run1/step-900", "data/runs/run1/checkpoints/step-900", 900, "aoi"),
+        ("run3/step-500", "step-500", 500, "aoi"),  # from outside the workspace
+        ("run3/step-900", "step-900", 900, "mio"),
+        ("run4/step-700", "step-700", 700, "aoi"),
+    ]
+    rows = [
+        row(ask("s", "aoi"), [figure(seen, 1)], series=name, checkpoint=checkpoint, step=step)
+        for name, checkpoint, step, seen in judged
+    ]
+    curves = {c.name: (c.steps, c.values) for c in shown(make_judgement(rows, CAST, CONFIG)).progress}
+    assert curves == {
+        "data/runs/run1, 1 person": ((500, 900), (0.0, 1.0)),
+        "run3, 1 person": ((500, 900), (1.0, 0.0)),
+    }
+    of_one = [one for one in rows if one.series.startswith("run1")]
+    assert [c.name for c in shown(make_judgement(of_one, CAST, CONFIG)).progress] == ["1 person"]
+    assert shown(make_judgement([rows[0], rows[3]], CAST, CONFIG)).progress == ()
+
+
+def test_page_of_several_series_says_whose_its_exhibits_are_and_shows_the_others_too(tmp_path: Path):
+    wrong = {"first": "mio", "second": "hinata", "third": "aoi"}
+    rows = [row(ask("s", "aoi"), [figure(seen, 1)], series=name) for name, seen in wrong.items()]
+    write_judgement(make_judgement(rows, CAST, CONFIG), tmp_path, tmp_path)
+    page = (tmp_path / PAGE).read_text()
+    assert check(page).wrong == []
+    failed = page[page.index('id="failures"') : page.index('id="extremes"')]
+    assert re.findall(r'class="of">(\w+)<', failed) == ["first", "second", "third"]
+    assert failed.count("1 of 1 pictures") == 2 * len(rows[0].failures) and "No failure was found." in failed
+    for title in ("Counting: first", "Who is taken for whom: third", "Best and worst: first", "characters: first"):
+        assert title in page, title
+    alone = make_judgement(rows[:1], CAST, CONFIG)
+    write_judgement(alone, tmp_path / "alone", tmp_path)
+    assert 'class="of"' not in (tmp_path / "alone" / PAGE).read_text()
+
+
+def test_no_two_series_of_a_dozen_look_alike(tmp_path: Path):
+    rows = [row(ask("s", "aoi"), [figure("aoi", 1)], series=f"s{i}") for i in range(12)]
+    write_judgement(make_judgement(rows, CAST, CONFIG), tmp_path, tmp_path)
+    page = (tmp_path / PAGE).read_text()
+    drawn = re.findall(r'<g class="series ([\w ]+)">', page)
+    assert len(drawn) == len(set(drawn)) == 12
+    assert all(f".series.{name.split()[0]}" in page for name in drawn)
+    assert all(f'<i class="{name}">' in page for name in drawn), "the legend is of the same colours"
 
 
 def test_series_without_a_common_scene_are_shown_and_not_compared():

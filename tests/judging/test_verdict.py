@@ -188,3 +188,13 @@ def test_a_head_under_three_thousandths_of_the_picture_is_nobody():
     aoi = figure("aoi", 1)
     assert judge([aoi, replace(figure("hinata", 3), head_xyxy=(60, 31, 65, 36))], ask("aoi")).success
     assert judge([aoi, replace(figure("hinata", 3), head_xyxy=(60, 31, 66, 37))], ask("aoi")).num_found == 2
+
+
+def test_a_faint_large_head_takes_nobody_away():
+    """A small head inside a large one is an ornament only where the large one is at least as sure."""
+    heads = [(10, 30, 25, 45), (60, 30, 75, 45)]
+    two = [replace(figure(n, c), head_xyxy=h) for n, c, h in zip(("aoi", "hinata"), (1, 3), heads, strict=True)]
+    large = replace(figure("mio", 2, confidence=0.31), head_xyxy=(5, 5, 80, 80))
+    found = judge([*two, large], ask("aoi", "hinata")).found
+    assert [f.character for f in found if f.confidence > 0.5] == ["aoi", "hinata"]
+    assert [f.character for f in judge([*two, replace(large, confidence=0.9)], ask("mio")).found] == ["mio"]

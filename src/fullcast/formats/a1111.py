@@ -124,9 +124,9 @@ def png_text(picture: Picture) -> dict[str, str]:
     return {PARAMETERS: format_parameters(parameters_of(picture)), RECORD: record}
 
 
-def read_parameters(path: Path) -> Parameters | None:
-    """What a PNG says of itself; None if it says nothing."""
-    text = read_png_text(path).get(PARAMETERS)
+def read_parameters(path: Path, *, before_pixels: bool = False) -> Parameters | None:
+    """What a PNG says of itself; None if it says nothing. `before_pixels`: as in `store.pictures.read_png_text`."""
+    text = read_png_text(path, before_pixels=before_pixels).get(PARAMETERS)
     return None if text is None else parse_parameters(text)
 
 

@@ -33,6 +33,9 @@ NAMES: dict[Kind, str] = {"main": "Prompts only", "placed": "With places given",
 SETTINGS = ("park", "street")
 """Where scenes play when nothing is known of the show's places."""
 
+STEP = re.compile(r"step-(\d+)")
+"""In the name of a checkpoint of a training."""
+
 VERDICTS, SCORED, PICTURES = "verdicts.parquet", "scored.parquet", "pictures.parquet"
 
 VERSION = 4
@@ -53,7 +56,7 @@ class Asked:
     @property
     def step(self) -> int:
         """Training steps of the checkpoint, by its name; -1: it does not say."""
-        found = re.search(r"step-(\d+)", self.checkpoint.name)
+        found = STEP.search(self.checkpoint.name)
         return int(found[1]) if found else -1
 
     def row(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fullcast.journey.answers import Answer
 from fullcast.journey.doors import Doors
-from fullcast.journey.planning import latest_checkpoint
+from fullcast.journey.runs import latest_checkpoint
 from fullcast.recognition.scenes import read_scenes
 from fullcast.records import Box, Cast, Picture, Scene
 from fullcast.store.errors import FullcastError

@@ -33,6 +33,7 @@ from fullcast.journey.captioning import staged_captions
 from fullcast.journey.doors import POCKET, Doors
 from fullcast.journey.fitting import check_chosen
 from fullcast.journey.planning import Planned, make_plan, planned_fingerprint, run_dir_of
+from fullcast.journey.runs import make_current
 from fullcast.recipe import read_recipe, to_toml, write_recipe
 from fullcast.store.atomic import replacing
 from fullcast.store.errors import FullcastError
@@ -236,6 +237,7 @@ def _bring_home(archive: Path, workspace: Workspace, about: dict[str, Any]) -> A
             move_in(path, run_dir / path.name)
             path.rmdir()
         move_in(temporary / there, run_dir)
+    make_current(run_dir)
     text = f"{about['step']} steps brought home: {there}"
     if about["plan"] != planned_fingerprint(workspace):
         text += "\nthe plan has changed here since: a new training would begin a new run"

@@ -20,6 +20,7 @@ from fullcast.journey.fitting import check_chosen, pocket_eyes, unchosen
 from fullcast.journey.naming import judge_cast_path
 from fullcast.journey.preparing import Prepared, read_prepared
 from fullcast.journey.run_facts import RUN_RECIPE, machine, read_run
+from fullcast.journey.runs import make_current, newest_checkpoints
 from fullcast.journey.several import in_several_processes, train_in_several
 from fullcast.journey.speed import images_per_s
 from fullcast.models.stable_diffusion.licence import PROVENANCE
@@ -188,6 +189,7 @@ def train(journey: Journey, minutes: float | None = None) -> Answer:
     num_steps = planned.stream.num_steps
     if newest is None and (told := begins_anew(journey, run_dir)):
         journey.say(told)
+    make_current(run_dir)
     if newest is not None and read_state(newest).step >= num_steps:
         return _trained(journey, newest, num_steps, num_steps)
     with timed(journey.workspace, "train"):
@@ -298,7 +300,7 @@ def begins_anew(journey: Journey, run_dir: Path) -> str:
     """
     from fullcast.models.stable_diffusion.folder import folder_sha256
 
-    trained = _newest_checkpoints(journey.workspace)
+    trained = newest_checkpoints(journey.workspace)
     if any(path.parents[1] == run_dir for path in trained):
         return ""
     bases = {path: _base_of(path.parents[1]) for path in trained}
@@ -306,33 +308,13 @@ def begins_anew(journey: Journey, run_dir: Path) -> str:
     same = [path for path in trained if base and bases[path] == base]
     if not same:
         return ""
-    last = journey.workspace.relative(max(same, key=_age))
+    last = journey.workspace.relative(same[-1])
     whole = (journey.workspace.root / last / "model_index.json").is_file()
     merged = "" if whole else f"merge it (fullcast export checkpoint FOLDER --checkpoint {last}) and "
     return (
         f"a new run begins at step 0, since {last} was trained with another plan, other words or other settings; to go "
         f"on from its weights, {merged}set models.base to {'that folder' if merged else last}"
     )
-
-
-def latest_checkpoint(workspace: Workspace) -> Path:
-    """The newest checkpoint of the run that was trained last. Raises FullcastError when nothing was trained."""
-    newest = _newest_checkpoints(workspace)
-    if not newest:
-        raise FullcastError(f"nothing was trained in {workspace.root} yet; run: fullcast train -w {workspace.root}")
-    return max(newest, key=_age)
-
-
-def _newest_checkpoints(workspace: Workspace) -> list[Path]:
-    """Of every run that has one."""
-    from fullcast.training.kept import checkpoints
-
-    runs = [run for run in workspace.runs_dir.iterdir() if run.is_dir()] if workspace.runs_dir.is_dir() else []
-    return [found[-1] for run in runs if (found := checkpoints(run))]
-
-
-def _age(path: Path) -> tuple[int, str]:
-    return path.stat().st_mtime_ns, path.name
 
 
 def _base_of(run_dir: Path) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fullcast.journey.answers import Answer, drop_lines, timed
 from fullcast.journey.asking import (
     PICTURES,
+    STEP,
     VERDICTS,
     Asked,
     draw_and_judge,
@@ -193,14 +194,15 @@ def _picture_folder(journey: Journey, given: str) -> Path | None:
 
 
 def _series_names(targets: Sequence[str]) -> list[str]:
-    """The last part of each path, or as much of it as tells them apart."""
+    """The last part of each path, or as much of it as tells them apart, and runs too: a step alone is of no run."""
     if len(set(targets)) < len(targets):
         raise FullcastError("the same thing is given twice; compare different checkpoints or folders")
     parts = [Path(target).parts or (target,) for target in targets]
+    runs = len({p[:-1] for p in parts if STEP.search(p[-1])})
     for depth in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(p[-depth:]) for p in parts]
-        if len(set(names)) == len(names):
-            return names
+        ends = [p[-depth:] for p in parts]
+        if len(set(ends)) == len(ends) and len({end[:-1] for end in ends if STEP.search(end[-1])}) == runs:
+            return ["/".join(end) for end in ends]
     return list(targets)
 
 

@@ -113,7 +113,7 @@ def tell(journey: Journey) -> ReportData:
 
 def latest_run(workspace: Workspace) -> Path | None:
     """The run that was trained last."""
-    from fullcast.journey.planning import latest_checkpoint
+    from fullcast.journey.runs import latest_checkpoint
 
     try:
         return latest_checkpoint(workspace).parents[1]
@@ -204,7 +204,7 @@ def _frames(images: Sequence[Image], by_image: dict[str, list[Person]]) -> Itera
 
 def _is_lora_alone(workspace: Workspace) -> bool:
     """Whether the newest checkpoint wants its base beside it (training.lora_merged = false)."""
-    from fullcast.journey.planning import latest_checkpoint
+    from fullcast.journey.runs import latest_checkpoint
     from fullcast.models.stable_diffusion.folder import KOHYA_FILE
 
     newest = latest_checkpoint(workspace)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fullcast.judging.contrast import Contrast, Observation, contrast
+from fullcast.judging.contrast import Contrast, Observation, at_least_three, contrast, resampled
 from fullcast.judging.counterfactual import prompt_of
 from fullcast.judging.hair import Lab, color_groups, nearest_group
 from fullcast.judging.rows import Row
-from fullcast.judging.statistics import Estimate, share
+from fullcast.judging.statistics import Estimate, clustered_share
 from fullcast.judging.verdict import is_hybrid, pair
 from fullcast.records import Cast, Placement
 from fullcast.store.seeding import rng
@@ -38,10 +38,9 @@ def measure_bleeding(
     several = [row for row in rows if row.num_people > 1]
     read = [_labels(row, cast) for row in several]
     figures = [(figure, row) for row in several for figure in row.verdict.found]
-    blended = sum(is_hybrid(figure, row.scene, cast, hybrid_margin) for figure, row in figures)
-    return Bleeding(
-        identity_leak(read, cast.names, repeats, seed), _pairs(read, cast.names), share(blended, len(figures))
-    )
+    blended = [is_hybrid(figure, row.scene, cast, hybrid_margin) for figure, row in figures]
+    hybrids = clustered_share(blended, [prompt_of(row.scene.id) for _, row in figures])
+    return Bleeding(identity_leak(read, cast.names, repeats, seed), _pairs(read, cast.names), hybrids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,90 +60,134 @@ def identity_leak(read: Sequence[Labels], names: Sequence[str], repeats: int = 2
 
     With and without c' in the prompt cannot be compared as they are: figures are given to people by identity, so a
     mistake for somebody who is in the prompt is forgiven where that one has no figure (labels at random would give a
-    lift of -0.16 for pairs of a cast of six). So mistakes are drawn for the same prompts at the rates that are seen for
-    those who are not in them, given to people in the same way, and counted in the same way. Interval: bootstrap over
-    prompts; the rates are taken as they are.
+    lift of -0.16 for pairs of a cast of six). So the same prompts are counted once more as they would be if mistakes
+    fell at the rates that are seen for those who are not in them, and figures were given to people in the same way.
+    Interval: bootstrap over prompts, the rates of each resample its own; see `contrast.at_least_three`.
     """
-    rates = _rates(read, names)
-    if rates is None:
+    pictures = _Pictures.of(read, names)
+    num_prompts = int(pictures.prompt.max(initial=-1)) + 1
+    sums = pictures.sums(np.ones(num_prompts)) if num_prompts else None
+    if sums is None or not sums[2]:
         return None
+    observed, expected, chances = sums
     generator = rng(seed, "identity-leak", len(read))
-    index = {scene: i for i, scene in enumerate(dict.fromkeys(labels.scene for labels in read))}
-    table = np.zeros((len(index), 3))
-    for labels in read:
-        chances = sum(len(labels.asked - {asked}) for asked, _ in labels.seen)
-        observed = sum(taken != asked and taken in labels.asked for asked, taken in labels.seen)
-        drawn = [_drawn_mistakes(labels, rates, names, generator) for _ in range(DRAWN)]
-        table[index[labels.scene]] += (observed, float(np.mean(drawn)), chances)
-    if not table[:, 2].sum():
-        return None
-    sums = table[generator.integers(0, len(table), (repeats, len(table)))].sum(1)
+    times = resampled(num_prompts, repeats, generator)
+    drawn = np.array([found for one in times if (found := pictures.sums(one)) is not None])
     with np.errstate(invalid="ignore", divide="ignore"):
-        low, high = np.nanpercentile((sums[:, 0] - sums[:, 1]) / sums[:, 2], [2.5, 97.5])
-    observed, expected, chances = table.sum(0)
-    value = float((observed - expected) / chances)
-    told = Estimate(value, float(low), float(high), int(chances))
-    return Contrast(float(observed / chances), float(expected / chances), told)
+        low, high = np.nanpercentile((drawn[:, 0] - drawn[:, 1]) / drawn[:, 2], [2.5, 97.5])
+    exposed, unexposed = observed / chances, expected / chances
+    low, high = at_least_three((float(low), float(high)), (exposed, num_prompts), (unexposed, num_prompts))
+    return Contrast(exposed, unexposed, Estimate(exposed - unexposed, low, high, int(chances)))
 
 
-DRAWN = 24
-"""Times that each picture's mistakes are drawn: their mean is far more certain than the picture's own."""
+@dataclass(frozen=True)
+class _Pictures:
+    """Labels as arrays over Q pictures of at most K people and figures of a cast of C."""
 
+    prompt: np.ndarray
+    """(Q,) which prompt."""
+    asked: np.ndarray
+    """(Q, K) who is asked for, each once; -1: nobody."""
+    seen: np.ndarray
+    """(Q, K) whom each figure belongs to; -1: no figure."""
+    observed: np.ndarray
+    """(Q,) figures that are taken for somebody else in the prompt."""
+    chances: np.ndarray
+    """(Q,) figures times those they could be taken for."""
+    hits: np.ndarray
+    """(P, C, C + 1) of each prompt: figures of c taken for x, who is not in it; the last x is `unknown`."""
+    absent: np.ndarray
+    """(P, C, C + 1) figures of c while x is not in the prompt."""
+    wrong: np.ndarray
+    """(P, N, 2) of each prompt and number of people: figures taken for somebody who is not in it, and all figures."""
+    share: np.ndarray
+    """(N,) of those who are absent from a prompt of so many people: more asked for leave fewer to be mistaken for."""
+    number: np.ndarray
+    """(Q,) index of the number of people."""
 
-@dataclass(frozen=True, slots=True)
-class _Rates:
-    """P(a figure of c is taken for x), x not in the prompt; the last column is `unknown`."""
+    @classmethod
+    def of(cls, read: Sequence[Labels], names: Sequence[str]) -> _Pictures:
+        place = {name: i for i, name in enumerate(names)}
+        prompts = {scene: i for i, scene in enumerate(dict.fromkeys(labels.scene for labels in read))}
+        numbers = sorted({labels.num_people for labels in read})
+        most = max((max(len(labels.asked), len(labels.seen)) for labels in read), default=0)
+        hits, absent = np.zeros((2, len(prompts), len(names), len(names) + 1))
+        wrong = np.zeros((len(prompts), len(numbers), 2))
+        asked, seen = np.full((2, len(read), most), -1)
+        observed, chances = np.zeros((2, len(read)))
+        for q, labels in enumerate(read):
+            p, n = prompts[labels.scene], numbers.index(labels.num_people)
+            asked[q, : len(labels.asked)] = sorted(place[name] for name in labels.asked)
+            seen[q, : len(labels.seen)] = [place[name] for name, _ in labels.seen]
+            others = [place[name] for name in names if name not in labels.asked]
+            for own, taken in labels.seen:
+                c = place[own]
+                absent[p, c, [*others, -1]] += 1
+                strange = taken not in labels.asked
+                hits[p, c, place.get(taken, -1)] += strange
+                wrong[p, n] += strange, 1
+                observed[q] += taken != own and not strange
+                chances[q] += len(labels.asked - {own})
+        return cls(
+            np.array([prompts[labels.scene] for labels in read], dtype=int),
+            asked,
+            seen,
+            observed,
+            chances,
+            hits,
+            absent,
+            wrong,
+            np.array([1 / max(1, len(names) - n) for n in numbers]),
+            np.array([numbers.index(labels.num_people) for labels in read], dtype=int),
+        )
 
-    table: np.ndarray
-    """(C, C + 1), diagonal 0."""
-    by_count: dict[int, float]
-    """Factor on all of them for a number of people: heads of five are smaller than heads of two."""
+    def sums(self, times: np.ndarray) -> tuple[float, float, float] | None:
+        """(observed, expected, chances) over all pictures, each prompt taken so many ``times`` (P,); None where nobody
+        was ever absent from a prompt while somebody else had a figure."""
+        rates = self._rates(times)
+        if rates is None:
+            return None
+        weight = times[self.prompt]
+        return float(weight @ self.observed), float(weight @ self._expected(*rates)), float(weight @ self.chances)
 
+    def _rates(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """P(a figure of c is taken for x) with x not in the prompt, (C, C + 1) with diagonal 0, and the factor on all of
+        them for each number of people, (N,): heads of five are smaller than heads of two."""
+        hits, absent = (np.tensordot(times, table, 1) for table in (self.hits, self.absent))
+        if not absent[:, :-1].any():
+            return None
+        table = np.where(absent > 0, hits / np.maximum(1, absent), hits.sum() / max(1.0, absent.sum()))
+        np.fill_diagonal(table[:, :-1], 0)
+        strange, figures = np.tensordot(times, self.wrong, 1).T
+        by_number = self.share * strange / np.maximum(1, figures)
+        every = (by_number * figures).sum() / figures.sum()
+        return table, by_number / every if every > 0 else np.ones(len(by_number))
 
-def _rates(read: Sequence[Labels], names: Sequence[str]) -> _Rates | None:
-    """None where nobody was ever absent from a prompt while somebody else had a figure."""
-    place = {name: i for i, name in enumerate(names)}
-    hits, chances = np.zeros((len(names), len(names) + 1)), np.zeros((len(names), len(names) + 1))
-    wrong: dict[int, list[float]] = {}
-    for labels in read:
-        absent = [place[name] for name in names if name not in labels.asked]
-        for asked, taken in labels.seen:
-            c = place[asked]
-            chances[c, [*absent, -1]] += 1
-            strange = taken not in place or taken not in labels.asked
-            if strange:
-                hits[c, place.get(taken, -1)] += 1
-            wrong.setdefault(labels.num_people, []).append(strange)
-    if not chances[:, :-1].sum():
-        return None
-    overall = hits.sum() / max(1.0, chances.sum())
-    table = np.where(chances > 0, hits / np.maximum(1, chances), overall)
-    np.fill_diagonal(table[:, :-1], 0)
-    # More people asked for leave fewer to be mistaken for: what is compared is the rate per absent one.
-    per_absent = {n: np.mean(values) / max(1, len(names) - n) for n, values in wrong.items()}
-    every = np.mean([np.mean(values) / max(1, len(names) - n) for n, values in wrong.items() for _ in values])
-    return _Rates(table, {n: float(rate / every) if every > 0 else 1.0 for n, rate in per_absent.items()})
+    def _expected(self, rates: np.ndarray, by_number: np.ndarray) -> np.ndarray:
+        """(Q,) figures that stay with somebody asked for and carry the name of somebody else asked for, when names fall
+        on figures at these rates and figures are given to people: everybody his own first, then the rest.
 
-
-def _drawn_mistakes(labels: Labels, rates: _Rates, names: Sequence[str], generator: np.random.Generator) -> int:
-    """Figures that stay with somebody asked for and carry the name of somebody else asked for, when labels are drawn
-    and given to people as the assignment does: first everybody his own, then the rest in any order."""
-    people = [asked for asked, _ in labels.seen]
-    drawn = []
-    for asked in people:
-        p = rates.table[names.index(asked)] * rates.by_count.get(labels.num_people, 1.0)
-        p = p / max(1.0, p.sum())
-        at = int(np.searchsorted(np.cumsum(p), generator.random(), side="right"))
-        drawn.append(asked if at >= len(p) else names[at] if at < len(names) else "")
-    left = list(drawn)
-    unmatched = []
-    for asked in people:
-        if asked in left:
-            left.remove(asked)
-        else:
-            unmatched.append(asked)
-    order = generator.permutation(len(left))
-    return sum(left[i] in labels.asked and left[i] != asked for i, asked in zip(order, unmatched, strict=True))
+        So each name asked for that falls more often than it is needed counts once for each time too many. Exact: the
+        number of figures with one name is a sum of independent draws.
+        """
+        own, asked = np.maximum(self.seen, 0), np.maximum(self.asked, 0)
+        p = rates[own] * by_number[self.number][:, None, None]
+        p /= np.maximum(1, p.sum(-1, keepdims=True))
+        right = 1 - p.sum(-1)
+        named = np.take_along_axis(p, asked[:, None, :], axis=2)  # (Q, K figures, K names)
+        same = self.seen[:, :, None] == self.asked[:, None, :]
+        named = np.where(same, right[:, :, None], named) * ((self.seen >= 0)[:, :, None] & (self.asked >= 0)[:, None, :])
+        needed = (same & (self.seen >= 0)[:, :, None]).sum(1)
+        # P(no more than j figures have the name), j rising; who is asked for in two forms needs his name twice.
+        exactly = np.zeros((needed.max(initial=0) or 1, *needed.shape))
+        exactly[0] = 1
+        for figure in range(named.shape[1]):
+            chance = named[:, figure]
+            exactly[1:] = exactly[1:] * (1 - chance) + exactly[:-1] * chance
+            exactly[0] *= 1 - chance
+        at_most = exactly.cumsum(0)
+        met = sum((1 - at_most[j]) * (needed > j) for j in range(len(at_most)))
+        return (named.sum(1) - met).sum(-1)
 
 
 def _labels(row: Row, cast: Cast) -> Labels:
@@ -194,23 +237,26 @@ def measure_leakage(
         return None
     seen: dict[tuple[str, str], list[Observation]] = {}
     own: list[bool] = []
+    prompts: list[str] = []
     for row in rows:
+        prompt = prompt_of(row.scene.id)
         for asked, found in _read(row, colors, groups):
-            own.append(found == groups[_look(asked, colors)])
-            others = {groups[k] for p in row.scene.people if p is not asked and (k := _look(p, colors))}
             mine = groups[_look(asked, colors)]
-            for color in sorted(set(groups.values()) - {mine}):
-                prompt = prompt_of(row.scene.id)
-                observation = Observation(prompt, row.num_people, color in others, found == color)
-                seen.setdefault((mine, color), []).append(observation)
-    several = {k: [o for o in group if o.stratum > 1] for k, group in seen.items()}
+            own.append(found == mine)
+            prompts.append(prompt)
+            others = {groups[k] for p in row.scene.people if p is not asked and (k := _look(p, colors))}
+            for color in sorted(set(groups.values()) - {mine}) if row.num_people > 1 else ():
+                # Some colours are misread as some others more often, and some are in more prompts than others: without
+                # the two colours in the stratum that alone looks like leaking (+0.036 where nothing leaks).
+                stratum = row.num_people, mine, color
+                seen.setdefault((mine, color), []).append(Observation(prompt, stratum, color in others, found == color))
     pairs: dict[str, dict[str, float]] = {}
-    for (mine, color), group in sorted(several.items()):
+    for (mine, color), group in sorted(seen.items()):
         with_it, without = [o.hit for o in group if o.exposed], [o.hit for o in group if not o.exposed]
         if with_it and without:
             pairs.setdefault(mine, {})[color] = float(np.mean(with_it) - np.mean(without))
-    everything = [o for group in several.values() for o in group]
-    return Leakage(contrast(everything, repeats, seed), pairs, share(sum(own), len(own)))
+    everything = [o for group in seen.values() for o in group]
+    return Leakage(contrast(everything, repeats, seed), pairs, clustered_share(own, prompts))
 
 
 def _read(row: Row, colors: Mapping[str, Lab], groups: Mapping[str, str]) -> Iterator[tuple[Placement, str]]:

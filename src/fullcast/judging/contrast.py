@@ -17,8 +17,9 @@ class Observation:
 
     cluster: Hashable
     """The prompt."""
-    stratum: int
-    """Number of people: heads of five are smaller than heads of two, and weak identity must not look like leaking."""
+    stratum: Hashable
+    """All that makes it go wrong more often by itself, such as the number of people (heads of five are smaller than
+    heads of two) and which two it is about: only observations of one stratum are compared."""
     exposed: bool
     """Whether it was there to leak."""
     hit: bool
@@ -26,7 +27,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """Shares with and without exposure, standardised to the strata of the exposed."""
+    """Shares with and without exposure, over the same strata, each weighted by how much it says (Mantel-Haenszel)."""
 
     exposed: float
     unexposed: float
@@ -40,45 +41,70 @@ class Contrast:
 
 
 def contrast(observations: Sequence[Observation], repeats: int = 2000, seed: int = 0) -> Contrast | None:
-    """None where no stratum holds both kinds. Interval: bootstrap over prompts, within strata."""
-    strata: list[np.ndarray] = []
-    for number in sorted({o.stratum for o in observations}):
-        own = [o for o in observations if o.stratum == number]
-        table = _by_cluster(own)
-        if table[:, 1].sum() and table[:, 3].sum():
-            strata.append(table)
+    """None where no stratum holds both kinds.
+
+    A stratum counts by exposed * unexposed / all (Greenland and Robins 1985), which holds where strata are many and
+    small. Interval: bootstrap over prompts, all strata of a prompt together; see `at_least_three` where a side has no
+    hit.
+    """
+    strata = [table for table in _strata(observations) if table[:, 1].any() and table[:, 3].any()]
     if not strata:
         return None
-    generator = rng(seed, "contrast", len(observations))
-    exposed, unexposed = _standardised([table.sum(0)[None] for table in strata])
-    sums = [table[generator.integers(0, len(table), (repeats, len(table)))].sum(1) for table in strata]
-    drawn = np.subtract(*_standardised(sums))
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    exposed, unexposed = (float(side[0]) for side in _weighted([table.sum(0)[None] for table in strata]))
+    num_prompts = len(strata[0])
+    times = resampled(num_prompts, repeats, rng(seed, "contrast", len(observations)))
+    differences = np.subtract(*_weighted([_drawn(times, table) for table in strata]))
+    low, high = (float(end) for end in np.nanpercentile(differences, [2.5, 97.5]))
+    with_it, without = (np.any([table[:, at] > 0 for table in strata], axis=0).sum() for at in (1, 3))
+    low, high = at_least_three((low, high), (exposed, int(with_it)), (unexposed, int(without)))
     n = int(sum(table[:, 1].sum() for table in strata))
-    value = float(exposed[0] - unexposed[0])
-    return Contrast(float(exposed[0]), float(unexposed[0]), Estimate(value, float(low), float(high), n))
+    return Contrast(exposed, unexposed, Estimate(exposed - unexposed, low, high, n))
 
 
-def _by_cluster(observations: Sequence[Observation]) -> np.ndarray:
-    """(num_clusters, 4): exposed hits, exposed, unexposed hits, unexposed."""
+def at_least_three(
+    interval: tuple[float, float], exposed: tuple[float, int], unexposed: tuple[float, int]
+) -> tuple[float, float]:
+    """The interval of exposed - unexposed, wide enough for a side that never happened: no resample has what was not
+    seen, but 3 over the number of prompts may be the truth (the rule of three). Sides: (share, prompts)."""
+    low, high = interval
+    (a, num_a), (b, num_b) = exposed, unexposed
+    if b == 0:
+        low = min(low, a - min(1.0, 3 / num_b))
+    if a == 0:
+        high = max(high, min(1.0, 3 / num_a) - b)
+    return low, high
+
+
+def resampled(num_prompts: int, repeats: int, generator: np.random.Generator) -> np.ndarray:
+    """(repeats, num_prompts) float: how often each prompt is in each resample with replacement."""
+    return generator.multinomial(num_prompts, np.full(num_prompts, 1 / num_prompts), repeats).astype(float)
+
+
+def _strata(observations: Sequence[Observation]) -> list[np.ndarray]:
+    """(num_prompts, 4) of each stratum: exposed hits, exposed, unexposed hits, unexposed; prompts of all strata."""
     index = {cluster: i for i, cluster in enumerate(dict.fromkeys(o.cluster for o in observations))}
-    table = np.zeros((len(index), 4))
+    tables: dict[Hashable, np.ndarray] = {}
     for o in observations:
+        table = tables.setdefault(o.stratum, np.zeros((len(index), 4)))
         at = 0 if o.exposed else 2
         table[index[o.cluster], at] += o.hit
         table[index[o.cluster], at + 1] += 1
-    return table
+    return list(tables.values())
 
 
-def _standardised(sums: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(repeats,) shares over strata, each weighted by its exposed observations."""
-    weight = np.stack([s[:, 1] for s in sums])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        with_it = np.stack([s[:, 0] / s[:, 1] for s in sums])
-        without = np.stack([s[:, 2] / s[:, 3] for s in sums])
-    usable = np.isfinite(with_it) & np.isfinite(without)
-    weight = np.where(usable, weight, 0)
-    total = np.where(weight.sum(0) > 0, weight.sum(0), np.nan)
-    return (np.where(usable, with_it, 0) * weight).sum(0) / total, (np.where(usable, without, 0) * weight).sum(
-        0
-    ) / total
+def _drawn(times: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """(repeats, 4) sums of a (num_prompts, 4) table whose rows are taken ``times`` (repeats, num_prompts)."""
+    own = table.any(axis=1)
+    return times[:, own] @ table[own]
+
+
+def _weighted(sums: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(repeats,) shares with and without, over strata of (repeats, 4) sums; nan where no stratum has both."""
+    with_it, without, total = np.zeros((3, len(sums[0])))
+    for hits, number, other_hits, others in (table.T for table in sums):
+        weight = number * others / np.maximum(1, number + others)
+        with_it += weight * hits / np.maximum(1, number)
+        without += weight * other_hits / np.maximum(1, others)
+        total += weight
+    total = np.where(total > 0, total, np.nan)
+    return with_it / total, without / total

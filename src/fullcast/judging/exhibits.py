@@ -6,8 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from fullcast.judging.best_of import faults
-from fullcast.judging.report_data import Badge, Curve, FailureGroup, Gallery, Label, Point, Series, SeriesKind, Shown
-from fullcast.judging.rows import Row
+from fullcast.judging.report_data import (
+    Badge,
+    Curve,
+    Exhibits,
+    FailureGroup,
+    Gallery,
+    Label,
+    Point,
+    Series,
+    SeriesKind,
+    Shown,
+)
+from fullcast.judging.rows import Row, scenes_of, verdicts_of
 from fullcast.judging.summary import Summary
 from fullcast.judging.verdict import FAILURES, failures
 from fullcast.records import UNKNOWN, Found, Placement, Scene, Verdict
@@ -58,6 +69,13 @@ def failure_groups(
     return tuple(sorted(groups, key=lambda group: -group.count))
 
 
+def exhibits(name: str, rows: Sequence[Row], summary: Summary, per_kind: int = 3) -> Exhibits:
+    """What the page shows of a series that is not its main one; fewer pictures, for there may be many of them."""
+    paths = {row.verdict.picture_id: row.path for row in rows}
+    failed = failure_groups(verdicts_of(rows), scenes_of(rows), paths, per_kind)
+    return Exhibits(name, failed, count_table(summary), identity_table(summary))
+
+
 def best_and_worst(
     rows: Sequence[Row], paths: Mapping[str, str], most: int = 6
 ) -> tuple[tuple[Shown, ...], tuple[Shown, ...]]:
@@ -77,7 +95,8 @@ def best_and_worst(
 
 
 def progress(summaries: Mapping[int, Summary]) -> tuple[Curve, ...]:
-    """S_N over training steps, a curve for each number of people; ``summaries``: step -> what was judged there."""
+    """S_N over the steps of one training, a curve for each number of people; ``summaries``: step -> what was judged
+    there."""
     steps = sorted(summaries)
     by_step = {step: {c.num_people: c.success.value for c in summaries[step].by_count} for step in steps}
     numbers = sorted({n for row in by_step.values() for n in row})

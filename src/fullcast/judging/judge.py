@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from fullcast.formats.a1111 import read_record
+from fullcast.formats.a1111 import read_parameters, read_record
 from fullcast.judging.cache import Sight, Sights, question_key
 from fullcast.judging.config import JudgingConfig
+from fullcast.judging.counterfactual import SWAPPED, with_swaps
 from fullcast.judging.hair import hair_color
 from fullcast.judging.rows import Row, row_of, write_rows
 from fullcast.judging.verdict import judge_picture
@@ -19,6 +20,7 @@ from fullcast.ports import Look, Progress, silent
 from fullcast.recognition.scenes import NOT_IN_CAST, NotInCast, check_scene
 from fullcast.records import Cast, Drop, Picture, Scene, Verdict
 from fullcast.store.errors import FullcastError, UnreadableFile
+from fullcast.store.given import composed
 from fullcast.store.pictures import PICTURE_SUFFIXES, file_id, read_picture
 
 STAGE = "judge"
@@ -176,39 +178,72 @@ def entries_in(folder: Path, scenes: Sequence[Scene]) -> tuple[list[Entry], list
     """Entries for a folder of pictures from anywhere.
 
     A file belongs to the scene whose id its name is, or begins with before one of ``-_. `` ("n3-0007.png",
-    "n3-0007-seed42.png"); the longest id wins. Pictures without a scene become drops. Its noise is known where the file
-    itself says that Fullcast drew it from one.
+    "n3-0007-seed42.png"); the longest id wins, and one that Fullcast drew and nobody renamed says its scene itself. A
+    scene's swapped one (`counterfactual.with_swaps`) is a scene of its own, whether ``scenes`` holds it or not.
+    Pictures without a scene become drops. Their noise is known where the file itself tells its seed.
     """
     if not folder.is_dir():
         raise FullcastError(f"{folder} is no folder; give the folder that holds the pictures")
-    by_id = {scene.id: scene for scene in scenes}
+    by_id = _with_swapped(scenes)
     entries, drops = [], []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES):
         name = path.relative_to(folder).as_posix()
-        scene = _scene_of(path.stem, by_id)
+        drawn_for, seed = _told_by(path)
+        scene_id = _scene_of(composed(path.stem), drawn_for, by_id)
+        scene = by_id.get(scene_id)
         if scene is None:
-            drops.append(Drop(name, STAGE, "no-scene", "its name does not begin with a scene's id"))
+            drops.append(Drop(name, STAGE, "no-scene", _why_no_scene(scene_id, by_id)))
         else:
-            entries.append(Entry(name, path, scene, _seed_in(path)))
+            entries.append(Entry(name, path, scene, seed))
     if not entries:
-        known = ", ".join(sorted(by_id)[:3])
+        known = ", ".join(sorted(scene.id for scene in scenes)[:3])
         raise FullcastError(
             f"no picture in {folder} belongs to a scene; begin names with a scene's id, such as {known}"
         )
     return entries, drops
 
 
-def _seed_in(path: Path) -> int:
-    """-1: not of ours, damaged (looking at it says so), or drawn over another picture, whose noise is not its own."""
+def _with_swapped(scenes: Sequence[Scene]) -> dict[str, Scene | None]:
+    """By id, each with its swapped one; None for that of a scene in which nobody can change places."""
+    plain = [scene for scene in scenes if not scene.id.endswith(SWAPPED)]
+    none: dict[str, Scene | None] = {scene.id + SWAPPED: None for scene in plain}
+    return none | {scene.id: scene for scene in (*with_swaps(plain), *scenes)}
+
+
+def _scene_of(name: str, drawn_for: str, known: Collection[str]) -> str:
+    """An id of ``known``, or ``drawn_for`` where the file still begins with it; "" for none."""
+    if drawn_for and _begins(name, drawn_for):
+        return drawn_for
+    return max((i for i in known if _begins(name, i)), key=len, default="")
+
+
+def _begins(name: str, scene_id: str) -> bool:
+    return name == scene_id or (name.startswith(scene_id) and name[len(scene_id)] in "-_. ")
+
+
+def _why_no_scene(scene_id: str, known: Collection[str]) -> str:
+    if not scene_id:
+        return "its name does not begin with a scene's id"
+    if scene_id in known:
+        return f"it is of {scene_id}, and nobody in {scene_id.removesuffix(SWAPPED)} has a place to change"
+    return f"it was drawn for the scene {scene_id}, which is not among those given"
+
+
+def _told_by(path: Path) -> tuple[str, int]:
+    """(id of the scene that it was drawn for, seed of its noise), as far as the file says, whichever tool wrote it: "",
+    -1. Damaged: looking at it says so. Drawn over another picture: its noise is not its own."""
     try:
-        record = read_record(path)
+        if (record := read_record(path)) is not None:
+            return record.scene.id, -1 if record.parent else record.seed
+        told = read_parameters(path, before_pixels=True)
+        return "", -1 if told is None else _seed_in(told.settings)
     except (ValueError, KeyError, TypeError, AttributeError):
-        return -1
-    return -1 if record is None or record.parent else record.seed
+        return "", -1
 
 
-def _scene_of(stem: str, by_id: dict[str, Scene]) -> Scene | None:
-    if stem in by_id:
-        return by_id[stem]
-    begins = [i for i in by_id if stem.startswith(i) and stem[len(i)] in "-_. "]
-    return by_id[max(begins, key=len)] if begins else None
+def _seed_in(settings: Mapping[str, str]) -> int:
+    """-1 where the seed is not all of the noise: mixed with another one's, or over a picture that was given."""
+    over = "Denoising strength" in settings and not any(name.startswith("Hires") for name in settings)
+    seed = settings.get("Seed", "")
+    known = seed.isdecimal() and not over and "Variation seed" not in settings
+    return int(seed) if known and int(seed) < 2**63 else -1

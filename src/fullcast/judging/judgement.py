@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from fullcast.judging.config import JudgingConfig
 from fullcast.judging.exhibits import (
     best_and_worst,
     count_table,
+    exhibits,
     failure_groups,
     galleries,
     identity_table,
@@ -39,9 +40,10 @@ from fullcast.judging.measure_tables import (
 )
 from fullcast.judging.measures import Error, Known, Measures, measure
 from fullcast.judging.report import write_judgement as write_page
-from fullcast.judging.report_data import ReportData, Series, SeriesKind, Table
+from fullcast.judging.report_data import Curve, ReportData, Series, Table
 from fullcast.judging.rows import Row, by_series, cast_of_table, read_rows, scenes_of, verdicts_of, write_rows
 from fullcast.judging.statistics import Estimate
+from fullcast.judging.summary import Summary
 from fullcast.records import Cast
 from fullcast.store.atomic import write_json, write_text
 from fullcast.store.errors import FullcastError
@@ -54,7 +56,8 @@ PAGE, DATA, CARD, ROWS, SCORED, VECTORS = (
     "scored.parquet",
     "features.parquet",
 )
-KINDS: tuple[SeriesKind, ...] = ("main", "second", "third", "fourth")
+COLLECTED = "checkpoints"
+"""A run's folder in which its checkpoints lie."""
 
 
 @dataclass(frozen=True)
@@ -178,14 +181,12 @@ def recount(folder: Path) -> dict[str, Any]:
 
 
 def shown(made: Judgement, report: ReportData | None = None) -> ReportData:
-    """The page's sections that come from verdicts; galleries, tables and failures are of the first series."""
-    groups = by_series(made.rows)
-    first = next(iter(groups.values()))
-    verdicts, scenes = verdicts_of(first), scenes_of(first)
-    paths = {row.verdict.picture_id: row.path for row in first}
-    summary = next(iter(made.measures.values())).summary
-    steps = {group[0].step: made.measures[name].summary for name, group in groups.items() if group[0].step >= 0}
-    best, worst = best_and_worst(first, paths)
+    """The page's sections that come from verdicts; the first series is the main one."""
+    (first, rows), *others = by_series(made.rows).items()
+    verdicts, scenes = verdicts_of(rows), scenes_of(rows)
+    paths = {row.verdict.picture_id: row.path for row in rows}
+    summary = made.measures[first].summary
+    best, worst = best_and_worst(rows, paths)
     return replace(
         report or ReportData(made.show),
         galleries=galleries(verdicts, scenes, paths),
@@ -193,9 +194,10 @@ def shown(made: Judgement, report: ReportData | None = None) -> ReportData:
         success=_curves(made),
         count_confusion=count_table(summary),
         identity_confusion=identity_table(summary),
+        others=tuple(exhibits(name, group, made.measures[name].summary) for name, group in others),
         comparisons=tuple(map(comparison_table, made.comparisons)),
         measures=tuple(_tables(made)),
-        progress=progress(steps) if len(steps) > 1 else (),
+        progress=_progress(made),
         best=best,
         worst=worst,
         judge=made.judge,
@@ -204,9 +206,32 @@ def shown(made: Judgement, report: ReportData | None = None) -> ReportData:
 
 def _curves(made: Judgement) -> tuple[Series, ...]:
     return tuple(
-        series(name, measures.summary, KINDS[i % len(KINDS)])
+        series(name, measures.summary, "compared" if i else "main")
         for i, (name, measures) in enumerate(made.measures.items())
     )
+
+
+def _progress(made: Judgement) -> tuple[Curve, ...]:
+    """Curves over the checkpoints of each run that more than one was judged of: steps of two runs are no course. They
+    bear the run's name where there are several."""
+    runs: dict[str, dict[int, Summary]] = {}
+    for name, rows in by_series(made.rows).items():
+        if rows[0].step >= 0:
+            runs.setdefault(_run_of(rows[0]), {}).setdefault(rows[0].step, made.measures[name].summary)
+    told = [(run, progress(steps)) for run, steps in runs.items() if len(steps) > 1]
+    return tuple(
+        replace(curve, name=f"{run}, {curve.name}") if len(runs) > 1 else curve
+        for run, curves in told
+        for curve in curves
+    )
+
+
+def _run_of(row: Row) -> str:
+    """The folder of the training that the row's checkpoint comes from, as far as its name or its series' says it."""
+    # Of a checkpoint from outside the workspace the last part alone is known; the series tells more where it must.
+    told = row.checkpoint if "/" in row.checkpoint else row.series
+    folder = PurePosixPath(told).parent
+    return (folder.parent if folder.name == COLLECTED else folder).as_posix()
 
 
 def _tables(made: Judgement) -> list[Table]:

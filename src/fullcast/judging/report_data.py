@@ -14,9 +14,9 @@ from fullcast.records import Box
 
 Tone = Literal["good", "bad", "unknown", "plain"]
 
-SeriesKind = Literal["main", "placed", "base", "ceiling", "second", "third", "fourth"]
-"""main: the model, prompts only. placed: with places given. base: before training. ceiling: true pictures. The others:
-what is compared with the first."""
+SeriesKind = Literal["main", "placed", "base", "ceiling", "compared"]
+"""main: the model, prompts only. placed: with places given. base: before training. ceiling: true pictures. compared:
+with the first, whatever it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,16 @@ class FailureGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Exhibits:
+    """What is shown of a series beside the main one; the fields are those of `ReportData`."""
+
+    name: str
+    failures: tuple[FailureGroup, ...] = ()
+    count_confusion: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    identity_confusion: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Repair:
     """A picture before and after inpainting."""
 
@@ -212,7 +222,9 @@ class ReportData:
     count_confusion: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """People asked for -> people found -> pictures."""
     identity_confusion: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Asked for -> taken for -> times."""
+    """Asked for -> taken for -> times. This, the counts, galleries, failures, best and worst are of the main series."""
+    others: tuple[Exhibits, ...] = ()
+    """The same of the other series."""
     judge: str = ""
     """A sentence: which networks judged, and how they are kept apart from those that labelled."""
     failures: tuple[FailureGroup, ...] = ()
@@ -221,7 +233,7 @@ class ReportData:
     measures: tuple[Table, ...] = ()
     """What is counted beside S_N: bleeding, places, head sizes, fidelity, memorisation, the judge's own errors."""
     progress: tuple[Curve, ...] = ()
-    """S_N over the checkpoints of one training, one curve for each number of people."""
+    """S_N over the checkpoints of a training, one curve for each number of people (and for each training)."""
     best: tuple[Shown, ...] = ()
     """Right pictures in which the judge was surest, most people first."""
     worst: tuple[Shown, ...] = ()

@@ -88,13 +88,13 @@ def judge_picture(
 def accept(found: Sequence[Found], width: int, height: int, config: JudgingConfig) -> list[Found]:
     """The figures that count, left to right: sure enough, large enough, each once (the surest of an overlap stays).
 
-    A small head inside a large one is an ornament or an ear that was taken for a head: on true pictures through the
-    pocket VAE 31 of 300 had one. A head far behind another one is hidden by it, or stands beside it.
+    A small head inside a large one that is at least as sure is an ornament or an ear that was taken for a head: on true
+    pictures through the pocket VAE 31 of 300 had one. A head far behind another one is hidden by it, or stands beside
+    it. A large head that is less sure takes nobody away: it is the one that is doubtful.
     """
     smallest = config.min_area * width * height
     sure = [f for f in found if f.confidence >= config.min_confidence and _area(_head(f)) >= smallest]
-    heads = [f.head_xyxy for f in sure if f.head_xyxy]
-    sure = [f for f in sure if f.head_xyxy is None or not any(_is_part(f.head_xyxy, head) for head in heads)]
+    sure = [f for f in sure if not any(_is_ornament(f, other) for other in sure)]
     kept: list[Found] = []
     for figure in sorted(sure, key=lambda f: -f.confidence):
         if all(_overlap(figure, other) <= config.max_overlap for other in kept):
@@ -208,6 +208,12 @@ def _head(figure: Found) -> Box:
 
 def _area(box: Box) -> float:
     return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
+
+
+def _is_ornament(figure: Found, other: Found) -> bool:
+    if figure.head_xyxy is None or other.head_xyxy is None or figure.confidence > other.confidence:
+        return False
+    return _is_part(figure.head_xyxy, other.head_xyxy)
 
 
 def _is_part(small: Box, large: Box) -> bool:

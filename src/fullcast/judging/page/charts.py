@@ -18,6 +18,19 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 40
 SMOOTHED_POINTS = 120
 """A loss of thousands of steps is drawn as the means of this many spans: single steps are noise of the timesteps."""
 
+COLORS, DASHES = 10, ("", " dashed", " dotted")
+"""Of curves, as the page's style has them: from the eleventh on colours come again in another line."""
+
+
+def color(index: int) -> str:
+    """Classes of the ``index``-th curve of a chart."""
+    return f"c{index % COLORS}{DASHES[min(index // COLORS, len(DASHES) - 1)]}"
+
+
+def colors_of(series: Sequence[Series]) -> list[str]:
+    """Classes of each: kinds have a colour of their own, what is compared takes the next one."""
+    return [color(i) if one.kind == "compared" else one.kind for i, one in enumerate(series)]
+
 
 def success_chart(series: Sequence[Series]) -> Html:
     """S_N against N with 95 % intervals, one line a series; each point tells its figures when pointed at."""
@@ -29,7 +42,7 @@ def success_chart(series: Sequence[Series]) -> Html:
     parts: list[Content] = [_y_grid([0, 0.25, 0.5, 0.75, 1], 0, 1, percent, WIDE)]
     parts += [_text(at[n], HEIGHT - 18, str(n), "middle") for n in numbers]
     parts.append(_text((WIDE + LEFT - RIGHT) / 2, HEIGHT - 2, "people asked for", "middle", "axis"))
-    for index, one in enumerate(series):
+    for index, (one, colored) in enumerate(zip(series, colors_of(series), strict=True)):
         # Side by side, 9 units apart, so that intervals do not lie on each other.
         shift = 9 * (index - (len(series) - 1) / 2)
         points = [(at[p.num_people] + shift, p) for p in one.points if math.isfinite(p.value)]
@@ -42,7 +55,7 @@ def success_chart(series: Sequence[Series]) -> Html:
             marks.append(tag("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=low, y2=high, class_="whisker"))
             dot = Html(f'<circle cx="{x:.1f}" cy="{_y(p.value, 0, 1):.1f}" r="5"><title>')
             marks.append([dot, told, Html("</title></circle>")])
-        parts.append(tag("g", marks, class_=f"series {one.kind}"))
+        parts.append(tag("g", marks, class_=f"series {colored}"))
     return _svg(parts, "Whole-scene success by number of people", WIDE)
 
 
@@ -76,7 +89,7 @@ def line_chart(curves: Sequence[Curve], name: str, width: int = NARROW) -> Html:
     for index, curve in enumerate(drawn):
         pairs = zip(curve.steps, curve.values, strict=True)
         line = " ".join(f"{x(s):.1f},{_y(v, low, high):.1f}" for s, v in pairs if math.isfinite(v))
-        parts.append(tag("g", tag("polyline", points=line), class_=f"series c{index}"))
+        parts.append(tag("g", tag("polyline", points=line), class_=f"series {color(index)}"))
     return _svg(parts, name, width)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from fullcast.judging.page.charts import WIDE, line_chart, success_chart
+from fullcast.judging.page.charts import WIDE, color, colors_of, line_chart, success_chart
 from fullcast.judging.page.html import Content, Html, number, percent, tag
 from fullcast.judging.page.pictures import Pictures
+from fullcast.judging.page.tables import confusion, success_table
 from fullcast.judging.report_data import (
     CastMember,
+    Exhibits,
     Fact,
     FailureGroup,
     Gallery,
@@ -42,12 +44,14 @@ def header(data: ReportData, pictures: Pictures, title: str = "Fullcast report")
         else:
             lead.append(f" None of {sum(p.num_pictures for p in main.points)} judged pictures is right yet.")
     tiles = [_tile(point) for point in main.points] if main else []
+    name = _main_name(data)
     strip = [tag("div", pictures.embed(s.path, PICTURE_PX, s.caption), class_="strip-item") for s in _strip(data)]
     return tag(
         "header",
         tag("p", title, data.made and f" · {data.made}", class_="eyebrow"),
         tag("h1", data.show),
         tag("p", lead, class_="lead"),
+        tag("p", name, class_="of") if name else None,
         tag("div", tiles, class_="tiles") if tiles else None,
         tag("div", strip, class_="strip") if strip else None,
     )
@@ -121,7 +125,7 @@ def training(data: ReportData, pictures: Pictures) -> Html:
         return _section("training", "Training", _absent(data, "training"))
     charts = []
     if section.probes:
-        legend = _legend([(f"c{i}", curve.name) for i, curve in enumerate(section.probes)])
+        legend = _legend([(color(i), curve.name) for i, curve in enumerate(section.probes)])
         note = "Loss at one high timestep. A model that listens to its caption does well with the right one only."
         charts.append(_panel("Does it listen?", legend, line_chart(section.probes, "Loss by caption"), _small(note)))
     if section.loss:
@@ -154,34 +158,25 @@ def gallery(data: ReportData, pictures: Pictures) -> Html:
         )
         for grid in data.grids
     ]
-    return _section("gallery", "One to five characters", parts)
+    return _section("gallery", _titled("One to five characters", data), parts)
 
 
 def success(data: ReportData) -> Html:
     if not data.success:
         return _section("success", "Success by number of characters", _absent(data, "success"))
-    legend = _legend([(s.kind, s.name) for s in data.success])
+    legend = _legend(list(zip(colors_of(data.success), (s.name for s in data.success), strict=True)))
     intro = (
         "A picture succeeds when it holds as many people as asked for, each of them is recognised among the whole cast "
         "as somebody who was asked for, nobody is there twice and nobody is there unasked. One wrong figure fails the "
         "picture. Bars are 95 % intervals."
     )
-    numbers = sorted({p.num_people for s in data.success for p in s.points})
-    head = tag("tr", tag("th", "people asked for"), [tag("th", n) for n in numbers])
-    rows = [_success_row(one, numbers) for one in data.success]
-    table = tag("div", tag("table", tag("thead", head), tag("tbody", rows), class_="figures"), class_="scroll")
-    tables = []
-    if data.count_confusion:
-        note = "Rows: people asked for. Columns: people found."
-        tables.append(_panel("Counting", _heat(data.count_confusion, sort=True), _small(note)))
-    if data.identity_confusion:
-        note = "Rows: asked for. Columns: what the judge took the figure for. A bright diagonal is what we want."
-        tables.append(_panel("Who is taken for whom", _heat(data.identity_confusion), _small(note)))
+    main = Exhibits(_main_name(data), (), data.count_confusion, data.identity_confusion)
+    tables = [table for one in (main, *data.others) for table in _confusions(one)]
     return _section(
         "success",
         "Success by number of characters",
         tag("p", intro, class_="intro"),
-        tag("div", legend, success_chart(data.success), table, class_="panel"),
+        tag("div", legend, success_chart(data.success), success_table(data.success), class_="panel"),
         tag("div", tables, class_="columns"),
         _small(data.judge) if data.judge else None,
     )
@@ -193,8 +188,8 @@ def comparisons(data: ReportData) -> Html:
 
 
 def progress(data: ReportData) -> Html:
-    intro = "Whole scenes right at each checkpoint of one training, by people asked for."
-    legend = _legend([(f"c{i}", curve.name) for i, curve in enumerate(data.progress)])
+    intro = "Whole scenes right at each checkpoint of a training, by people asked for."
+    legend = _legend([(color(i), curve.name) for i, curve in enumerate(data.progress)])
     chart = line_chart(data.progress, "Success over training steps", WIDE)
     panel = tag("div", legend, chart, class_="panel")
     return _section("progress", "Did the last steps help?", tag("p", intro, class_="intro"), panel)
@@ -214,14 +209,22 @@ def best_and_worst(data: ReportData, pictures: Pictures) -> Html:
         if group:
             shown = tag("div", [pictures.figure(s, PICTURE_PX) for s in group], class_="gallery")
             parts.append(tag("div", tag("h3", title, tag("small", said)), shown, class_="count"))
-    return _section("extremes", "Best and worst", parts)
+    return _section("extremes", _titled("Best and worst", data), parts)
 
 
 def failures(data: ReportData, pictures: Pictures) -> Html:
-    if not data.failures:
+    of_series = [(_main_name(data), data.failures), *((one.name, one.failures) for one in data.others)]
+    if not any(groups for _, groups in of_series):
         return _section("failures", "Failures", _absent(data, "failures"))
     intro = tag("p", "What went wrong, most frequent first. One picture may fail in several ways.", class_="intro")
-    return _section("failures", "Failures", intro, [_failure(group, pictures) for group in data.failures])
+    parts = [
+        (
+            tag("p", name, class_="of") if name else None,
+            [_failure(group, pictures) for group in groups] or tag("p", "No failure was found."),
+        )
+        for name, groups in of_series
+    ]
+    return _section("failures", "Failures", intro, parts)
 
 
 def repairs(data: ReportData, pictures: Pictures) -> Html:
@@ -263,6 +266,28 @@ def _strip(data: ReportData) -> list[Shown]:
 
 def _main_series(data: ReportData) -> Series | None:
     return next((s for s in data.success if s.kind == "main" and s.points), None)
+
+
+def _main_name(data: ReportData) -> str:
+    """Of the series that galleries, failures and tables are of; "" where there is no other."""
+    main = _main_series(data)
+    return main.name if main and len(data.success) > 1 else ""
+
+
+def _titled(title: str, data: ReportData) -> str:
+    name = _main_name(data)
+    return f"{title}: {name}" if name else title
+
+
+def _confusions(one: Exhibits) -> Iterator[Html]:
+    """What was counted for what, and who was taken for whom."""
+    title = f": {one.name}" if one.name else ""
+    if one.count_confusion:
+        note = "Rows: people asked for. Columns: people found."
+        yield _panel(f"Counting{title}", confusion(one.count_confusion, sort=True), _small(note))
+    if one.identity_confusion:
+        note = "Rows: asked for. Columns: what the judge took the figure for. A bright diagonal is what we want."
+        yield _panel(f"Who is taken for whom{title}", confusion(one.identity_confusion), _small(note))
 
 
 def _tile(point: Point) -> Html:
@@ -318,39 +343,6 @@ def _failure(group: FailureGroup, pictures: Pictures) -> Html:
     head = tag("h3", group.text[:1].upper() + group.text[1:], tag("small", share))
     figures = [pictures.figure(s, PICTURE_PX) for s in group.pictures]
     return tag("div", head, tag("div", figures, class_="gallery"), class_="count")
-
-
-def _success_row(one: Series, numbers: Sequence[int]) -> Html:
-    points = {p.num_people: p for p in one.points}
-    cells = []
-    for n in numbers:
-        p = points.get(n)
-        cells.append(
-            tag("td", tag("b", percent(p.value)), _small(f"{percent(p.low)} – {percent(p.high)}"))
-            if p
-            else tag("td", "–")
-        )
-    total = {p.num_pictures for p in one.points}
-    each = f"{total.pop()} pictures each" if len(total) == 1 else f"{sum(total)} pictures"
-    return tag("tr", tag("th", one.name, _small(each)), cells, class_=one.kind)
-
-
-def _heat(table: Mapping[str, Mapping[str, float]], sort: bool = False) -> Html:
-    """Rows as shares of their own total, deeper where larger; the figure itself is written."""
-    columns = list(dict.fromkeys([*table, *(c for row in table.values() for c in row)]))
-    if sort:
-        columns.sort(key=lambda text: int(text))
-    head = tag("tr", tag("th"), [tag("th", c) for c in columns])
-    rows = []
-    for name, row in table.items():
-        total = sum(row.values()) or 1
-        cells = []
-        for column in columns:
-            value = row.get(column, 0)
-            kind = "hit" if column == name else "miss"
-            cells.append(tag("td", number(value) if value else "", class_=kind, style=f"--share:{value / total:.3f}"))
-        rows.append(tag("tr", tag("th", name), cells))
-    return tag("div", tag("table", head, rows, class_="heat"), class_="scroll")
 
 
 def _table(table: Table) -> Html:
