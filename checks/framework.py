@@ -157,7 +157,8 @@ def result_path(name: str) -> Path:
 
 
 def write_result(name: str, number: int, title: str, figures: list[Figure], commit: str, seconds: float) -> None:
-    """Replaces one line in the file; other lines keep the commit and the machine that they were measured on."""
+    """Replaces one line in the file; other lines keep the commit and the machine that they were measured on. A run on
+    fewer pictures (FULLCAST_CHECKS_SMALL) says so: ``small``."""
     path = result_path(name)
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -165,7 +166,8 @@ def write_result(name: str, number: int, title: str, figures: list[Figure], comm
         content = {}
     content.setdefault("check", name)
     lines = content.setdefault("lines", {})
-    lines[str(number)] = {
+    small = {"small": True} if os.environ.get("FULLCAST_CHECKS_SMALL") else {}
+    lines[str(number)] = small | {
         "title": title,
         "verdict": "SHORT" if any(f.verdict == "SHORT" for f in figures) else "PASS",
         "figures": [_plain(figure) for figure in figures],

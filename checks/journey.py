@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -91,7 +92,7 @@ def three_shows(context: Context) -> Iterator[Figure]:
     for seed in context.seeds("journey-2", 3):
         files = prepared(context, seed)
         answer = must(fullcast("audit", files.truth, "-w", files.workspace, "--json"), "audit").data
-        tables.append({row["name"]: row for row in answer["measures"]})
+        tables.append({row["name"]: _numbers(row) for row in answer["measures"]})
         context.say(f"seed {seed}: " + ", ".join(f"{n} {r['ours']['value']:.3f}" for n, r in tables[-1].items()))
     for name, goal in AUDIT_GOALS.items():
         yield _worst(name, [table[name] for table in tables], goal)
@@ -103,6 +104,15 @@ def three_shows(context: Context) -> Iterator[Figure]:
         yield _figure(f"baseline: {worst['baseline']}", worst["baseline_value"], goal)
     for name in ("person recall", "identity, macro over characters and forms", "people counted right"):
         yield _error_share(name, [table[name] for table in tables])
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the audit with nan for what has no value, where JSON says null."""
+
+    def told(estimate: dict[str, Any] | None) -> dict[str, Any] | None:
+        return estimate and {**estimate, "value": math.nan if estimate["value"] is None else estimate["value"]}
+
+    return {**row, "ours": told(row["ours"]), "baseline_value": told(row["baseline_value"])}
 
 
 def _worst(name: str, rows: list[dict[str, Any]], goal: Goal) -> Figure:
@@ -131,6 +141,8 @@ SUCCESS_GOALS = {1: Goal(">=", 0.95), 2: Goal(">=", 0.80), 3: Goal(">=", 0.60)}
 CEILING = Goal(">=", 0.97)
 """Of true pictures of five people through the VAE."""
 PICTURES = 200
+PLAIN_PICTURES = 40
+"""Of each number of people, without planned places: told beside it, without a goal."""
 CEILING_PICTURES = 100
 TRAIN_MINUTES = float(os.environ.get("CHECK_TRAIN_MINUTES", "120"))
 SLICE_MINUTES = 20.0
@@ -151,21 +163,25 @@ def whole_scenes(context: Context) -> Iterator[Figure]:
         minutes += max(ran.seconds / 60, 0.5)
         if ran.data.get("finished"):
             break
+    if not ran.data["checkpoint"]:
+        raise Failed(f"{minutes:.0f} minutes went by in encoding ({ran.data['encoded']}); raise CHECK_TRAIN_MINUTES")
     minutes = max(minutes, _minutes_of(files.workspace / ran.data["checkpoint"]))
     yield Figure("trained, minutes in slices", minutes, Goal("<=", 1.05 * 120), note=recipe.name)
     context.say("drawing and judging; the base as well")
     count = ("--judging.pictures-per-count", str(PICTURES))
     judged = must(fullcast("judge", "-w", files.workspace, "--scenes", SCENES, *count, "--json"), "judge").data
     main, placed, base = (_success(judged, kind) for kind in ("main", "placed", "base"))
+    asked = judged["main"]["name"]
+    asked = asked[:1].lower() + asked[1:]
     for n, estimate in main.items():
-        yield _figure(f"S_{n}, prompts only", estimate, SUCCESS_GOALS.get(n))
+        yield _figure(f"S_{n}, {asked}", estimate, SUCCESS_GOALS.get(n))
     for n, estimate in placed.items():
         # "No lower": the interval of places reaches up to the value without them.
         reaches = Goal(">=", main[n]["value"]) if n in main else None
         value = {**estimate, "value": estimate["value"]}
         yield _figure(f"S_{n}, with places", value, None)
         if reaches:
-            note = f"prompts only: {main[n]['value']:.3f}"
+            note = f"{asked}: {main[n]['value']:.3f}"
             yield passed(f"S_{n} with places is no lower (its interval reaches)", reaches.holds(estimate["high"]), note)
     for n, estimate in base.items():
         note = f"after training: at least {main[n]['low']:.3f}" if n in main else ""
@@ -175,7 +191,25 @@ def whole_scenes(context: Context) -> Iterator[Figure]:
     for n in range(1, 6):
         enough = main.get(n, {"n": 0})["n"]
         yield Figure(f"pictures judged for {n} people", enough, Goal(">=", PICTURES))
+    yield from _plain(context, files)
     yield from _ceiling(context, files)
+
+
+def _plain(context: Context, files: ShowFiles) -> Iterator[Figure]:
+    """The same requests without a place from anybody, so that no region binds: what the prompt alone does."""
+    from checks import ceiling
+    from fullcast.judging.benchmark import write_scenes
+
+    folder = files.workspace.parent / "prompt-alone"
+    scenes = folder / "scenes.jsonl"
+    write_scenes(scenes, [s.without_places() for s in ceiling.bound_scenes(SCENES, files.workspace, PLAIN_PICTURES)])
+    context.say("drawing and judging without planned places")
+    at, off = ("-w", files.workspace, "--scenes", scenes, "--json"), ("--generation.plan-places", "false")
+    must(fullcast("generate", *at, "--out", folder / "pictures", *off), "generate without planned places")
+    given = ("--pictures", folder / "pictures", "--out", folder / "page")
+    judged = must(fullcast("judge", *at, *given), "judging pictures without planned places").data
+    for row in judged["by_count"]:
+        yield _figure(f"S_{row['num_people']}, the prompt alone, no places", row["success"], None)
 
 
 def _minutes_of(checkpoint: Path) -> float:

@@ -86,7 +86,7 @@ def parse(root: Path) -> list[Module]:
     for path in sorted((root / PACKAGE).rglob("*.py")):
         parts = path.relative_to(root / PACKAGE).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-        modules.append(Module(path, name, ast.parse(path.read_text(), str(path))))
+        modules.append(Module(path, name, ast.parse(path.read_text(encoding="utf-8"), str(path))))
     return modules
 
 
@@ -136,6 +136,18 @@ def truth_errors(module: Module) -> list[str]:
     ]
 
 
+def encoding_errors(module: Module) -> list[str]:
+    """Text read or written in whatever encoding the machine has: names may be Japanese, and Windows has not UTF-8."""
+    calls = [n for n in ast.walk(module.tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+    return [
+        f"{module.name}:{call.lineno} {call.func.attr} without encoding"  # type: ignore[attr-defined]
+        for call in calls
+        if (own := {"read_text": 0, "write_text": 1}.get(call.func.attr)) is not None  # type: ignore[attr-defined]
+        and len(call.args) <= own
+        and "encoding" not in {keyword.arg for keyword in call.keywords}
+    ]
+
+
 def _names_a_truth_file(text: str) -> bool:
     """ "truth", "truth.parquet", "data/truth-1.csv", "truth*": a file's name, not a sentence with the word in it."""
     last = text.lower().replace("\\", "/").rsplit("/", 1)[-1]
@@ -153,6 +165,10 @@ def test_imports_point_one_way(module: Module) -> None:
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.name)
 def test_nobody_who_prepares_trains_generates_or_judges_can_name_a_truth_file(module: Module) -> None:
     assert truth_errors(module) == []
+
+
+def test_text_is_utf8_on_every_machine() -> None:
+    assert [error for module in MODULES for error in encoding_errors(module)] == []
 
 
 @pytest.mark.parametrize(

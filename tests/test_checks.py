@@ -21,6 +21,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FULLCAST_CHECKS_RESULTS", str(tmp_path))
     monkeypatch.setenv("FULLCAST_CHECKS_DIR", str(tmp_path / "work"))
     monkeypatch.delenv("SEED", raising=False)
+    monkeypatch.delenv("FULLCAST_CHECKS_SMALL", raising=False)
     return tmp_path
 
 
@@ -86,6 +87,14 @@ def test_lines_are_kept_apart_in_the_file(results: Path):
     assert list(lines) == ["1", "2"] and [line["verdict"] for line in lines.values()] == ["PASS", "SHORT"]
 
 
+def test_a_run_on_fewer_pictures_says_so(results: Path, monkeypatch: pytest.MonkeyPatch):
+    run(check_of(Figure("a", 1.0)), [1])
+    assert "small" not in json.loads((results / "sample.json").read_text())["lines"]["1"]
+    monkeypatch.setenv("FULLCAST_CHECKS_SMALL", "1")
+    run(check_of(Figure("a", 1.0)), [1])
+    assert json.loads((results / "sample.json").read_text())["lines"]["1"]["small"] is True
+
+
 def test_seeds_come_from_the_commit_unless_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     one, other = Context("a" * 40, tmp_path, print), Context("b" * 40, tmp_path, print)
     assert one.seeds("x", 3) == one.seeds("x", 3) != other.seeds("x", 3)
@@ -133,3 +142,26 @@ def test_study_tells_whom_soft_pictures_resemble():
 
     rows = [row("aoi", (0.2, 0.1)), row("aoi", (0.1, 0.2)), row("ken", (0.1, 0.2)), row("ken", (0.0, 0.9), (0.0, 0.9))]
     assert nearest(rows, ("aoi", "ken")) == {"": 0.5, "aoi": 0.5, "ken": 0.5}
+
+
+def test_journey_3_tells_the_prompt_alone_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without a place from anybody, planned or given, and out of the way of what was judged before."""
+    from checks import ceiling, journey
+    from checks.shows import Ran, ShowFiles
+
+    scene, said = Scene("n1", "park", (Placement("aoi", cell=(1, 2)),)), []
+    success = {"value": 0.4, "n": 40, "low": 0.26, "high": 0.55}
+
+    def fullcast(*words: object) -> Ran:
+        said.append([str(word) for word in words])
+        return Ran(0, json.dumps({"by_count": [{"num_people": 1, "success": success}]}), "", 1.0)
+
+    monkeypatch.setattr(ceiling, "bound_scenes", lambda *given: [scene])
+    monkeypatch.setattr(journey, "fullcast", fullcast)
+    files = ShowFiles(1, tmp_path / "workspace", tmp_path / "truth.parquet")
+    [figure] = journey._plain(Context("a" * 40, tmp_path, print), files)
+    drawn, judged = said
+    at = drawn.index("--generation.plan-places")
+    assert drawn[at + 1] == "false" and "--pictures" in judged and "--out" in judged
+    assert "cell" not in (tmp_path / "prompt-alone" / "scenes.jsonl").read_text()
+    assert (figure.value, figure.verdict, figure.n) == (0.4, "-", 40)

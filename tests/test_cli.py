@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -114,6 +118,10 @@ def test_new_makes_a_workspace_and_says_what_to_put_in(capsys: pytest.CaptureFix
         (["train", "--minutes", "-1", "-w", "w"], "from 0 on"),
         (["audit", "sample", "--pictures", "0", "-w", "w"], "draw at least one"),
         (["cast", "cluster", "-w", "w"], "run fullcast prepare first"),
+        (["review", "--limit", "-5", "-w", "w"], "--limit -5: ask for at least one item"),
+        (["pack", "x.tar", "--results", "--with-base", "-w", "w"], "give one or the other"),
+        (["settings", "training.lerning-rate"], "near it are: training.learning_rate"),
+        (["settings", "zzz"], "sections are: captions, cost"),
         (["card", "-w", "w"], "run: fullcast prepare"),
     ],
 )
@@ -133,11 +141,52 @@ def test_the_footer_about_settings_stands_where_it_holds(
     assert ("Any setting of fullcast.toml" in run(capsys, verb, "--help")[1]) is holds
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export", "dataset", "proc/foo"],
+        ["pack", "proc/foo.tar"],
+        ["judge", "base", "--out", "proc/foo"],
+        ["pocket", "show", "--out", "proc/foo"],
+        ["review", "--page", "proc/foo/y.html"],
+    ],
+)
+def test_a_place_that_cannot_be_written_is_said_before_the_work(
+    words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*words: object) -> NoReturn:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "proc").mkdir()
+    run(capsys, "new", ".")
+    monkeypatch.setattr(tempfile, "mkdtemp", refused)
+    code, out, err = run(capsys, *words)
+    assert code == 2 and out == "" and "cannot be written" in err and err.count("\n") == 1
+
+
+def test_what_the_system_refuses_is_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run(capsys, "new", str(tmp_path))
+    (tmp_path / "workspace.json").unlink()
+    (tmp_path / "workspace.json").mkdir()
+    code, out, err = run(capsys, "plan", "-w", str(tmp_path))
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert f"{tmp_path / 'workspace.json'}: " in err and "give another place" in err
+
+
 def test_settings_lists_names_defaults_and_meanings(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "settings", "training", "--json")
     rows = {row["name"]: row for row in json.loads(out)["settings"]}
     assert "training.learning_rate" in rows and rows["training.learning_rate"]["meaning"]
     assert all(name.startswith("training") for name in rows)
+
+
+def test_a_demo_of_another_kind_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FULLCAST_DEMO", "Smallest")
+    code, _, err = run(capsys, "demo", str(tmp_path / "d"))
+    assert code == 2 and "FULLCAST_DEMO is 'Smallest'; set it to smallest" in err and not (tmp_path / "d").exists()
 
 
 def test_settings_may_stand_on_the_command_line() -> None:
@@ -159,6 +208,33 @@ def test_settings_may_stand_on_the_command_line() -> None:
         pairs(["seed"])
 
 
+def test_a_setting_that_is_true_or_false_takes_nothing_else_that_follows() -> None:
+    places = "--set=generation.plan-places="
+    for words, spelt in (
+        (["--generation.plan-places", "-w", "demo"], [f"{places}true", "-w", "demo"]),
+        (["--generation.plan-places", "2 people, park"], [f"{places}true", "2 people, park"]),
+        (["--generation.plan-places", "false", "-w", "demo"], [f"{places}false", "-w", "demo"]),
+        (["--generation.plan-places"], [f"{places}true"]),
+        (["--training.held-out-share", "-1", "x"], ["--set=training.held-out-share=-1", "x"]),
+        (["--generation.negative-prompt", ""], ["--set=generation.negative-prompt="]),
+    ):
+        assert spell_settings(words) == spelt
+
+
+@pytest.mark.parametrize("after", [[], ["-w", "demo"], ["--json"]])
+def test_a_setting_without_its_value_is_not_true(after: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "train", "--training.learning-rate", *after)
+    assert code == 2 and out == "" and "--training.learning-rate: give a value" in err
+
+
+def test_a_setting_that_there_is_not_is_named_before_its_missing_value(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(capsys, "new", str(tmp_path))
+    code, _, err = run(capsys, "train", "--generation.plan-place", "-w", str(tmp_path))
+    assert code == 2 and "Did you mean 'plan_places'" in err
+
+
 def test_help_is_fast_and_runs_as_a_module() -> None:
     result = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", "import sys; from fullcast.cli import main; main(['--help'])"],
@@ -171,6 +247,18 @@ def test_help_is_fast_and_runs_as_a_module() -> None:
     loaded = {line.rsplit("|", 1)[-1].strip() for line in result.stderr.splitlines()}
     # numpy and pyarrow alone would double the time to the first line
     assert loaded.isdisjoint({"torch", "numpy", "pyarrow", "pydantic", "av", "rich.progress"})
+
+
+def test_names_are_borne_where_the_terminal_has_not_their_letters(tmp_path: Path) -> None:
+    def told(*more: str, **environment: str) -> bytes:
+        words = [sys.executable, "-m", "fullcast", "new", "山の show", "--show", "ヤマノススメ", *more]
+        where = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src"), **environment}
+        done = subprocess.run(words, cwd=tmp_path, env=where, capture_output=True, check=False)
+        return done.stdout if done.returncode == 0 else done.stderr
+
+    assert told(PYTHONIOENCODING="cp1252").startswith(str(tmp_path / r"\u5c71\u306e show is ready").encode())
+    shutil.rmtree(tmp_path / "山の show")
+    assert json.loads(told("--json", PYTHONIOENCODING="cp1252"))["workspace"] == str(tmp_path / "山の show")
 
 
 def test_short_work_shows_no_bar_and_long_work_does(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,12 +75,26 @@ def test_dotted_overrides_are_read_as_toml_reads_them() -> None:
         ({"training.learning-rate": "fast"}, r'learning_rate = "fast" in section \[training\] is not accepted'),
         ({"mixture.crops.min_gain": "0.5"}, r"min_gain = 0.5 in section \[mixture.crops\] .* greater than"),
         ({"seed.x": "1"}, "seed"),
+        ({"training.learning-rate": "true"}, r"learning_rate = true in section \[training\] .*: a number is wanted"),
+        ({"seed": "false"}, "seed = false in the top level is not accepted"),
+        ({"generation.plan-places": "3"}, r"plan_places = 3 in section \[generation\]"),
     ],
 )
 def test_a_wrong_setting_is_answered_by_one_sentence(overrides: dict[str, str], said: str) -> None:
     with pytest.raises(FullcastError, match=said) as caught:
         make_recipe({}, overrides)
     assert "\n" not in str(caught.value)
+
+
+def test_truth_values_are_no_numbers_in_tables_lists_and_stages() -> None:
+    assert make_recipe({"mixture": {"separate_shots": True}}).mixture.separate_shots
+    for values, said in (
+        ({"mixture": {"shares": {"by": "source", "share": {"fanart": True}}}}, "fanart = true"),
+        ({"captions": {"figure_crop": [1.0, True, 1.0]}}, "figure_crop = true"),
+        ({"stages": [{"name": "a", "training": {"learning_rate": True}}]}, "learning_rate = true"),
+    ):
+        with pytest.raises(FullcastError, match=said):
+            make_recipe(values)
 
 
 def test_an_override_below_a_single_setting_is_refused() -> None:
@@ -94,6 +108,10 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
         read_recipe(tmp_path / "fullcast.toml")
     with pytest.raises(FullcastError, match="fullcast new"):
         read_recipe(tmp_path / "gone.toml")
+    with pytest.raises(FullcastError, match="cannot be read"):
+        read_recipe(tmp_path)
+    (tmp_path / "fullcast.toml").write_text("seed = 4\n", encoding="utf-8-sig")
+    assert read_recipe(tmp_path / "fullcast.toml").seed == 4, "a byte order mark, as Notepad writes it, is none of it"
     (tmp_path / "fullcast.toml").write_text("sed = 1\n")
     with pytest.raises(FullcastError, match=r"'sed'\. Did you mean 'seed'"):
         read_recipe(tmp_path / "fullcast.toml")

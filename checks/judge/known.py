@@ -53,11 +53,8 @@ def known(context: Context) -> Iterable[Figure]:
             for name, value in _measured(judge, pictures, truth).items():
                 told.setdefault(name, []).append(value)
         for name, values in told.items():
-            yield from _falls(f"{title}: {name}", values, rises=name in RISING)
+            yield from _falls(f"{title}: {name}", values, rises=False)
     yield from _likeness(context, small, judge)
-
-
-RISING = {"KID", "MMD"}
 
 
 def _blur(picture: np.ndarray, step: int) -> np.ndarray:
@@ -65,8 +62,10 @@ def _blur(picture: np.ndarray, step: int) -> np.ndarray:
 
 
 def _hue(picture: np.ndarray, step: int) -> np.ndarray:
+    """By 0, 21, 42 and 77 degrees: from about 80 on colours come near others of the show again (KID 0.64 at 77, 0.46 at
+    140)."""
     hsv = np.array(Image.fromarray(picture).convert("HSV"))
-    hsv[..., 0] = (hsv[..., 0].astype(int) + (0, 25, 55, 100)[step]) % 256
+    hsv[..., 0] = (hsv[..., 0].astype(int) + (0, 15, 30, 55)[step]) % 256
     return np.asarray(Image.fromarray(hsv, "HSV").convert("RGB"))
 
 
@@ -124,10 +123,9 @@ def _likeness(context: Context, pictures: Sequence[tuple[Scene, np.ndarray]], ju
             told["KID"].append(_value(kid(made, true)))
             told["MMD"].append(_value(mmd(made, true)))
         for name, values in told.items():
-            # A step within chance is none: what counts is that it never falls by more than its first value does.
-            yield passed(
-                f"{title}: {name} rises", values[-1] > values[1] > values[0], " ".join(f"{v:.4f}" for v in values)
-            )
+            # Shares of the whole way: MMD is in thousandths, KID is not.
+            way = max(values) - min(values)
+            yield from _falls(f"{title}: {name}", [v / way for v in values] if way > 0 else values, rises=True)
     looks = Looks(tuple(map(str, order)), embed(images), np.stack([resize(i, (64, 36)) for i in images]) / 255.0)
     copies, fresh = looks.take(range(0, 10)), looks.take(range(len(images) - 10, len(images)))
     training = looks.take(range(0, len(images) - 10))

@@ -100,6 +100,7 @@ def _table(title: str, told: Told, goals: bool) -> Iterator[Figure]:
     for kind in HYBRIDS:
         yield _share(f"{title}{kind} flagged", list(map(_flagged, told[kind])))
         yield _share(f"{title}{kind} refused", [not row.verdict.success for row in told[kind]])
+        yield _share(f"{title}{kind}: the word hybrid catches", [row.verdict.hybrids > 0 for row in told[kind]])
     yield _share(f"{title}true pictures with a hybrid called", [row.verdict.hybrids > 0 for row in told["true"]])
     counts = [row for kind in COUNTS for row in told[kind]]
     caught = [not row.verdict.success for row in counts]

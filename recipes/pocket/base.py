@@ -48,9 +48,8 @@ STYLES = ("toon-head",)
 taught no more than a linear filter knows (docs/experiments.md): the rest comes when this is learnt."""
 TIDY = 0.75
 """Share of pictures with heads about the middles of cells: their words say more of what is to be seen than those of the
-rest, in which places, sizes and light vary (docs/experiments.md). The base that ships was trained with 0 at first, 60 % of
-the draws from t = 600 on, and with 0.75 for its last 2,000 steps, at the end of which the rate was a tenth; heads of tidy
-pictures were as large as so many people allow then, and no figure's own words said its row."""
+rest, in which places, sizes and light vary (docs/experiments.md). The base that ships was trained with 0 at first, then for
+2,000 steps with heads as large as so many people allow and no row in a figure's own words, and 6,000 steps as it is here."""
 SYLLABLES = [
     "ka",
     "ki",

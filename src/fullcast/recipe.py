@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from fullcast.captions.config import CaptionsConfig
 from fullcast.generation.config import GenerationConfig
@@ -26,7 +27,7 @@ from fullcast.mixture.cost_config import CostConfig, Pictures
 from fullcast.people.config import PeopleConfig
 from fullcast.store.atomic import write_text
 from fullcast.store.errors import FullcastError
-from fullcast.store.toml_text import toml_key, toml_value
+from fullcast.store.toml_text import toml_key, toml_value, truths_for_numbers
 from fullcast.training.config import ONE_FOR_ALL, TrainingConfig
 
 
@@ -184,7 +185,7 @@ def _with_changes(values: Mapping[str, Any], stage: Stage) -> Recipe:
     for room in ("mixture", "training", "captions"):
         merged[room] = _merged(values[room], getattr(stage, room))
     try:
-        return Recipe.model_validate(merged)
+        return _validated(merged)
     except ValidationError as error:
         raise ValueError(f"stage {stage.name!r}: {_sentence(error)}") from None
 
@@ -208,9 +209,11 @@ def read_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
     Raises `FullcastError` with one sentence that names the file, the section and the key.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise FullcastError(f"there is no recipe {path}; `fullcast new` writes one") from None
+    except OSError as error:
+        raise FullcastError(f"{path} cannot be read ({error.strerror or error}); a recipe is a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         hint = "; in paths use 'single quotes' or /" if re.search(r"hex value|\\", str(error)) else ""
         raise FullcastError(f"{path} is not TOML: {error}{hint}") from None
@@ -223,9 +226,19 @@ def make_recipe(values: Mapping[str, Any], overrides: Mapping[str, Any] | None =
     for dotted, value in (overrides or {}).items():
         _set(merged, dotted, value)
     try:
-        return Recipe.model_validate(merged)
+        return _validated(merged)
     except ValidationError as error:
         raise FullcastError(f"{_where(error, overrides or {}, name)}: {_sentence(error)}") from None
+
+
+def _validated(values: Mapping[str, Any]) -> Recipe:
+    """Raises ValidationError, also where true or false stands for a number: pydantic would make 1.0 and 0.0 of them."""
+    recipe = Recipe.model_validate(values)
+    if places := list(truths_for_numbers(values, recipe)):
+        wrong = PydanticCustomError("no_number", "a number is wanted")
+        given = [InitErrorDetails(type=wrong, loc=place, input=value) for place, value in places]
+        raise ValidationError.from_exception_data("Recipe", given)
+    return recipe
 
 
 def find_preset(name: str) -> Path:
@@ -272,6 +285,20 @@ def settings(model: BaseModel | None = None, prefix: str = "") -> Iterable[tuple
         elif f"{prefix}{name}" not in INTERNAL:
             plain = model.model_dump(include={name}, exclude_defaults=_is_tree(default))
             yield f"{prefix}{name}", plain.get(name, default), " ".join((field.description or "").split())
+
+
+def setting_type(dotted: str) -> Any:
+    """What a setting is, such as `bool`; Any: in a table whose names a person chooses; None: there is no such one."""
+    *sections, key = dotted.replace("-", "_").split(".")
+    model: type[BaseModel] = Recipe
+    for section in sections:
+        field = model.model_fields.get(section)
+        if field is None:
+            return None
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return Any
+        model = field.annotation
+    return model.model_fields[key].annotation if key in model.model_fields else None
 
 
 def top_level_settings() -> list[str]:

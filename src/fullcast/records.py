@@ -318,6 +318,8 @@ class Scene:
     width: int = 0
     """Pixels; 0: the model's own size."""
     height: int = 0
+    seed: int = field(default=-1, repr=False)
+    """Of the first picture's noise, the next ones count up; -1: who draws says. Not told where a scene is a key."""
 
     @property
     def num_people(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import av
 import numpy as np
 import pytest
 
-from fullcast.audit import as_table, audit_workspace
+from fullcast.audit import as_table, audit_workspace, to_row
 from fullcast.audit.baselines import histogram, phash, thumbnail
+from fullcast.audit.measures import Measure
 from fullcast.audit.truth import TruthRow
+from fullcast.journey.dataset_card import facts_of
+from fullcast.judging.statistics import Estimate
 from fullcast.records import Image, Person
 from fullcast.store.pictures import file_id, write_png
 from fullcast.store.tables import write_records
@@ -86,6 +90,15 @@ def test_audit_of_a_workspace(show: tuple[Workspace, Path]):
     assert "3 kept frames, 4 people matched." in notes
     text = as_table(rows)
     assert "identity, macro over characters and forms" in text and "1.000 (colour histogram)" in text
+
+
+def test_what_has_no_value_is_null_in_json_and_a_dash_in_the_table():
+    """NaN is no JSON: other tools stop at it."""
+    nothing = Measure("recall of nobody", Estimate(float("nan"), 0.0, 1.0, 0), {"aoi": float("nan")})
+    told = json.loads(json.dumps(to_row(nothing), allow_nan=False))
+    assert told["ours"] == {"value": None, "low": 0.0, "high": 1.0, "n": 0} and told["more"] == {"aoi": None}
+    assert as_table([nothing]).splitlines()[1].split("  ")[1].strip() == "–" and "nan" not in as_table([nothing])
+    assert facts_of({"measures": [{**told, "name": "people counted right"}]}) == ""
 
 
 def test_truth_of_another_show_is_said(show: tuple[Workspace, Path], tmp_path: Path):

@@ -306,6 +306,15 @@ def test_masks_are_checked(model, tmp_path):
     assert np.array_equal(mask_from_picture(tmp_path / "clear.png"), box_mask((0, 0, 8, 8), 48, 32))
 
 
+def test_a_scene_with_a_seed_is_drawn_from_it_and_its_pictures_keep_their_ids(model, tmp_path):
+    seeded, once = replace(PARK, id="seeded", seed=40), {"num_pictures": 2}
+    drawn = generate(model, [PARK, seeded], CAST, CONFIG.changed(seed=7), tmp_path, **once)
+    assert [p.path for p in drawn] == ["park-7.png", "park-8.png", "seeded-40.png", "seeded-41.png"]
+    other = generate(model, [replace(seeded, seed=-1)], CAST, CONFIG.changed(seed=40), tmp_path, **once)
+    assert other == drawn[2:], "the same words from the same noise are the same picture, whoever said the seed"
+    assert "seed" not in read_recipe(tmp_path / "park-7.png")[0].to_json()["scene"]
+
+
 def test_another_seed_or_mask_of_an_inpainting_has_another_name(model, tmp_path):
     write_png(tmp_path / "in.png", np.full((32, 48, 3), 90, np.uint8))
     mask, other = box_mask((0, 0, 24, 32), 48, 32), box_mask((24, 0, 48, 32), 48, 32)

@@ -23,6 +23,7 @@ from fullcast.judging.benchmark import seed_of
 from fullcast.judging.cache import question_key
 from fullcast.judging.measures import Error
 from fullcast.judging.rows import read_rows
+from fullcast.recipe import make_recipe
 from fullcast.recognition.castfile import write_cast
 from fullcast.records import UNKNOWN, Cast, Character, Form, Found, Picture, Placement, Scene
 from fullcast.store.errors import FullcastError
@@ -83,7 +84,7 @@ def journey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journey
         return pictures
 
     DRAWN.clear()
-    network = {role: SimpleNamespace(name=role[-1:]) for role in ("d", "e")}
+    network = {role: SimpleNamespace(name=role, embed=one_direction) for role in ("d", "e")}
     monkeypatch.setattr(asking, "find_checkpoint", find)
     monkeypatch.setattr(asking, "_draw", paint)
     monkeypatch.setattr(proving, "mend", lambda j, folder, *rest: write_records(folder / MENDED, [], Mended))
@@ -95,6 +96,10 @@ def journey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journey
     monkeypatch.setattr(Doors, "look", lambda self, cast: Look(cast))
     monkeypatch.setattr(Doors, "scorer", lambda self, cast: Look(cast))
     yield journey
+
+
+def one_direction(crops: Sequence[np.ndarray]) -> np.ndarray:
+    return np.full((len(crops), 4), 0.5, np.float32)
 
 
 DRAWN: list[str] = []
@@ -119,6 +124,15 @@ def test_one_model_judged_under_several_names_is_judged_once_and_found_by_each(j
     journey.judge(scenes=scenes)
     assert len(DRAWN) == 4
     assert {row.step for row in page_rows(journey) if row.series == "Prompts only"} == {10}
+
+
+def test_prompts_only_says_so_where_the_recipe_plans_places(journey: Journey) -> None:
+    """Whoever has no place gets one drawn, and its region: that is more than the prompt."""
+    planned = journey.with_recipe(make_recipe({"generation": {"plan_places": True}}))
+    names = [asking.way_of(planned, "base", kind).name for kind in ("main", "placed", "base")]
+    assert names == ["Prompts only, places planned by Fullcast", "With places given", "Before training"]
+    assert asking.way_of(journey, "base", "main").name == "Prompts only"
+    assert planned.judge(checkpoint="base", scenes=scenes_of(journey)).data["main"]["name"] == names[0]
 
 
 def page_rows(journey: Journey) -> list:
@@ -235,6 +249,24 @@ def test_checkpoints_of_several_runs_bear_the_runs_name() -> None:
     ]
 
 
+def test_best_of_k_of_folders_is_picked_by_the_networks_that_labelled(journey: Journey, tmp_path: Path) -> None:
+    """Where several pictures share a scene; the others are left out of it."""
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        for name, column in (("n1-0-1", 0), ("n1-0-2", 2), ("n1-1", 2)):
+            draw(folder / f"{name}.png", {column: "mio" if name == "n1-0-1" else "aoi"})
+    args = {"scenes": scenes_of(journey)}
+    assert journey.judge(*map(str, folders), **args).data["best_of"] == {}  # nobody labelled here
+    write_cast(journey.workspace.show_dir / "cast.json", CAST)
+    found = journey.judge(*map(str, folders), **args).data["best_of"]
+    assert set(found) == {"a", "b"}
+    at = {row["k"]: row["success"] for row in found["a"]}
+    assert at[1]["value"] == 0 and at[2]["value"] == 1 and at[1]["n"] == at[2]["n"] == 1
+    journey.judge(pictures=folders[0], **args)
+    page = (journey.workspace.judging_dir / "page" / "judge.html").read_text()
+    assert "Best of k" in page and "Picked by the networks that labelled" in page
+
+
 def bad_scenes(tmp_path: Path) -> Path:
     """A good scene, one with a name outside the cast whose id begins with that of the good one, and a misspelt key."""
     lines = [SCENES[0], {"id": "n1-0-more", "people": [{"character": "nobody"}]}, {"id": "n1-2", "poeple": []}]
@@ -266,6 +298,13 @@ def test_models_are_asked_for_the_good_scenes(journey: Journey, tmp_path: Path) 
         assert [drop["item"] for drop in answer.data["not_used"]] == ["n1-0-more", "n1-2"]
         assert "1 not-in-cast" in answer.text and "'nobody'" in answer.text
     assert {row.scene.id for row in page_rows(journey)} == {"n1-0"}
+
+
+def test_another_seed_in_the_scenes_is_other_pictures(journey: Journey, tmp_path: Path) -> None:
+    for seed, drawn in ((5, 1), (5, 1), (6, 2)):
+        (tmp_path / "seeded.jsonl").write_text("".join(json.dumps({**scene, "seed": seed}) + "\n" for scene in SCENES))
+        journey.judge("base", scenes=tmp_path / "seeded.jsonl")
+        assert len(DRAWN) == drawn
 
 
 def test_one_benchmark_starts_from_one_noise_in_any_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

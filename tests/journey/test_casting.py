@@ -43,6 +43,12 @@ def propose(journey: Journey, image: Image, x: float) -> None:
     write_records(show / casting.PEOPLE, [person], Person)
 
 
+@pytest.mark.parametrize("look", ["Hirasawa, Yui", "aoi/school@home"])
+def test_a_cluster_gets_no_name_that_no_command_can_ask_for(look: str) -> None:
+    with pytest.raises(FullcastError, match="signs in --cast; give a name without"):
+        casting._refuse({"c001": look}, {"c001": []})
+
+
 def test_a_later_round_replaces_no_reference_of_an_earlier_one(journey: Journey) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (320, 320, 3), np.uint8)
     write_png(journey.workspace.fanart_dir / "a.png", noise)

@@ -13,6 +13,7 @@ from fullcast.generation.config import GenerationConfig
 from fullcast.journey import Journey, making, new_workspace
 from fullcast.journey.doors import Doors
 from fullcast.models.stable_diffusion.folder import save_pipeline
+from fullcast.recognition.castfile import write_cast
 from fullcast.records import Cast, Character
 from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import write_png
@@ -73,6 +74,13 @@ def test_the_settings_seed_counts_where_none_is_given(journey: Journey) -> None:
         journey.generate("park", cast="aoi", seed=-1)
 
 
+def test_a_scene_s_own_seed_counts_where_none_is_given(journey: Journey, tmp_path: Path) -> None:
+    (tmp_path / "scenes.jsonl").write_text('{"prompt": "park", "seed": 5}\n{"prompt": "sea"}\n')
+    journey.generate(scenes=tmp_path / "scenes.jsonl")
+    journey.generate(scenes=tmp_path / "scenes.jsonl", seed=3)
+    assert [[scene.seed for scene in given[1]] for given in ASKED] == [[5, -1], [-1, -1]] and seeds() == [7, 3]
+
+
 def test_pictures_are_drawn_on_the_device_of_the_settings(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
     DRAWN_IN.clear()
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -124,6 +132,7 @@ def test_what_inpaint_does_not_take_is_said_before_a_model_is_loaded(
         ({"mask": tmp_path / "small.png"}, "the mask is 8x8 pixels"),
         ({"cast": "nobody"}, "nobody in the cast is called 'nobody'"),
         ({"out": tmp_path / "folder"}, "folder is a folder; give a file to write"),
+        ({"out": tmp_path / "y.jpg"}, r"pictures are written as PNG; give a name that ends in \.png"),
         ({"out": picture}, r"would replace .*x\.png, which is read here; give another name"),
         ({"out": tmp_path / "x"}, r"would replace .*x\.png"),
         ({"out": mask}, r"would replace .*mask\.png"),
@@ -133,12 +142,45 @@ def test_what_inpaint_does_not_take_is_said_before_a_model_is_loaded(
             journey.inpaint(picture, **{"mask": mask, "prompt": "hat"} | given)  # type: ignore[arg-type]
 
 
+def test_latest_is_a_word_wherever_a_checkpoint_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new_workspace(tmp_path)
+    newest = tmp_path / "data" / "runs" / "x" / "checkpoints" / "step-6"
+    newest.mkdir(parents=True)
+    (newest / "model_index.json").write_text("{}")
+    write_cast(newest / "cast.json", CAST)
+    monkeypatch.setattr(making, "latest_checkpoint", lambda workspace: newest)
+    found = {making.find_checkpoint(Journey.open(tmp_path), given).name for given in ("", "latest")}
+    assert found == {"data/runs/x/checkpoints/step-6"}
+
+
+def test_a_grids_checkpoints_are_all_found_before_a_model_is_loaded(
+    journey: Journey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(journey: Journey, given: str) -> making.Checkpoint:
+        if given == "gone":
+            raise FullcastError("there is no gone")
+        return making.Checkpoint(tmp_path, CAST, "runs/x/step-6" if given in ("", "latest") else given)
+
+    monkeypatch.setattr(making, "find_checkpoint", found)
+    with pytest.raises(FullcastError, match="there is no gone"):
+        journey.grid("checkpoint=base,gone", "seed=1")
+    assert not ASKED
+    latest = journey.grid("checkpoint=base,latest", "seed=1")
+    assert ASKED[0][4].values == ("base", "runs/x/step-6"), "tomorrow latest is another"
+    assert latest.data["path"] == journey.grid("checkpoint=base,runs/x/step-6", "seed=1").data["path"]
+
+
 def test_grids_and_folders_that_cannot_be_written_are_said_before_a_model_is_loaded(
     journey: Journey, tmp_path: Path
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
-    for out, says in (("folder", "is a folder"), ("file", "file is a file"), ("file/g.png", "file is a file")):
+    for out, says in (
+        ("folder", "is a folder"),
+        ("file", "file is a file"),
+        ("file/g.png", "file is a file"),
+        ("g.jpg", "as PNG"),
+    ):
         with pytest.raises(FullcastError, match=says):
             journey.grid("seed=1,2", "character=aoi", out=tmp_path / out)
     with pytest.raises(FullcastError, match="file is a file"):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from fullcast.journey import Journey, new_workspace, planning
+from fullcast.journey.runs import latest_checkpoint, make_current
 from fullcast.models.stable_diffusion.folder import folder_sha256
 from fullcast.training.kept import checkpoint_path, state_path
 
@@ -84,3 +85,28 @@ def test_the_newest_is_named_and_a_lora_alone_is_to_be_merged(journey):
     assert (
         f"merge it (fullcast export checkpoint FOLDER --checkpoint {last}) and set models.base to that folder" in told
     )
+
+
+def test_what_train_names_is_what_everything_after_it_takes(journey, monkeypatch):
+    """Recipe a, then b, then a again: its run is finished and is meant, though that of b has newer files."""
+    runs, wanted = journey.workspace.runs_dir, ["a"]
+    monkeypatch.setattr(planning, "check_chosen", lambda journey: None)
+    monkeypatch.setattr(planning, "make_plan", lambda journey: SimpleNamespace(stream=SimpleNamespace(num_steps=4)))
+    monkeypatch.setattr(planning, "run_dir_of", lambda journey, planned: runs / wanted[-1])
+    monkeypatch.setattr(planning, "train_here", lambda journey, *_: trained(journey, wanted[-1], "0" * 64))
+    for at, name in enumerate(("a", "b", "a"), start=1):
+        wanted.append(name)
+        told = journey.train().data
+        assert told["finished"] and latest_checkpoint(journey.workspace) == journey.workspace.root / told["checkpoint"]
+        os.utime(checkpoint_path(runs / name, 4), (10 - at, 10 - at))  # as a copy may have it: the other way round
+        assert latest_checkpoint(journey.workspace).parents[1].name == name
+
+
+def test_a_run_without_a_checkpoint_is_not_meant_yet_and_times_tell_what_no_train_named(journey):
+    runs = journey.workspace.runs_dir
+    for name, at in (("older", 5), ("newer", 9)):
+        os.utime(checkpoint_path(trained(journey, name, "0" * 64), 4), (at, at))
+    assert latest_checkpoint(journey.workspace).parents[1].name == "newer"
+    make_current(runs / "older")
+    make_current(runs / "killed before its first checkpoint")
+    assert latest_checkpoint(journey.workspace).parents[1].name == "older"

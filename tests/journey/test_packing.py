@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -110,9 +111,14 @@ def test_a_job_trains_elsewhere_to_the_same_bits_and_comes_home(home: Path, tmp_
 
     Journey.open(job).pack(tmp_path / "results.tar", results=True)
     shutil.rmtree(home / "data" / "runs")
+    other = home / "data" / "runs" / "other" / "checkpoints" / "step-000001"
+    other.mkdir(parents=True)
+    os.utime(other, (2**32, 2**32))
     answer = unpack(tmp_path / "results.tar", home, None)
     assert "4 steps brought home" in answer.text and "changed" not in answer.text
     back = latest_checkpoint(Workspace.open(home))
+    assert back.parents[1].name == there.parents[1].name, "what was brought home is meant, however new another one is"
+    shutil.rmtree(other.parents[1])
     assert hashes(back) == hashes(there) and read_state(back).ledger == read_state(there).ledger
     assert Journey.open(home).train().data["finished"], "there is nothing left to train"
 
@@ -349,6 +355,35 @@ def test_a_job_that_was_killed_while_it_was_unpacked_is_unpacked_again(
     assert {p.relative_to(job).as_posix() for p in job.rglob("*") if p.is_file()} == set(names)
     with pytest.raises(FullcastError, match="is not empty"):
         unpack(tmp_path / "job.tar", job, None)
+
+
+STUB = """#!/bin/sh
+echo "$@" >> said
+case "$1" in
+  unpack) mkdir -p job && touch job/workspace.json ;;
+  train) if [ -e steps ]; then mkdir -p job/data/runs/a/checkpoints/step-000002; fi ;;
+esac
+"""
+
+
+def test_the_job_on_a_rented_machine_packs_results_once_there_are_some(tmp_path: Path) -> None:
+    """docker/train-job.sh after a stop that came while pictures were encoded: there is no checkpoint yet."""
+    stub = tmp_path / "bin" / "fullcast"
+    stub.parent.mkdir()
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    script = Path(__file__).parents[2] / "docker" / "train-job.sh"
+    environment = {**os.environ, "PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def verbs() -> list[str]:
+        said = tmp_path / "said"
+        said.unlink(missing_ok=True)
+        subprocess.run(["sh", str(script), "job.tar"], cwd=tmp_path, env=environment, check=True)
+        return [line.split()[0] for line in said.read_text().splitlines()]
+
+    assert verbs() == ["unpack", "train"]
+    (tmp_path / "steps").touch()
+    assert verbs() == ["train", "pack"]
 
 
 def test_what_is_no_archive_of_ours_is_refused(tmp_path: Path) -> None:

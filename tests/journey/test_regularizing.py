@@ -12,7 +12,7 @@ from fullcast.journey.preparing import read_prepared
 from fullcast.journey.regularizing import nameless_captions, refuse_names, regularize
 from fullcast.records import Cast, Character, Drop, Image
 from fullcast.store.errors import FullcastError
-from fullcast.store.pictures import write_png
+from fullcast.store.pictures import read_picture, write_png
 from fullcast.store.tables import read_records
 from tests.journey.drawn_show import make_workspace, open_journey
 from tests.recognition.drawn import COLOURS, picture
@@ -119,6 +119,12 @@ def test_a_file_of_captions_is_used_and_an_empty_one_is_refused(root: Path, tmp_
     regularize(journey, 3, tmp_path / "c.txt", seed=9, checkpoint="")
     said = [p.read_text().strip() for p in sorted((root / "regularization/made").glob("*.caption"))]
     assert said == ["a person in the park", "a street at night", "a person in the park"]
+    made = {p.name: p.read_bytes() for p in (root / "regularization/made").glob("*.png")}
+    drawn = {read_picture(root / "regularization/made" / name).tobytes() for name in made}
+    assert len(drawn) == 3, "one caption twice is two pictures"
+    regularize(journey, 4, tmp_path / "c.txt", seed=9, checkpoint="")
+    more = {p.name: p.read_bytes() for p in (root / "regularization/made").glob("*.png")}
+    assert len(more) == 4 and made.items() <= more.items()
     (tmp_path / "none.txt").write_text("\n")
     with pytest.raises(FullcastError, match="no caption"):
         regularize(journey, 1, tmp_path / "none.txt", seed=1, checkpoint="")

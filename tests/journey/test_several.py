@@ -84,3 +84,11 @@ def test_a_stop_ends_after_the_step_in_work_and_loses_nothing(home: Path) -> Non
     assert not answer.data["finished"] and 2 <= answer.data["step"] == told.steps < 60
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert not list((home / "data").glob("several-processes.stop"))
+
+
+def test_a_stop_while_pictures_are_encoded_is_an_answer_of_both(home: Path) -> None:  # noqa: F811
+    latents = home / "data" / "latents"
+    if latents.exists():
+        latents.rename(home / "data" / "latents-of-others")
+    told = Journey.open(home, {"training.processes": "2", "mixture.num_steps": "61"}).train(minutes=0).data
+    assert told["encoded"].startswith("0 of ") and not told["finished"] and told["checkpoint"] == ""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fullcast.judging.benchmark import make_scenes, seed_of, template_cast, write_scenes
+from fullcast.judging.counterfactual import with_swaps
 from fullcast.recognition.scenes import bind_scene, check_scene, read_scenes
 from fullcast.records import Cast, Character, Form
 
@@ -42,6 +44,15 @@ def test_same_seed_same_scenes_other_seed_others():
     assert len({seed_of(s, 1, i) for s in scenes for i in range(4)}) == 4 * len(scenes)
 
 
+def test_a_scene_s_own_seed_is_its_noise_and_that_of_its_swapped_one(tmp_path: Path):
+    scene = replace(make_scenes(CAST, 1, 1, SETTINGS)[2], seed=0)
+    write_scenes(tmp_path / "scenes.jsonl", with_swaps([scene]))
+    read = read_scenes(tmp_path / "scenes.jsonl")
+    assert read == with_swaps([scene]) and len(read) == 2
+    assert [[seed_of(one, judge_seed, i) for i in range(3)] for one in read for judge_seed in (1, 2)] == [[0, 1, 2]] * 4
+    assert seed_of(replace(scene, seed=-1), 1) != seed_of(replace(scene, seed=-1), 2)
+
+
 def test_more_people_than_columns_share_them():
     seven = [s for s in make_scenes(CAST, 2, 0, SETTINGS, max_people=7) if s.num_people == 7]
     assert [p.cell[0] for p in seven[0].people] == [0, 0, 1, 2, 2, 3, 4]
@@ -55,9 +66,9 @@ def test_round_trip(tmp_path: Path):
 
 def test_committed_scenes_fit_any_cast_of_eight():
     roles = read_scenes(COMMITTED)
-    assert roles == make_scenes(
-        template_cast(), 200, 20261122, ("park", "street", "classroom", "beach", "bedroom", "mountain")
-    )
+    settings = ("park", "street", "classroom", "beach", "bedroom", "mountain")
+    made = make_scenes(template_cast(), 200, 20261122, settings)
+    assert roles == [replace(scene, seed=seed_of(scene, 0)) for scene in made], "the noise of before it stood there"
     bound = read_scenes(COMMITTED, CAST)
     assert Counter(s.num_people for s in bound) == dict.fromkeys(range(1, 6), 200)
     for scene in bound:

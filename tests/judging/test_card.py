@@ -65,6 +65,9 @@ def test_the_opening_says_whose_pictures_were_judged(sample: tuple[Path, ReportD
     assert opening(first, last).startswith(both)
     assert opening(last).startswith("50% of pictures of 4 characters are right. A wrong")
     assert opening(Point(2, 9, 0.7, 0.6, 0.8), last).startswith("70% of pictures of 2 characters are right, and 50%")
+    planned = replace(data, success=(Series("Prompts only, places planned", (last,)),), galleries=(), repairs=())
+    card = write_card(planned, tmp_path / "card" / "README.md", root).read_text()
+    assert "With prompts only, places planned, 50% of pictures" in card
 
 
 def test_how_a_checkpoint_is_opened_fits_every_family_and_a_lora(sample: tuple[Path, ReportData], tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,18 @@ from fullcast.judging.config import JudgingConfig
 from fullcast.judging.error import measure_error, wrong_scenes
 from fullcast.judging.exhibits import progress
 from fullcast.judging.features import Seen
-from fullcast.judging.judgement import CARD, DATA, PAGE, ROWS, VECTORS, make_judgement, recount, shown, write_judgement
+from fullcast.judging.judgement import (
+    CARD,
+    DATA,
+    PAGE,
+    ROWS,
+    SCORED,
+    VECTORS,
+    make_judgement,
+    recount,
+    shown,
+    write_judgement,
+)
 from fullcast.judging.likeness import TRUE, Vector, likeness
 from fullcast.judging.measures import Error, Known
 from fullcast.judging.rows import Row, read_rows
@@ -221,3 +233,25 @@ def test_wrong_requests_are_wrong_in_one_way():
     everybody = ask("all", *NAMES)
     assert set(dict(wrong_scenes(everybody, CAST))) == {"one less"}
     assert dict(wrong_scenes(scene, CAST)) == found
+
+
+def test_tables_of_an_earlier_judgement_in_the_same_folder_do_not_count(written: Path):
+    rows = [row(ask("a", "aoi"), [figure("aoi", 1)], series="x")]
+    for name in (SCORED, VECTORS):
+        assert (written / name).exists()
+    again = written.parent / "again"
+    shutil.copytree(written, again)
+    write_judgement(make_judgement(rows, CAST, CONFIG), again, written.parent)
+    assert not (again / SCORED).exists() and not (again / VECTORS).exists()
+    told = json.loads((again / DATA).read_text())
+    assert recount(again) == {k: v for k, v in told.items() if k != "inputs"}
+
+
+def test_a_specificity_that_nobody_knows_is_null_in_the_json_and_nan_again(tmp_path: Path):
+    """Pictures that allow no wrong request say nothing of wrong ones."""
+    rows = [row(ask("a", "aoi"), [figure("aoi", 1)], series="x")]
+    made = make_judgement(rows, CAST, CONFIG, Known(errors={1: Error(1.0, float("nan"), 5, 0)}))
+    write_judgement(made, tmp_path, tmp_path)
+    told = json.loads((tmp_path / DATA).read_text(), parse_constant=pytest.fail)
+    assert told["inputs"]["errors"]["1"]["specificity"] is None
+    assert recount(tmp_path) == {k: v for k, v in told.items() if k != "inputs"}

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from fullcast.judging.diversity import diversity
-from fullcast.judging.features import Looks, cut_to, detail, look_at_pictures
+from fullcast.judging.features import Looks, Seen, cut_to, detail, look_at_pictures
 from fullcast.judging.fidelity import kid, mmd, squared_mmd
+from fullcast.judging.likeness import TRUE, Vector, likeness
+from fullcast.judging.measure_tables import fidelity_table
 from fullcast.judging.memorisation import memorisation
 from fullcast.store.pictures import write_png
 
@@ -75,6 +77,45 @@ def test_copies_are_found_and_fresh_pictures_are_not():
     fresh = memorisation(looks(40, 2), [1] * 40, training, episodes)
     assert fresh.copied.value <= 0.1
     assert memorisation(looks(4, 2), [1] * 4, training, [0] * 60) is None  # one episode: no yardstick
+
+
+def test_each_kind_of_training_picture_has_a_yardstick_of_its_own():
+    """Composites are nearer to each other than frames are: by their yardstick no frame would be copied."""
+    frames, composites = looks(60, 1), looks(60, 3)
+    alike = np.repeat(composites.features[:30], 2, axis=0), np.repeat(composites.pixels[:30], 2, axis=0)
+    both = Looks(
+        (*frames.paths, *composites.paths),
+        np.concatenate([frames.features, alike[0]]),
+        np.concatenate([frames.pixels, alike[1]]),
+    )
+    episodes, kinds = [*(i % 3 for i in range(60)), *range(100, 160)], ["frames"] * 60 + ["composite"] * 60
+    # As far from one frame as a copy is after the VAE: further than a composite from its twin.
+    copied = frames.take([7] * 8)
+    near = Looks(copied.paths, unit(copied.features + 1e-3), copied.pixels * 0.99)
+    found = memorisation(near, [1] * 8, both, episodes, kinds)
+    assert found.copied.value == 1 and found.by_kind == {"frames": 60, "composite": 60}
+    assert memorisation(near, [1] * 8, both, episodes).copied.value == 0
+    one_episode = memorisation(near, [1] * 8, both, [*([0] * 60), *range(100, 160)], kinds)
+    assert one_episode.by_kind == {"composite": 60} and one_episode.num_training == 60
+
+
+def vectors(series: str, groups: Sequence[str], seed: int) -> list[Vector]:
+    seen = (Seen(f"{series}{i}", v, bytes(36 * 64 * 3)) for i, v in enumerate(cloud(len(groups), seed)))
+    return [Vector(series, one.sha256, group, 0, one) for one, group in zip(seen, groups, strict=True)]
+
+
+def test_diversity_needs_no_true_picture_and_stands_beside_theirs_where_there_are_some():
+    made = vectors("made", [f"s{i // 4}" for i in range(12)], 1)
+    alone = likeness(made, "noise")
+    assert alone.spread["made"].group_size == 4 and not alone.kid and not alone.true_spread
+    [row] = fidelity_table(alone).rows
+    assert row[:3] == ("made", "–", "–") and row[3].endswith("of 4")
+    true = vectors(TRUE, [f"episode {i % 3}" for i in range(33)], 2)
+    both = likeness([*true, *made], "noise")
+    assert both.true_spread[4].group_size == 4 and both.true_spread[4].num_groups == 3 * (11 // 4)
+    assert f"({both.true_spread[4].distance:.3f}; " in fidelity_table(both).rows[0][3]
+    few = likeness([*true[:6], *made], "noise")
+    assert few.spread and not few.kid and len(fidelity_table(few).rows) == 1
 
 
 class Means:

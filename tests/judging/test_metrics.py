@@ -4,6 +4,7 @@ empty; and a leak that was put in by hand."""
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -11,11 +12,14 @@ import pytest
 
 from fullcast.judging.best_of import success_at
 from fullcast.judging.bleeding import measure_bleeding, measure_leakage
+from fullcast.judging.config import JudgingConfig
+from fullcast.judging.contrast import Contrast
 from fullcast.judging.counterfactual import SWAPPED, counterfactual_pairs, with_swaps
 from fullcast.judging.detect_compare import detect_and_compare
 from fullcast.judging.error import measure_error, true_margin
 from fullcast.judging.hair import color_groups, hair_color, nearest_group, to_lab
 from fullcast.judging.head_sizes import by_head_size
+from fullcast.judging.measure_tables import measure_tables
 from fullcast.judging.measures import Error, Known, corrected, measure
 from fullcast.judging.statistics import Estimate
 from tests.judging.cases import CAST, NAMES, ask, figure, perfect, row
@@ -45,7 +49,7 @@ ANSWERS = {
     "one missing": (0, 0, 0, 0.5, 1, 0, math.nan),
     "one extra": (0, 0, 0, 1, 2 / 3, 0, 1),
     "all blended": (1, 1, 1, 1, 1, 1, 1),
-    "empty": (0, 0, 0, 0, math.nan, math.nan, math.nan),
+    "empty": (0, 0, 0, 0, 0, math.nan, math.nan),
 }
 
 
@@ -61,7 +65,7 @@ def test_known_answers(kind: str):
         count.id_recall.value,
         count.id_precision.value,
         measures.bleeding.hybrids.value,
-        places.pair_order if places else math.nan,
+        places.pair_order.value if places else math.nan,
     )
     np.testing.assert_allclose(found, ANSWERS[kind])
     assert count.p_eff == pytest.approx(math.sqrt(ANSWERS[kind][0]))
@@ -201,6 +205,10 @@ def test_counterfactual_pairs():
     assert deaf.passed.value == 0 and deaf.decided.value == 1
     undecided = counterfactual_pairs([row(scenes[0], perfect(scenes[0])), row(scenes[1], [figure("aoi", 3)])])
     assert undecided.decided.value == 0 and math.isnan(undecided.passed_if_decided.value)
+    # A stranger more is no success, but nobody is missing: the pair is decided, and does not pass.
+    one_more = [*perfect(scenes[0]), replace(figure("mio", 0), character="unknown", scores=(0.1,) * 6)]
+    crowded = counterfactual_pairs([row(scenes[0], one_more), row(scenes[1], perfect(scenes[1]))])
+    assert (crowded.decided.value, crowded.passed.value, crowded.passed_if_decided.value) == (1, 0, 0)
     assert counterfactual_pairs([row(scenes[4], [figure("aoi", 2)])]) is None
 
 
@@ -262,3 +270,17 @@ def test_the_margin_of_true_figures_needs_twenty():
     assert true_margin(clear) is None
     assert true_margin([*close, *clear]) == pytest.approx(0.01, abs=1e-6)
     assert true_margin([*clear, *clear]) > 0.5
+
+
+def test_tables_have_a_dash_for_what_has_no_value_and_no_interval_of_a_handful():
+    nobody = measure([row(scene, []) for scene in PAIRS], CAST, JudgingConfig(bootstrap_repeats=100), Known())
+
+    def cells(lift: Contrast) -> list[str]:
+        told = {"x": replace(nobody, bleeding=replace(nobody.bleeding, lift=lift))}
+        return [cell for table in measure_tables(told) for line in table.rows for cell in line]
+
+    nan = float("nan")
+    assert not [cell for cell in cells(Contrast(nan, nan, Estimate(nan, nan, nan, 0))) if "nan" in cell]
+    for few in (Estimate(0.5, 0.5, 0.5, 40), Estimate(0.5, 0.1, 0.9, 2)):
+        assert "+0.500" in cells(Contrast(0.5, 0.0, few))
+    assert "+0.500 (+0.100 to +0.900)" in cells(Contrast(0.5, 0.0, Estimate(0.5, 0.1, 0.9, 40)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -150,3 +151,18 @@ def test_what_is_never_seen_and_how_often_each_look_is(tmp_path: Path):
     shown = MixtureShown((Share("screenshots", 1.0, 1.0, 0, 9),), (), 3, "too light", (Counted("aoi", 7),))
     page = write_report(ReportData("x", mixture=shown), tmp_path / "r.html", tmp_path).read_text()
     assert "3 samples are never seen (too light)." in page and "How often each look is seen" in page
+
+
+def test_many_names_take_the_whole_page_and_stand_upright(tmp_path: Path):
+    """With eight characters the last column, `unknown`, was cut off in half a page of 1300 px."""
+
+    def page(names: Sequence[str]) -> str:
+        table = {name: {**dict.fromkeys(names, 1.0), "unknown": 2.0} for name in names}
+        counts = {"1": {str(n): 1.0 for n in range(9)}}
+        main = (Series("Prompts only", (Point(1, 9, 0.5, 0.3, 0.7),)),)
+        data = ReportData("x", success=main, identity_confusion=table, count_confusion=counts)
+        return write_report(data, tmp_path / "r.html", tmp_path).read_text()
+
+    few, many = page(("aoi", "mio")), page([f"name-{n}" for n in range(8)])
+    assert 'class="heat many"' not in few and many.count('class="heat many"') == 1, "numbers are narrow"
+    assert many.index("name-7</th>") < many.index("unknown</th>") and ".heat.many" in many

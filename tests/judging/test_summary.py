@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,8 +73,9 @@ def test_places_have_lift_only_when_they_are_obeyed():
         obedient.append(verdict(asked, [figure("aoi", asked.people[0].cell[0])]))
         central.append(verdict(asked, [figure("aoi", 2)]))
     good, lazy = summarize(obedient, scenes, CAST).places, summarize(central, scenes, CAST).places
-    assert good.exact_cell == 1 and good.distance == pytest.approx(0) and good.lift > 0.6
-    assert lazy.lift == pytest.approx(0, abs=1e-9) and lazy.exact_cell == pytest.approx(lazy.exact_cell_chance)
+    assert good.exact_cell.value == 1 and good.distance == pytest.approx(0) and good.lift.low > 0.6
+    assert lazy.lift.value == pytest.approx(0, abs=1e-9) and lazy.lift.low < 0 < lazy.lift.high
+    assert lazy.exact_cell.value == pytest.approx(lazy.exact_cell_chance)
 
 
 def test_a_model_that_obeys_owes_nothing_to_chance_where_all_places_differ():
@@ -81,12 +83,14 @@ def test_a_model_that_obeys_owes_nothing_to_chance_where_all_places_differ():
     scenes = [scene(i, {"aoi": i}) for i in range(5)]
     verdicts = [verdict(s, [figure("aoi", s.people[0].cell[0])]) for s in scenes for _ in range(3)]
     places = summarize(verdicts, scenes, CAST).places
-    assert (places.exact_cell, places.exact_cell_chance, places.lift) == (1, 0, 1)
+    assert (places.exact_cell.value, places.exact_cell_chance, places.lift.value) == (1, 0, 1)
+    # Five scenes in which nothing varies are not certain: as wide as the share of fifteen people of five prompts.
+    assert places.lift.low == pytest.approx(places.exact_cell.low) == wilson(5, 5)[0]
     two = scene(7, {"aoi": 0, "hinata": 4})
     swapped = Scene(two.id + SWAPPED, two.prompt, (two.people[1], two.people[0]))
     both = [verdict(s, [figure("aoi", 0), figure("hinata", 4)]) for s in (two, swapped)]
     alone = summarize(both, [two, swapped], CAST).places
-    assert alone.exact_cell == 1 and math.isnan(alone.exact_cell_chance) and math.isnan(alone.lift)
+    assert alone.exact_cell.value == 1 and math.isnan(alone.exact_cell_chance) and math.isnan(alone.lift.value)
 
 
 def test_chance_is_of_scenes_of_as_many_people_however_many_are_there():
@@ -94,8 +98,9 @@ def test_chance_is_of_scenes_of_as_many_people_however_many_are_there():
     two, other, one = scene(0, {"aoi": 0, "hinata": 3}), scene(1, {"mio": 1, "aoi": 3}), scene(2, {"hinata": 1})
     verdicts = [verdict(two, [figure("hinata", 3)]), verdict(other, []), verdict(one, [figure("hinata", 1)])]
     places = summarize(verdicts, [two, other, one], CAST).places
-    assert (places.num_pictures, places.exact_cell) == (2, 1)
-    assert (places.exact_cell_chance, places.lift) == (1, 0)  # of the first picture: the last has no other scene of one
+    assert (places.num_pictures, places.exact_cell.value) == (2, 1)
+    # Of the first picture: the last has no other scene of one.
+    assert (places.exact_cell_chance, places.lift.value) == (1, 0)
 
 
 def test_a_scene_and_its_swapped_one_are_one_prompt():
@@ -110,9 +115,36 @@ def test_a_scene_and_its_swapped_one_are_one_prompt():
 def test_pair_order():
     asked = scene(1, {"aoi": 0, "hinata": 2, "mio": 4})
     right = summarize([verdict(asked, [figure("aoi", 0), figure("hinata", 1), figure("mio", 3)])], [asked], CAST)
-    assert right.places.pair_order == 1 and right.places.exact_cell == pytest.approx(1 / 3)
+    assert right.places.pair_order.value == 1 and right.places.exact_cell.value == pytest.approx(1 / 3)
     swapped = summarize([verdict(asked, [figure("hinata", 0), figure("aoi", 2), figure("mio", 4)])], [asked], CAST)
-    assert swapped.places.pair_order == pytest.approx(2 / 3)
+    assert swapped.places.pair_order.value == pytest.approx(2 / 3)
+
+
+def test_places_are_counted_over_people_and_measured_in_pixels():
+    """Three right in one picture, one wrong in another: three people of four; a column of a picture of 200 x 100 is 40
+    of the 223.6 pixels of its diagonal."""
+    asked = scene(1, {"aoi": 0, "hinata": 2, "mio": 4})
+    other = Scene("s2", "", asked.people)
+    wide = judge_picture([replace(figure("aoi", 1), head_xyxy=(54, 24, 66, 36))], other, CAST, width=200, height=100)
+    right = verdict(asked, [figure("aoi", 0), figure("hinata", 2), figure("mio", 4)])
+    places = summarize([right, wide], [asked, other], CAST).places
+    assert (places.exact_cell.value, places.exact_cell.n) == (0.75, 4)
+    assert places.distance == pytest.approx(40 / math.hypot(200, 100) / 4)
+
+
+def test_people_of_one_prompt_are_no_independent_people():
+    """Twenty pictures of three, all there in half of them and none in the other half: sixty people worth twenty."""
+    scenes = [scene(i, {"aoi": None, "hinata": None, "mio": None}) for i in range(20)]
+    everybody = [figure(name, column) for name, column in zip(CAST.names, (0, 2, 4), strict=True)]
+    verdicts = [verdict(s, everybody if i % 2 else []) for i, s in enumerate(scenes)]
+    recall = summarize(verdicts, scenes, CAST).by_count[0].id_recall
+    assert (recall.value, recall.n) == (0.5, 60) and recall.low < wilson(10, 20)[0]
+
+
+def test_precision_where_nobody_was_found_is_nothing():
+    empty = scene(1, {"aoi": None})
+    [count] = summarize([verdict(empty, [])], [empty], CAST).by_count
+    assert (count.id_precision.value, count.id_precision.n, count.id_f1) == (0, 0, 0)
 
 
 def test_a_verdict_without_its_scene_is_said():

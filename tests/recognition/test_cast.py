@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,24 @@ def test_cast_toml_overrules_folder_names_and_unknown_keys_stop(tmp_path: Path) 
         toml.write_text(text)
         with pytest.raises(FullcastError, match=words):
             build_cast(folder, drawn.embedder(tmp_path), drawn.detector(tmp_path), "show")
+
+
+@pytest.mark.parametrize(
+    ("look", "table"),
+    [
+        ("Hirasawa, Yui", '[characters."Hirasawa, Yui"]'),
+        ("aoi@school", '[characters."aoi@school"]'),
+        ("rin/red, blue", '[characters.rin.forms."red, blue"]'),
+    ],
+)
+def test_names_that_no_command_can_ask_for_are_refused(look: str, table: str, tmp_path: Path) -> None:
+    folder = drawn.write_references(tmp_path / "references", {"mio": drawn.COLOURS["mio"], look: drawn.COLOURS["rin"]})
+    networks = drawn.embedder(tmp_path), drawn.detector(tmp_path)
+    with pytest.raises(FullcastError, match=re.escape(f"say another in references/cast.toml: {table} name = ...")):
+        build_cast(folder, *networks, "show")
+    (folder / "cast.toml").write_text(f'{table}\nname = "yui"\n', encoding="utf-8-sig")
+    cast = build_cast(folder, *networks, "show").cast
+    assert "yui" in {*cast.names, *(form.name for character in cast.characters for form in character.forms)}
 
 
 def test_a_folder_without_pictures_is_named_and_the_rest_can_go_on(tmp_path: Path) -> None:

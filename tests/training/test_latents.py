@@ -8,8 +8,8 @@ import pytest
 from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.config import PocketModelConfig
 from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
-from fullcast.store.errors import FullcastError
 from fullcast.training.latents import LatentStore
+from fullcast.training.stop import StoppedEncoding
 
 TINY = PocketModelConfig(
     latent_channels=4,
@@ -98,8 +98,11 @@ def test_a_reader_leaves_a_row_that_another_process_is_about_to_name(model, tmp_
 def test_a_stop_on_the_way_keeps_what_is_encoded(model, tmp_path):
     answers = iter([False, False, True])
     store = LatentStore(tmp_path, model)
-    with pytest.raises(FullcastError, match="2 of 4 are done and kept; run it again"):
+    with pytest.raises(StoppedEncoding, match="2 of 4 are done and kept; run it again"):
         store.fill(WANTED, Pixels(), stop=lambda: next(answers))
+    with pytest.raises(StoppedEncoding) as later:
+        LatentStore(tmp_path, model).fill(WANTED, Pixels(), stop=lambda: True)
+    assert (later.value.encoded, later.value.of) == (2, 4), "of all that is wanted, not of what this call misses"
     assert LatentStore(tmp_path, model).fill(WANTED, Pixels()) == 2
 
 

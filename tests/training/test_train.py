@@ -23,7 +23,9 @@ from fullcast.training.config import TrainingConfig
 from fullcast.training.kept import checkpoints, read_state
 from fullcast.training.latents import LatentStore
 from fullcast.training.loop import METRICS, Beside, train, wanted
-from fullcast.training.metrics import read_metrics, wrong_captions
+from fullcast.training.metrics import read_metrics
+from fullcast.training.probe import wrong_captions
+from fullcast.training.stop import StoppedEncoding
 from fullcast.training.validation import same_number
 
 TINY = PocketModelConfig(
@@ -286,7 +288,7 @@ def test_only_the_newest_can_be_resumed_and_all_are_models(whole):
 
 
 def test_max_seconds_stops_after_a_whole_step_and_holds_while_pictures_are_encoded(base, tmp_path):
-    with pytest.raises(FullcastError, match="stopped while pictures were encoded"):
+    with pytest.raises(StoppedEncoding, match="stopped while pictures were encoded"):
         train(base, Stream(), Pixels(), Captions(), CONFIG, tmp_path, max_seconds=0.0)
     model = StableDiffusion.load(base)
     LatentStore(tmp_path / "latents", model).fill(wanted(Stream(), 0), Pixels())

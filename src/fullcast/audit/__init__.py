@@ -6,7 +6,7 @@ Nothing that prepares, trains, generates or judges imports this; it changes noth
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ from fullcast.audit.gold import (
 )
 from fullcast.audit.measures import Kept, Measure, identity, match_kept, measure
 from fullcast.audit.truth import Truth
+from fullcast.judging.judgement import plain
 from fullcast.judging.statistics import Estimate, share
 from fullcast.models.base import PersonDetector
 from fullcast.ports import Progress, silent
@@ -274,8 +275,12 @@ def head_finder(detector: PersonDetector) -> FindHead:
 
 
 def to_row(row: Measure) -> dict[str, Any]:
-    """JSON-ready."""
-    return asdict(row)
+    """JSON-ready; null for what has no value."""
+    return plain(row)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if value == value else "–"
 
 
 def as_table(rows: Sequence[Measure]) -> str:
@@ -283,8 +288,9 @@ def as_table(rows: Sequence[Measure]) -> str:
     cells = [("measure", "value", "95 % interval", "n", "baseline")]
     for row in rows:
         e = row.ours
-        beside = f"{row.baseline_value.value:.3f} ({row.baseline})" if row.baseline_value else ""
-        cells.append((row.name, f"{e.value:.3f}", f"{e.low:.3f} to {e.high:.3f}", str(e.n), beside))
+        beside = f"{_figure(row.baseline_value.value)} ({row.baseline})" if row.baseline_value else ""
+        told = (_figure(e.value), f"{e.low:.3f} to {e.high:.3f}") if e.value == e.value else ("–", "–")
+        cells.append((row.name, *told, str(e.n), beside))
     widths = [max(len(line[i]) for line in cells) for i in range(5)]
     return "\n".join("  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 

@@ -12,6 +12,7 @@ from fullcast.captions.config import CaptionsConfig
 from fullcast.captions.core import own_tags
 from fullcast.captions.count import CountCheck
 from fullcast.captions.grammar import Draft, Figure, View, draw
+from fullcast.ports import Progress, silent
 from fullcast.recognition.regions import region_boxes
 from fullcast.recognition.words import who_words
 from fullcast.records import Box, Cast, Person, Sample
@@ -88,8 +89,8 @@ class Captions:
             digest.update(repr((sample_id, self.views[sample_id])).encode())
         return digest.hexdigest()
 
-    def survey(self, visits: int = 1) -> Survey:
-        """How long the captions of the first `visits` visits of every sample are."""
+    def survey(self, visits: int = 1, progress: Progress = silent) -> Survey:
+        """How long the captions of the first `visits` visits of every sample are; `progress` advances by samples."""
         lengths, shortened, cut_off = [], 0, 0
         for sample_id in self.views:
             for visit in range(visits):
@@ -98,6 +99,7 @@ class Captions:
                 shortened += fitted != draft
                 cut_off += not fits
                 lengths.append(self.count_tokens(draft.text) if self.count_tokens else 0)
+            progress.advance()
         longest, mean = (max(lengths), float(np.mean(lengths))) if lengths else (0, 0.0)
         return Survey(len(lengths), self.token_limit, shortened, cut_off, longest, mean)
 

@@ -23,8 +23,8 @@ from fullcast.cli.drawing import generate, grid, inpaint
 from fullcast.cli.judge import card, judge
 from fullcast.cli.regularize import regularize
 from fullcast.cli.review import review
-from fullcast.cli.verb import HERE, AsJson, Settings, Where, open_journey, say, tell
-from fullcast.cli.words import misplaced_setting, missing_extra, pairs, spell_settings, takes_settings
+from fullcast.cli.verb import HERE, AsJson, Settings, Where, bear_any_name, open_journey, say, tell
+from fullcast.cli.words import cannot_be_opened, misplaced_setting, missing_extra, pairs, spell_settings, takes_settings
 from fullcast.store.errors import FullcastError
 
 BAD_INPUT = 2
@@ -136,12 +136,14 @@ def demo(folder: Path = Path("demo"), /, *, seed: int = 1, settings: Settings = 
     """
     from fullcast.journey.demo import demo as run
 
-    preset = "smallest" if os.environ.get("FULLCAST_DEMO") == "smallest" else "demo"
+    preset = os.environ.get("FULLCAST_DEMO") or "demo"
+    if preset not in ("demo", "smallest"):
+        raise FullcastError(f"FULLCAST_DEMO is {preset!r}; set it to smallest, or leave it unset for the whole demo")
     tell(run(folder, seed, preset, overrides=pairs(settings), progress=Bars(), say=say(json)), json)
 
 
 @pocket.command(name="show")
-def pocket_show(*, out: Path, seed: int = 1, smallest: bool = False, json: AsJson = False) -> None:
+def pocket_show(*, out: Path, seed: int = 1, style: str = "", smallest: bool = False, json: AsJson = False) -> None:
     """Draw a pocket show: episodes, fan art, regularization and reference pictures, and truth.parquet beside them.
 
     Parameters
@@ -150,12 +152,14 @@ def pocket_show(*, out: Path, seed: int = 1, smallest: bool = False, json: AsJso
         Folder to write to.
     seed
         The same seed gives the same bytes, another seed another cast.
+    style
+        How heads are drawn: toon-head (the default), adventurer, big-smile, personas or micah.
     smallest
         One episode of 24 seconds, for a quick look.
     """
     from fullcast.journey.demo import make_pocket_show
 
-    tell(make_pocket_show(out, seed, smallest=smallest, progress=Bars()), json)
+    tell(make_pocket_show(out, seed, style=style, smallest=smallest, progress=Bars()), json)
 
 
 @app.command(name="settings", sort_key=13)
@@ -180,6 +184,7 @@ for command in (each for name in app for each in (app[name], *(app[name][inner] 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: parses, runs a verb, turns every wrong input into one sentence and exit code 2."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    bear_any_name()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its advice about torchvision is no use to anybody here
     try:
         app(spell_settings(words), exit_on_error=False, print_error=False, result_action="return_value")
@@ -195,6 +200,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # whoever reads has enough, as in `fullcast settings | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it closes it
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:  # no place that somebody gave
+            raise
+        sys.exit(_complain(cannot_be_opened(error)))
 
 
 def _complain(error: Exception) -> int:

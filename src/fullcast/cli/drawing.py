@@ -43,9 +43,10 @@ def generate(
         Wrong people of a picture that are drawn anew at most, where as many are there as were asked for; what is not
         better is not kept.
     seed
-        Of the first picture; the same seed gives the same picture. generation.seed by default.
+        Of each scene's first picture; the same seed gives the same picture. By default the scene's own, where the file
+        says one, else generation.seed.
     checkpoint
-        Folder of a checkpoint; the latest of the workspace by default, "base" for the model before training.
+        Folder of a checkpoint, "base" for the model before training, or "latest" of the workspace, the default.
     out
         Folder for the pictures; one of the workspace by default. What is there of another recipe stays.
     """

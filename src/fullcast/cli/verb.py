@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,8 +36,17 @@ def open_journey(workspace: Path, settings: Sequence[str] = (), json: bool = Fal
     return Journey.open(workspace, pairs(settings), progress=Bars(), say=say(json))
 
 
+def bear_any_name() -> None:
+    """Names that the terminal's encoding does not have (Japanese ones, on many a Windows) are printed as escapes."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def tell(answer: Answer, json: bool) -> None:
+    """JSON is UTF-8 wherever it is printed."""
     if json:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
         print(json_format.dumps(answer.data, indent=2, ensure_ascii=False, default=str))
     elif answer.text:
         print(answer.text)

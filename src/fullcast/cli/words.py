@@ -1,8 +1,9 @@
-"""What the command line makes of words: settings given as options, and modules that are not installed."""
+"""What the command line makes of words: settings given as options, and what the system refused."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -23,12 +24,28 @@ def spell_settings(words: Sequence[str]) -> list[str]:
             spelt.append(word)
             continue
         if not equals:
-            value = "true"
-            if position < len(words) and not words[position].startswith("--"):
-                value = words[position]
-                position += 1
+            value, taken = _value_of(name, words[position] if position < len(words) else None)
+            position += taken
         spelt.append(f"--set={name[2:]}={value}")
     return spelt
+
+
+def _value_of(option: str, following: str | None) -> tuple[str, bool]:
+    """The value of a setting that is spelt without =, and whether the following word is it.
+
+    To name a setting that is true or false is to say true; only true or false after it is its value, for any other
+    word may be the verb's own. FullcastError where the value is missing.
+    """
+    from fullcast.recipe import setting_type
+
+    kind = setting_type(option[2:])
+    if kind is bool:
+        return (following, True) if following in ("true", "false") else ("true", False)
+    if following is not None and not re.match("--|-[A-Za-z]", following):
+        return following, True
+    if kind is None:
+        return "true", False  # the recipe says what it is called
+    raise FullcastError(f"{option}: give a value, as in {option} VALUE or {option}=VALUE")
 
 
 def pairs(settings: Sequence[str]) -> dict[str, str]:
@@ -67,6 +84,12 @@ def misplaced_setting(error: UnknownOptionError, words: Sequence[str]) -> Fullca
             f"{option} is a setting at the top level of fullcast.toml: give it as --set {name}={given}"
         )
     return FullcastError(f"{verb} takes no settings: write it into fullcast.toml")
+
+
+def cannot_be_opened(error: OSError) -> FullcastError:
+    """A file or folder that the system refused, in one sentence."""
+    place = error.filename2 or error.filename
+    return FullcastError(f"{place}: {error.strerror}; see that it can be read and written there, or give another place")
 
 
 def missing_extra(error: ModuleNotFoundError) -> FullcastError:

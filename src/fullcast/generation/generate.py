@@ -47,7 +47,8 @@ def generate(
     painters: Painters | None = None,
     keep_others: bool = False,
 ) -> list[Picture]:
-    """`num_pictures` of each scene (seeds from config.seed on), or one of each scene with its own entry of `seeds`.
+    """`num_pictures` of each scene (from its own seed on, else from config.seed), or one of each from its entry of
+    `seeds`.
 
     Written as `{scene.id}-{seed}.png`; what is there already from the same recipe is not made again. `keep_others`: a
     file of another recipe is not replaced; the new one has the first digits of its id in its name. In the order of
@@ -133,7 +134,8 @@ def _asked(
 ) -> list[tuple[Scene, int]]:
     if seeds is not None:
         return list(zip(scenes, seeds, strict=True))
-    return [(scene, config.seed + k) for scene in scenes for k in range(num_pictures)]
+    first = [scene.seed if scene.seed >= 0 else config.seed for scene in scenes]
+    return [(scene, seed + k) for scene, seed in zip(scenes, first, strict=True) for k in range(num_pictures)]
 
 
 def _beside_others(out_dir: Path, name: str, recipe: Recipe) -> str:

@@ -57,6 +57,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         value = {**self.__dict__, "scene": to_plain(self.scene)}
+        del value["scene"]["seed"]  # the picture's own stands beside it
         if self.dtype == "float32":  # pictures of before keep their ids
             del value["dtype"]
         parent = self.inpaint["parent"] if self.inpaint else ""

@@ -6,6 +6,7 @@ stopped and returns an `Answer`: a few lines for people and the same as data.
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -130,8 +131,11 @@ class Journey:
         out: Path | None = None,
     ) -> Answer:
         """How often whole scenes come out right, by number of people; `targets` are compared with the first of them."""
+        from fullcast.generation.out import folder_to_write
         from fullcast.journey.proving import Order, judge
 
+        if out is not None:
+            folder_to_write(out)
         return judge(self, Order(targets, checkpoint, pictures, scenes, base, known_right, out))
 
     def card(self) -> Answer:
@@ -152,17 +156,23 @@ class Journey:
         training_metadata: bool = False,
     ) -> Answer:
         """The dataset, a checkpoint or a LoRA, for other tools."""
+        from fullcast.generation.out import folder_to_write
         from fullcast.journey.exporting import export
         from fullcast.journey.exporting_models import MODELS, export_model
 
+        folder_to_write(out.parent, out)
         if what in MODELS:
             return export_model(self, what, out, checkpoint, half, training_metadata)
         return export(self, what, out, checkpoint, max_repeats, stage)
 
     def pack(self, out: Path, *, results: bool = False, with_base: bool = False) -> Answer:
         """The training in one file for another machine, or what it made there."""
+        from fullcast.generation.out import folder_to_write
         from fullcast.journey.packing import pack
 
+        if results and with_base:
+            raise FullcastError("--with-base was given beside --results, which holds no base; give one or the other")
+        folder_to_write(out.parent, out)
         return pack(self, out, results, with_base)
 
     def import_dataset(
@@ -209,8 +219,14 @@ def new_workspace(folder: Path | str, show: str = "", recipe: str = "") -> Answe
 
 
 def list_settings(section: str = "") -> Answer:
-    """Name, default and meaning of the settings whose name begins with `section`."""
-    found = [row for row in settings() if row[0].replace("-", "_").startswith(section.replace("-", "_"))]
+    """Name, default and meaning of the settings whose name begins with `section`; FullcastError where none does."""
+    wanted, known = section.replace("-", "_"), list(settings())
+    found = [row for row in known if row[0].startswith(wanted)]
+    if not found:
+        sections = sorted({name.rpartition(".")[0] for name, _, _ in known} - {""})
+        near = difflib.get_close_matches(wanted, [*sections, *(name for name, _, _ in known)], n=3)
+        hint = f"near it are: {', '.join(near)}" if near else f"sections are: {', '.join(sections)}"
+        raise FullcastError(f"no setting begins with {section!r}; {hint}")
     rows = [{"name": name, "default": default, "meaning": meaning} for name, default, meaning in found]
     text = "\n".join(f"{name} = {value_text(default)}\n    {meaning}" for name, default, meaning in found)
-    return Answer(text or f"no setting begins with {section!r}", {"settings": rows})
+    return Answer(text, {"settings": rows})

@@ -61,7 +61,7 @@ def timed(workspace: Workspace, stage: str) -> Iterator[None]:
 def read_times(workspace: Workspace) -> dict[str, float]:
     """Seconds by stage."""
     try:
-        return dict(json.loads(_times_path(workspace).read_text()))
+        return dict(json.loads(_times_path(workspace).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Kind = Literal["main", "placed", "base"]
 
 NAMES: dict[Kind, str] = {"main": "Prompts only", "placed": "With places given", "base": "Before training"}
+PLANNED = ", places planned by Fullcast"
+"""Said of prompts only where the recipe gives places to people who have none: regions bind there too."""
 
 SETTINGS = ("park", "street")
 """Where scenes play when nothing is known of the show's places."""
@@ -38,7 +40,7 @@ STEP = re.compile(r"step-(\d+)")
 
 VERDICTS, SCORED, PICTURES = "verdicts.parquet", "scored.parquet", "pictures.parquet"
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,12 @@ class Asked:
     kind: Kind
     checkpoint: Checkpoint
     folder: Path
+    plans_places: bool = False
+    """generation.plan_places: whoever is asked for without a place gets one drawn."""
 
     @property
     def name(self) -> str:
-        return NAMES[self.kind]
+        return NAMES[self.kind] + (PLANNED if self.kind == "main" and self.plans_places else "")
 
     @property
     def step(self) -> int:
@@ -70,7 +74,8 @@ def way_of(journey: Journey, given: str, kind: Kind) -> Asked:
 
     chosen = find_checkpoint(journey, given)
     words = "places" if kind == "placed" else "prompts"
-    return Asked(kind, chosen, journey.workspace.judging_dir / f"{folder_sha256(chosen.folder)[:10]}-{words}")
+    folder = journey.workspace.judging_dir / f"{folder_sha256(chosen.folder)[:10]}-{words}"
+    return Asked(kind, chosen, folder, journey.recipe.generation.plan_places)
 
 
 def ways_of(journey: Journey, checkpoint: str, base: bool) -> Iterator[Asked]:
@@ -121,7 +126,8 @@ def draw_and_judge(journey: Journey, way: Asked, scenes: Sequence[Scene], cast: 
     del about["generation"]["textual_inversions"]  # their content counts, and verdicts from before are kept
     question = question_key(f"{doors.judge_detector.name} {doors.judge_embedder.name}", cast)
     words = _words(way, asked, _cast_of(journey, way), generation)
-    inputs = [way.folder.name, *(repr(scene) for scene in scenes), *words, *taught]
+    seeds = [f"{scene.id} seed {scene.seed}" for scene in scenes if scene.seed >= 0]
+    inputs = [way.folder.name, *(repr(scene) for scene in scenes), *seeds, *words, *taught]
     key = partition_key(inputs, about, [question], VERSION)
 
     def make(path: Path) -> None:
@@ -213,6 +219,24 @@ def judge_folder(
     judged = replace(judged, rows=rows)
     judged.write(journey.workspace.judging_dir / f"folder-{name.replace('/', '-')}" / VERDICTS)
     return judged, [*drops, *judged.drops]
+
+
+def score_folder(journey: Journey, judged: Judged, name: str) -> list[Row]:
+    """The pictures that `judge_folder` judged as those networks see them that labelled; [] where no scene has several,
+    and where the cast that they know is not the one that was judged over."""
+    from fullcast.judging.judge import Entry, judge
+    from fullcast.recognition.castfile import read_cast
+
+    path = journey.workspace.show_dir / "cast.json"
+    if len({row.scene.id for row in judged.rows}) == len(judged.rows) or not path.exists():
+        return []
+    cast, doors = read_cast(path), Doors(journey.workspace, journey.recipe)
+    if set(cast.names) != set(judged.names):
+        return []
+    root, look = journey.workspace.root, doors.scorer(cast)
+    entries = [Entry(row.verdict.picture_id, root / row.path, row.scene, row.seed) for row in judged.rows]
+    sights = sights_of(journey, look, cast)
+    return list(judge(entries, look, cast, journey.recipe.judging, journey.progress, sights, series=name).rows)
 
 
 def sights_of(journey: Journey, look: Look, cast: Cast) -> Sights:

@@ -64,19 +64,24 @@ def caption_changes(journey: Journey, planned: Planned) -> tuple[str, dict[str, 
     share of captions by stage."""
     from fullcast.journey.wording import SURVEYED, caption_source
 
-    samples = planned.mixture.samples
+    of_stages, samples = journey.recipe.of_stages(), planned.mixture.samples
+    if len(of_stages) < 2:
+        return "", {}
     chosen = samples[:: max(1, -(-len(samples) // SURVEYED))]
     first: list[str] = []
     text, shares = "", {}
-    for name, recipe in journey.recipe.of_stages():
+    journey.progress.start("captions of stages", len(of_stages))
+    for name, recipe in of_stages:
         source = caption_source(journey.with_recipe(spoken(recipe, name)), planned.prepared.cast, chosen)
         captions = [source.caption(sample.id, 0) for sample in chosen]
+        journey.progress.advance(1, name)
         if not first:
             first = captions
             continue
         changed = sum(a != b for a, b in zip(first, captions, strict=True))
         shares[name] = changed / len(chosen)
         text += f"captions of stage {name}: {changed} of {len(chosen)} are other words for the same picture\n"
+    journey.progress.done()
     return text, shares
 
 

@@ -149,6 +149,8 @@ def _refuse(given: Mapping[str, str], groups: Mapping[str, Sequence[ClusterRow]]
         pieces = look.split("/")
         if len(pieces) > 2 or any(not p.strip() or p.startswith((".", "_")) or "\\" in p for p in pieces):
             raise FullcastError(f"{look!r} cannot be a name; wanted is NAME or NAME/FORM, such as aoi or aoi/hairdown")
+        if any(sign in look for sign in ",@"):
+            raise FullcastError(f"{look!r} has a comma or an @ in it, which are signs in --cast; give a name without")
 
 
 def _refuse_outdated(rows: Sequence[ClusterRow], people: Mapping[str, Person], images: Mapping[str, Image]) -> None:

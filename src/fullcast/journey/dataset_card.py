@@ -92,7 +92,7 @@ def _accuracy(audit: Mapping[str, Any]) -> list[str]:
     rows = ["| measure | value | 95 % interval | n |", "|---|---|---|---|"]
     for row in audit["measures"]:
         e = row["ours"]
-        if e["n"] and e["value"] == e["value"] and not row["name"].startswith(BASELINES):
+        if e["n"] and not _is_absent(e["value"]) and not row["name"].startswith(BASELINES):
             rows.append(f"| {row['name']} | {e['value']:.3f} | {e['low']:.3f} to {e['high']:.3f} | {e['n']:,} |")
     wrong = [r for r in audit.get("confusion", ()) if r["true"] != r["given"]][:10]
     mistakes = [f"- {r['true']} taken for {r['given']}: {r['share']:.1%} of {r['true']}" for r in wrong]
@@ -149,9 +149,14 @@ def _licence(licence: str) -> str:
     return f"Licence: {licence or 'not stated'}."
 
 
+def _is_absent(value: float | None) -> bool:
+    """null; NaN in an audit.json from before."""
+    return value is None or value != value
+
+
 def facts_of(audit: Mapping[str, Any], wanted: Sequence[str] = ("open-set accuracy", "people counted right")) -> str:
     """The two figures that stand for all, for a line elsewhere; '' when nothing was measured."""
     rows = {row["name"]: row["ours"] for row in audit.get("measures", ())}
     told = [f"{name} {rows[name]['value']:.3f} ({rows[name]['low']:.3f} to {rows[name]['high']:.3f})"
-            for name in wanted if name in rows]  # fmt: skip
+            for name in wanted if name in rows and not _is_absent(rows[name]["value"])]  # fmt: skip
     return ", ".join(told)

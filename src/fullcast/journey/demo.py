@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ SHOW_VERSION = 1
 """Raised when the same seed draws another show."""
 
 _DRAWN = "pocket-show.json"
+_UNFINISHED = "unfinished"
+"""In the mark while the show is drawn."""
 
 
 def demo(
@@ -36,11 +39,17 @@ def demo(
     progress: Progress = silent,
     say: Say = lambda line: None,
 ) -> Answer:
-    """Every verb of the journey in turn; `preset`: the recipe, "demo" or "smallest" (which draws a smaller show)."""
+    """Every verb of the journey in turn; `preset`: the recipe, "demo" or "smallest" (which draws a smaller show).
+
+    Raises FullcastError for a folder that holds anything but this very show, drawn or begun.
+    """
     began = time.monotonic()
+    settings = _settings(preset)
+    wanted = {"seed": seed, "key": partition_key([str(seed)], asdict(settings) | {"num_workers": 0}, (), SHOW_VERSION)}
+    _refuse_what_is_not_ours(Workspace(Path(os.path.abspath(folder))), wanted)
     workspace = _workspace(folder, seed, preset)
     with timed(workspace, "pocket show"):
-        _draw_show(workspace, seed, _settings(preset), progress, say)
+        _draw_show(workspace, wanted, settings, progress, say)
     journey = Journey.open(folder, overrides, progress=progress, say=say)
     stages: tuple[tuple[str, Callable[[], Answer]], ...] = (
         ("prepare", journey.prepare),
@@ -73,13 +82,18 @@ def _workspace(folder: Path, seed: int, preset: str) -> Workspace:
     return workspace
 
 
-def make_pocket_show(out: Path, seed: int, *, smallest: bool = False, progress: Progress = silent) -> Answer:
-    """Draws a show into a folder; what belongs to another show there is refused."""
+def make_pocket_show(
+    out: Path, seed: int, *, style: str = "", smallest: bool = False, progress: Progress = silent
+) -> Answer:
+    """Draws a show into a folder; one with something in it is refused. style: of pocket/looks.py; "" is the default."""
+    from fullcast.generation.out import folder_to_write
     from fullcast.pocket.show import make_show
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FullcastError(f"{out} is not empty; give a new folder for the show")
-    show = make_show(out, seed, _settings("smallest" if smallest else "demo"), progress)
+    folder_to_write(out)
+    settings = _settings("smallest" if smallest else "demo")
+    show = make_show(out, seed, replace(settings, style=style or settings.style), progress)
     data = {"root": str(out), "episodes": [str(path) for path in show.episodes]}
     return Answer(f"{len(show.episodes)} episodes, fan art, references and the truth: {out}", data)
 
@@ -92,28 +106,48 @@ def _settings(preset: str) -> ShowSettings:
     return ShowSettings()
 
 
-def _draw_show(workspace: Workspace, seed: int, settings: ShowSettings, progress: Progress, say: Say) -> None:
-    """Once per seed and size. A folder that was drawn with another seed is not drawn over."""
+def _refuse_what_is_not_ours(workspace: Workspace, wanted: Mapping[str, Any]) -> None:
+    """FullcastError for a folder with the show of another seed or size, whole or begun, and for one with files but no
+    show: the show's files have names that a person's may have too, and would replace them."""
+    drawn = _read(workspace.data_dir / _DRAWN)
+    if drawn is None:
+        held = next((p for p in _where_files_lie(workspace) if p.is_file() and not p.name.startswith(".")), None)
+        if held is not None:
+            told = workspace.relative(held)
+            raise FullcastError(f"{workspace.root} holds {told} and no show of a demo; give a new folder for the demo")
+    elif {name: drawn.get(name) for name in wanted} != wanted:
+        show = "begun show" if drawn.get(_UNFINISHED) else "show"
+        raise FullcastError(
+            f"{workspace.root} holds the {show} of seed {drawn['seed']}, or another size of it; give another folder"
+        )
+
+
+def _where_files_lie(workspace: Workspace) -> Iterator[Path]:
+    """All that a show would be drawn over, and what was made of other files."""
+    yield from workspace.root.glob("*.parquet")
+    for folder in (*workspace.given_dirs, workspace.data_dir):
+        yield from folder.rglob("*")
+
+
+def _draw_show(
+    workspace: Workspace, wanted: Mapping[str, Any], settings: ShowSettings, progress: Progress, say: Say
+) -> None:
+    """Once per seed and size; the mark is there before the first picture, so that a show that was begun is known."""
+    mark = workspace.data_dir / _DRAWN
+    if _read(mark) == wanted:
+        return
+    write_json(mark, {**wanted, _UNFINISHED: True})
     from fullcast.pocket.show import make_show
 
-    mark = workspace.data_dir / _DRAWN
-    wanted = {"seed": seed, "key": partition_key([str(seed)], asdict(settings) | {"num_workers": 0}, (), SHOW_VERSION)}
-    drawn = _read(mark)
-    if drawn == wanted:
-        return
-    if drawn is not None:
-        raise FullcastError(
-            f"{workspace.root} holds the show of seed {drawn['seed']}, or another size of it; give another folder"
-        )
     say("[0/6] drawing the pocket show")
-    make_show(workspace.root, seed, settings, progress)
+    make_show(workspace.root, int(wanted["seed"]), settings, progress)
     write_json(mark, wanted)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        return dict(json.loads(path.read_text()))
-    except FileNotFoundError:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

@@ -12,6 +12,7 @@ from fullcast.journey.answers import Answer
 from fullcast.journey.captioning import spoken
 from fullcast.journey.making import find_checkpoint
 from fullcast.journey.planning import Planned, make_plan
+from fullcast.journey.run_facts import RUN_RECIPE, hide_places
 from fullcast.journey.wording import caption_source
 from fullcast.store.atomic import replacing_dir
 from fullcast.store.errors import FullcastError
@@ -133,4 +134,6 @@ def _checkpoint(journey: Journey, out: Path, checkpoint: str) -> Answer:
         shutil.copytree(chosen.folder, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state"))
         if not (temporary / "model_index.json").exists():
             write_merged(journey, chosen, temporary)
+        if (temporary / RUN_RECIPE).is_file():
+            hide_places(temporary / RUN_RECIPE)
     return Answer(f"{chosen.name} as a diffusers folder: {out}", {"path": str(out), "checkpoint": chosen.name})

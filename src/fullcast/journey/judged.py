@@ -14,18 +14,19 @@ from fullcast.journey.compositions import novelty_by_series
 from fullcast.journey.doors import Doors
 from fullcast.journey.references import References
 from fullcast.journey.telling import judge_sentence, tell
-from fullcast.records import Cast
+from fullcast.records import Cast, Image, Sample
 from fullcast.store.atomic import write_json
 from fullcast.store.errors import FullcastError, UnreadableFile
 from fullcast.store.partitions import cached, partition_key
 from fullcast.store.pictures import read_picture
-from fullcast.store.tables import read_metadata
+from fullcast.store.tables import read_metadata, read_records
+from fullcast.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
     from fullcast.judging.hair import Lab
     from fullcast.judging.judgement import Judgement
-    from fullcast.judging.likeness import Likeness, Vector
+    from fullcast.judging.likeness import Likeness
     from fullcast.judging.measures import Error, Known
     from fullcast.judging.rows import Row
 
@@ -80,9 +81,10 @@ def kept_known(journey: Journey, verdicts: Path, cast: Cast) -> Known:
 
 
 def keep_errors(journey: Journey, question: str, errors: Mapping[int, Error]) -> Path:
-    """They hold for these networks and this cast: ``question`` is `judging.cache.question_key` of both."""
+    """They hold for these networks and this cast: ``question`` is `judging.cache.question_key` of both. Those of other
+    numbers of people that were measured so before stay."""
     path = _errors_path(journey)
-    rows = {str(n): asdict(error) for n, error in errors.items()}
+    rows = {str(n): asdict(error) for n, error in sorted((read_errors(journey, question) | dict(errors)).items())}
     write_json(path, {"question": question, "accepted": _accepted(journey), "errors": rows})
     return path
 
@@ -164,43 +166,61 @@ def _measured(looks: Mapping[str, Sequence[Path]], doors: Doors) -> Iterable[tup
 
 
 def likeness_of(journey: Journey, rows: Sequence[Row], doors: Doors) -> Likeness | None:
-    """Made pictures beside the show's own, as the judge's embedder sees whole pictures; None where nothing is prepared
-    or `judging.true_pictures` is 0."""
-    from fullcast.journey.preparing import read_prepared
-    from fullcast.judging.likeness import TRUE, likeness
-
-    config = journey.recipe.judging
-    try:
-        images = [i for i in read_prepared(journey).images if i.source == "screenshots" and not i.dropped]
-    except FullcastError:
-        return None
-    if not images or not rows or not config.true_pictures:
-        return None
-    size = rows[0].verdict.width, rows[0].verdict.height
-    chosen = images[:: max(1, -(-len(images) // config.true_pictures))]
-    true = {image.path: journey.workspace.root / image.path for image in chosen}
-    episodes = {image.path: image.video_id for image in chosen}
-    vectors = _vectors(journey, doors, TRUE, true, episodes, {}, size)
-    for series in dict.fromkeys(row.series for row in rows):
-        own = {row.path: row for row in rows if row.series == series}
-        made = {path: journey.workspace.root / path for path in own}
-        groups = {path: row.scene.id for path, row in own.items()}
-        vectors += _vectors(journey, doors, series, made, groups, {p: r.num_people for p, r in own.items()}, size)
-    return likeness(vectors, f"{doors.judge_embedder.name} and detail by size", config.seed)
-
-
-def _vectors(
-    journey: Journey,
-    doors: Doors,
-    series: str,
-    pictures: Mapping[str, Path],
-    groups: Mapping[str, str],
-    numbers: Mapping[str, int],
-    size: tuple[int, int],
-) -> list[Vector]:
+    """Made pictures beside the show's own and beside those that are trained on, as the judge's embedder sees whole
+    pictures; None where there are no true ones (nothing is prepared, or `judging.true_pictures` is 0) and no two made
+    ones of one prompt."""
     from fullcast.judging.features import look_at_pictures
-    from fullcast.judging.likeness import Vector
+    from fullcast.judging.likeness import Vector, likeness
 
-    kept = journey.workspace.judging_dir / "features"
-    seen = look_at_pictures(pictures, doors.judge_embedder, size, kept, journey.progress)
-    return [Vector(series, path, groups[path], numbers.get(path, 0), one) for path, one in seen.items()]
+    if not rows:
+        return None
+    true = _true_pictures(journey)
+    several = len(rows) > len({(row.series, row.scene.id) for row in rows})
+    if not true and not several:
+        return None
+    told = [*true, *((row.series, row.path, row.scene.id, row.num_people) for row in rows)]
+    seen = look_at_pictures(
+        {path: journey.workspace.root / path for _, path, _, _ in told},
+        doors.judge_embedder,
+        (rows[0].verdict.width, rows[0].verdict.height),
+        journey.workspace.judging_dir / "features",
+        journey.progress,
+    )
+    vectors = [Vector(*one, seen[one[1]]) for one in told if one[1] in seen]
+    return likeness(vectors, f"{doors.judge_embedder.name} and detail by size", journey.recipe.judging.seed)
+
+
+def _true_pictures(journey: Journey) -> list[tuple[str, str, str, int]]:
+    """(series, path, episode, 0) of as many screenshots as the settings say, evenly over the show, and of every picture
+    that is trained on, by its source."""
+    from fullcast.journey.preparing import read_prepared
+    from fullcast.judging.likeness import TRAINED, TRUE
+
+    most = journey.recipe.judging.true_pictures
+    try:
+        prepared = read_prepared(journey)
+    except FullcastError:
+        return []
+    screenshots = [i for i in prepared.images if i.source == "screenshots" and not i.dropped]
+    pictures = {image.path: image for image in prepared.pictures if not image.dropped}
+    if not screenshots or not most:
+        return []
+    chosen = screenshots[:: max(1, -(-len(screenshots) // most))]
+    videos = {image.id: image.video_id for image in prepared.images}
+    episodes = {path: image.video_id or videos.get(image.parent, "") for path, image in pictures.items()}
+    trained = _trained_on(journey.workspace, pictures)
+    return [
+        *((TRUE, image.path, image.video_id, 0) for image in chosen),
+        # What comes from no video is an episode of its own.
+        *((TRAINED + source, path, episodes.get(path) or path, 0) for path, source in trained.items()),
+    ]
+
+
+def _trained_on(workspace: Workspace, pictures: Mapping[str, Image]) -> dict[str, str]:
+    """Path -> source of every picture that the plan shows at least once; without a plan of all that are there."""
+    samples = workspace.show_dir / "samples.parquet"
+    if not samples.exists():
+        return {path: image.source for path, image in pictures.items()}
+    never = workspace.plan_dir / "never-seen.txt"
+    unseen = set(never.read_text(encoding="utf-8").splitlines()) if never.exists() else set()
+    return {s.path: s.source for s in read_records(samples, Sample) if s.path not in unseen}

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 BASE = "base"
 """What `--checkpoint` calls the model before training."""
 
+LATEST = "latest"
+"""What it calls the newest model of the workspace, which is also meant where none is named."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -42,7 +45,8 @@ class Checkpoint:
 
 
 def find_checkpoint(journey: Journey, given: str, *, lora_alone: bool = False) -> Checkpoint:
-    """'' is the newest of the workspace, ``base`` the model before training, else a folder in it or as given.
+    """'' or ``latest`` is the newest of the workspace, ``base`` the model before training, else a folder in it or as
+    given.
 
     lora_alone: one that holds its LoRA and no model (training.lora_merged = false) will do. FullcastError for what is
     none of these.
@@ -52,7 +56,7 @@ def find_checkpoint(journey: Journey, given: str, *, lora_alone: bool = False) -
     workspace = journey.workspace
     if given == BASE:
         folder = Doors(workspace, journey.recipe).path("base")
-    elif given:
+    elif given and given != LATEST:
         inside = workspace.root / given
         folder = inside if inside.is_dir() else Path(given).expanduser()
     else:
@@ -110,7 +114,7 @@ def generate(
     repairs: int = 0,
 ) -> Answer:
     """Pictures of a prompt or of a scene file; what is there already is not drawn again, and what is there of other
-    words, settings or models is not replaced. `seed` None: the settings'.
+    words, settings or models is not replaced. `seed` None: each scene's own, else the settings'.
 
     best_of: so many are drawn for each that is asked for, and the one with the fewest faults is given; repairs: wrong
     figures of a picture that are drawn anew at most.
@@ -128,6 +132,8 @@ def generate(
         )
     chosen = find_checkpoint(journey, checkpoint)
     asked = [scene_of(prompt, cast, chosen.cast)] if scenes is None else read_scenes(scenes, chosen.cast)
+    if seed is not None:
+        asked = [replace(scene, seed=-1) for scene in asked]
     choosing = best_of > 1 or repairs > 0
     folder = folder_to_write(out or journey.workspace.pictures_dir / "generated")
     config, model = generation_config(journey, seed=seed), open_model(journey, chosen.folder)
@@ -236,16 +242,18 @@ def grid(
     from fullcast.generation.out import file_to_write
 
     chosen = find_checkpoint(journey, checkpoint)
+    x, y = (_newest_named(journey, axis) for axis in (x, y))
     axes = [Axis.parse(_whole_cast(axis, chosen.cast)) for axis in (x, y)]
+    folders = {chosen.name: chosen.folder}
+    for axis in (axis for axis in axes if axis.kind == "checkpoint"):
+        folders |= {value: find_checkpoint(journey, value).folder for value in axis.values}
     scene, config = replace(scene_of(prompt, cast, chosen.cast), id="grid"), generation_config(journey, seed=seed)
     told = config.model_dump_json(exclude=None if config.textual_inversions else {"textual_inversions"})
     asked = "\x1f".join((x, y, prompt, cast, told, chosen.name))  # grids of before keep their names
     name = f"{axes[0].kind}-{axes[1].kind}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}.png"
     target = file_to_write(out or journey.workspace.pictures_dir / "grids" / name, folder_beside=True)
     pictures = draw(
-        lambda name: open_model(
-            journey, chosen.folder if name == chosen.name else find_checkpoint(journey, name).folder
-        ),
+        lambda name: open_model(journey, folders[name]),
         scene,
         chosen.cast,
         config,
@@ -256,6 +264,16 @@ def grid(
         progress=journey.progress,
     )
     return Answer(str(target), {"path": str(target), "pictures": [to_plain(picture) for picture in pictures]})
+
+
+def _newest_named(journey: Journey, axis: str) -> str:
+    """``checkpoint=base,latest`` with the newest by its name: tomorrow ``latest`` is another."""
+    kind, _, told = axis.partition("=")
+    values = [value.strip() for value in told.split(",")]
+    if kind.strip() != "checkpoint" or LATEST not in values:
+        return axis
+    newest = find_checkpoint(journey, LATEST).name
+    return f"checkpoint={','.join(newest if value == LATEST else value for value in values)}"
 
 
 def _whole_cast(axis: str, cast: Cast) -> str:

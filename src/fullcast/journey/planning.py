@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from fullcast.mixture.samples import Cut
     from fullcast.mixture.stages import StagePlan
     from fullcast.training.config import Change, TrainingConfig
+    from fullcast.training.stop import StoppedEncoding
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def tell_plan(journey: Journey, planned: Planned, speed: float | None = None) ->
         speed,
         dropped=left_out(planned.prepared.images, (*planned.prepared.drops, *planned.cut.drops)),
         empty_captions=empty_captions(recipe),
-        beside=compare(planned.stages, draws) if draws else (),
+        beside=compare(planned.stages, draws, journey.progress) if draws else (),
         imagined=planned.imagined,
         **priced(journey, planned.stages),
     )
@@ -143,16 +144,21 @@ def make_plan(journey: Journey, *, may_imagine: bool = False) -> Planned:
     prepared = prepared if imagined else with_composites(journey, prepared)
     stages: list[StagePlan] = []
     first: Recipe | None = None
-    for number, (name, recipe) in enumerate(journey.recipe.of_stages()):
+    of_stages = journey.recipe.of_stages()
+    journey.progress.start("plan", 2 * len(of_stages))
+    for number, (name, recipe) in enumerate(of_stages):
         cut = cut_samples(prepared.pictures, prepared.everybody, recipe.mixture, prepared.scene_tags, prepared.ratings)
         _check_something_is_left(cut)
         if first is None:
             first = recipe
         elif cut.samples != stages[0].cut.samples or recipe.captions != first.captions or recipe.captions.stages:
             cut = renamed(cut, name)
+        journey.progress.advance(1, "samples")
         mixture = plan_mixture(cut.samples, recipe.mixture, stage_seed(recipe.seed, number), journey.workspace.root)
         stages.append(StagePlan(name, sum(stage.num_steps for stage in stages), cut, mixture))
-    mixture_of_first = journey.recipe.of_stages()[0][1].mixture
+        journey.progress.advance(1, "order")
+    journey.progress.done()
+    mixture_of_first = of_stages[0][1].mixture
     apart = cut_samples(held, prepared.people, mixture_of_first, prepared.scene_tags, prepared.ratings).samples
     return Planned(prepared, tuple(stages), imagined, apart)
 
@@ -177,8 +183,10 @@ def _imagined(recipe: Recipe) -> Prepared:
 
 
 def train(journey: Journey, minutes: float | None = None) -> Answer:
-    """Fine-tunes on the plan, or goes on; a finished training is not touched."""
+    """Fine-tunes on the plan, or goes on; a finished training is not touched. A stop is an answer too, also before the
+    first step."""
     from fullcast.training.kept import latest_resumable, read_state
+    from fullcast.training.stop import StoppedEncoding
 
     if minutes is not None and not minutes >= 0:
         raise FullcastError(f"--minutes {minutes:g}: give a number of minutes from 0 on, or leave it out")
@@ -192,11 +200,14 @@ def train(journey: Journey, minutes: float | None = None) -> Answer:
     make_current(run_dir)
     if newest is not None and read_state(newest).step >= num_steps:
         return _trained(journey, newest, num_steps, num_steps)
-    with timed(journey.workspace, "train"):
-        if in_several_processes(journey):
-            train_in_several(journey, minutes)
-        else:
-            train_here(journey, planned, minutes)
+    try:
+        with timed(journey.workspace, "train"):
+            if in_several_processes(journey):
+                train_in_several(journey, minutes)
+            else:
+                train_here(journey, planned, minutes)
+    except StoppedEncoding as stop:
+        return _encoded(journey, newest, stop, num_steps)
     newest = latest_resumable(run_dir)
     assert newest is not None  # both end with a checkpoint, or raise
     return _trained(journey, newest, read_state(newest).step, num_steps)
@@ -263,6 +274,20 @@ def _trained(journey: Journey, checkpoint: Path, step: int, num_steps: int) -> A
     rest = "" if step >= num_steps else f"; {num_steps - step} steps are left: run it again to go on"
     data = {"checkpoint": path, "step": step, "num_steps": num_steps, "finished": step >= num_steps}
     return Answer(f"trained {step} of {num_steps} steps: {path}{rest}", data)
+
+
+def _encoded(journey: Journey, newest: Path | None, stop: StoppedEncoding, num_steps: int) -> Answer:
+    """What is said of a stop that came while pictures were encoded. newest: the checkpoint that it began with."""
+    from fullcast.training.kept import read_state
+
+    data = {
+        "checkpoint": journey.workspace.relative(newest) if newest else "",
+        "step": read_state(newest).step if newest else 0,
+        "num_steps": num_steps,
+        "finished": False,
+        "encoded": f"{stop.encoded} of {stop.of}",
+    }
+    return Answer(str(stop), data)
 
 
 def training_config(recipe: Recipe) -> TrainingConfig:

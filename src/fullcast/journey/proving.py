@@ -19,6 +19,7 @@ from fullcast.journey.asking import (
     judge_folder,
     scenes_for,
     score,
+    score_folder,
     way_of,
     ways_of,
 )
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
 
 JUDGED = ("success", "galleries", "failures")
 """Parts of the report that a judgement fills."""
-
-LATEST = "latest"
-"""What a target calls the newest checkpoint of the workspace."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def judge(journey: Journey, order: Order) -> Answer:
     for way in ways:
         measures = made.measures[way.name]
         lines += [f"{way.name} ({way.checkpoint.name})", *_success_lines(measures, placed=way.kind == "placed")]
-        data[way.kind] = {"checkpoint": way.checkpoint.name, **measures.summary.to_json()}
+        data[way.kind] = {"name": way.name, "checkpoint": way.checkpoint.name, **measures.summary.to_json()}
     lines += [*_left_out(left_out), made.judge, str(folder / "judge.html")]
     return Answer("\n".join(lines), {**data, **_not_used(left_out), "page": str(folder / "judge.html")})
 
@@ -101,6 +99,7 @@ def judge(journey: Journey, order: Order) -> Answer:
 def _judge_pictures(journey: Journey, order: Order, folder: Path, cast: Cast) -> Answer:
     """Pictures from any tool."""
     from fullcast.judging.error import measure_error, true_margin
+    from fullcast.judging.hybrids import settled
 
     if order.scenes is None:
         raise FullcastError("give the scenes that the pictures were asked for: --scenes FILE")
@@ -119,9 +118,10 @@ def _judge_pictures(journey: Journey, order: Order, folder: Path, cast: Cast) ->
         if (margin := true_margin(judged.rows)) is not None:
             lines.append(
                 f"  one true figure in twenty has less than {margin:.3f} between the two nearest: the margin "
-                f"of hybrids for this cast; judging.hybrid_margin is {journey.recipe.judging.hybrid_margin:g}"
+                f"of hybrids for this cast; judged with {settled(journey.recipe.judging, cast).hybrid_margin:.3f} "
+                "(judging.hybrid_margin)"
             )
-    made, out = write_judged(journey, cast, judged.rows, order.out)
+    made, out = write_judged(journey, cast, judged.rows, order.out, score_folder(journey, judged, folder.name))
     [measures] = made.measures.values()
     lines = [*_success_lines(measures), *lines, *drop_lines(drops), *_left_out(left_out), str(out / "judge.html")]
     verdicts = journey.workspace.judging_dir / f"folder-{folder.name}" / VERDICTS
@@ -144,6 +144,7 @@ def _judge_targets(journey: Journey, order: Order, cast: Cast) -> Answer:
             if isinstance(target, Path):
                 judged, left = judge_folder(journey, target, scenes, left_out, cast, name)
                 rows += judged.rows
+                scored += score_folder(journey, judged, name)
                 drops += left
                 continue
             rows += [replace(row, series=name) for row in draw_and_judge(journey, target, scenes, cast)]
@@ -160,7 +161,7 @@ def _target(journey: Journey, order: Order, given: str) -> Path | Asked:
     """A folder of pictures, or a model that is asked; FullcastError for neither, before anything is drawn."""
     folder = _picture_folder(journey, given)
     if folder is None:
-        return way_of(journey, "" if given == LATEST else given, "main")
+        return way_of(journey, given, "main")
     if order.scenes is None:
         raise FullcastError(f"{given} is a folder of pictures: give the scenes they show, --scenes FILE")
     return folder
@@ -242,20 +243,26 @@ def card(journey: Journey) -> Answer:
     from fullcast.judging.card import write_card
     from fullcast.judging.report import write_report
 
-    workspace = journey.workspace
+    workspace, progress = journey.workspace, journey.progress
+    progress.start("card", 4)
     told = tell(journey)
     if not told.cast and not (workspace.judging_dir / "latest.json").exists():
         raise FullcastError(
             f"a card tells of a cast, and {workspace.root} has none yet; put pictures of each character into "
             "references/NAME/, then run: fullcast prepare"
         )
+    progress.advance(1, "judgement")
     data = _with_judging(journey, told)
     data = replace(data, progress=_progress(journey))
+    progress.advance(1, "report")
     write_report(data, workspace.report_path, workspace.root)
+    progress.advance(1, "cards")
     write_card(data, workspace.card_path, workspace.root)
     paths = {"report": str(workspace.report_path), "card": str(workspace.card_path)}
     if (workspace.show_dir / "scenes.json").exists():
         paths["dataset"] = str(write_dataset_card(journey, workspace.card_dir / DATASET_CARD))
+    progress.advance()
+    progress.done()
     return Answer("\n".join(paths.values()), paths)
 
 

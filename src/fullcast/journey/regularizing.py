@@ -23,7 +23,7 @@ from fullcast.records import UNKNOWN, Cast, Person, Picture, Scene
 from fullcast.store.atomic import replacing, write_text
 from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import read_picture
-from fullcast.store.seeding import rng
+from fullcast.store.seeding import key, rng
 
 if TYPE_CHECKING:
     from fullcast.captions.source import Captions
@@ -48,7 +48,8 @@ class _Refused:
 
 
 def regularize(journey: Journey, count: int, captions: Path | None, seed: int, checkpoint: str) -> Answer:
-    """`count` pictures with their captions beside them in regularization/made; what is there is not drawn again.
+    """`count` pictures with their captions beside them in regularization/made; what is there is not drawn again. Each
+    begins with noise of its own, so that a caption that comes again is another picture.
 
     Raises FullcastError for a caption of the file with a name of the cast in it, and where there is nothing to take
     captions from.
@@ -73,6 +74,7 @@ def regularize(journey: Journey, count: int, captions: Path | None, seed: int, c
         ready.cast,
         generation_config(journey, seed=seed),
         drafts,
+        seeds=[key(seed, "regularize", number) % 2**32 for number in range(len(said))],
         checkpoint=chosen.name,
         progress=journey.progress,
         painters=Doors(workspace, journey.recipe).painters(chosen.folder),

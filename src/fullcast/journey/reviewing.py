@@ -40,13 +40,17 @@ AT_ONCE = 60
 
 def look(journey: Journey, limit: int = AT_ONCE, page: Path | None = None) -> Answer:
     """The first items in words, and a contact sheet of them, which can be filled in and given to `apply`."""
+    from fullcast.generation.out import folder_to_write
     from fullcast.journey.sheet import write_review_page
 
+    if limit < 1:
+        raise FullcastError(f"--limit {limit}: ask for at least one item")
+    path = page or journey.workspace.review_page
+    folder_to_write(path.parent, path)
     ready = read_prepared(journey)
     items = queue(journey, ready)
     write_json(journey.workspace.show_dir / QUEUE, [_plain(item) for item in items])
     shown = items[:limit]
-    path = page or journey.workspace.review_page
     write_review_page(path, journey.workspace, ready, shown, len(items))
     lines = [f"{item.number:4d}  {item.doubt:.2f}  {item.name}: {item.reason}  [{item.ref}]" for item in shown[:20]]
     doubtful = sum(item.doubt >= 0.1 for item in items)

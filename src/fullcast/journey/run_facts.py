@@ -9,14 +9,15 @@ import json
 import os
 import platform
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from fullcast.journey.doors import POCKET
 from fullcast.models.stable_diffusion.licence import PROVENANCE
-from fullcast.recipe import Recipe, read_recipe
+from fullcast.recipe import Recipe, make_recipe, read_recipe, write_recipe
 
 RUN_RECIPE = "fullcast.toml"
 """The resolved recipe, as it lies in a run and beside every checkpoint."""
@@ -54,6 +55,30 @@ def read_run(folder: Path) -> RunFacts:
         read_recipe(recipe) if recipe.is_file() else None,
         json.loads(origin.read_text(encoding="utf-8")) if origin.is_file() else {},
     )
+
+
+def hide_places(recipe: Path) -> None:
+    """Writes a recipe that is published anew where it names a place on this machine: by the last name of it."""
+    values = tomllib.loads(recipe.read_text(encoding="utf-8"))
+    hidden = _without_places(values)
+    if hidden != values:
+        write_recipe(recipe, make_recipe(hidden))
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_places(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_places(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    networks = value.split("+")  # several detectors
+    is_place = [any(kind(name.strip()).is_absolute() for kind in (PurePosixPath, PureWindowsPath)) for name in networks]
+    told = (
+        base_name(name.strip().replace("\\", "/")) if place else name
+        for name, place in zip(networks, is_place, strict=True)
+    )
+    return "+".join(told) if any(is_place) else value
 
 
 def machine() -> str:

@@ -1,7 +1,7 @@
 """Which of a workspace's runs is meant where none is named: the one that `train` named last.
 
-data/runs/current holds the runs in the order in which they were trained, or found to be trained, a name a line. Times of
-files do not tell it: a recipe that is set back confirms an older run, and copies do not keep them.
+data/runs/current holds the runs in the order in which they were trained, or found to be trained, a name a line. Times
+of files do not tell it: a recipe that is set back confirms an older run, and copies do not keep them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ CURRENT = "current"
 
 def make_current(run_dir: Path) -> None:
     """From now on this run is meant, as soon as it has a checkpoint; until then the one before it."""
-    former = [name for name in _in_order(run_dir.parent) if name != run_dir.name]
+    names = _in_order(run_dir.parent)
+    if names[-1:] == [run_dir.name]:
+        return
+    former = [name for name in names if name != run_dir.name]
     write_text(run_dir.parent / CURRENT, "".join(f"{name}\n" for name in (*former, run_dir.name)))
 
 

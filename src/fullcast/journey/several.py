@@ -23,7 +23,7 @@ from fullcast.ports import Progress
 from fullcast.recipe import read_recipe, write_recipe
 from fullcast.store.errors import FullcastError
 from fullcast.store.workspace import Workspace
-from fullcast.training.stop import STOP_FILE
+from fullcast.training.stop import STOP_FILE, StoppedEncoding
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
@@ -37,7 +37,8 @@ def in_several_processes(journey: Journey) -> bool:
 
 
 def train_in_several(journey: Journey, minutes: float | None) -> None:
-    """Trains until the end, or for so many minutes. Raises FullcastError with the process's own words if one fails."""
+    """Trains until the end, or for so many minutes. Raises FullcastError with the process's own words if one fails,
+    StoppedEncoding where the stop came before the first step."""
     recipe, root = journey.recipe, journey.workspace.root
     told = journey.workspace.data_dir / "several-processes.toml"
     write_recipe(told, recipe)
@@ -60,12 +61,14 @@ def train_in_several(journey: Journey, minutes: float | None) -> None:
         )
         with _stop_passed_on(process, stop):
             assert process.stdout is not None
-            _show(process.stdout, journey.progress)
+            encoded = _show(process.stdout, journey.progress)
             code = process.wait()
         if code:
             raise FullcastError(f"training in {recipe.training.processes} processes failed: {_reason(log)}")
     errors.unlink()
     stop.unlink(missing_ok=True)
+    if encoded:
+        raise StoppedEncoding(*encoded)
 
 
 @contextlib.contextmanager
@@ -87,14 +90,21 @@ def _stop_passed_on(process: subprocess.Popen[str], stop: Path) -> Iterator[None
             signal.signal(number, handler)
 
 
-def _show(lines: Iterable[str], progress: Progress) -> None:
+def _show(lines: Iterable[str], progress: Progress) -> tuple[int, int] | None:
+    """Until the last line; (encoded, of) where it was stopped while pictures were encoded."""
+    encoded = None
     for line in lines:
         try:
             said = json.loads(line)
         except ValueError:
             continue  # a library's own print
-        if isinstance(said, list) and said and said[0] in ("start", "advance", "done"):
+        if not isinstance(said, list) or not said:
+            continue
+        if said[0] in ("start", "advance", "done"):
             getattr(progress, said[0])(*said[1:])
+        elif said[0] == "encoded":
+            encoded = (int(said[1]), int(said[2]))
+    return encoded
 
 
 def _reason(log: TextIO) -> str:
@@ -125,6 +135,10 @@ class Lines:
     def done(self) -> None:
         self._say("done")
 
+    def encoded(self, number: int, of: int) -> None:
+        """It was stopped before the first step."""
+        self._say("encoded", number, of)
+
     def _say(self, *words: Any) -> None:
         if os.environ.get("RANK") == "0":
             print(json.dumps(words, ensure_ascii=False), file=self.out, flush=True)
@@ -136,8 +150,12 @@ def main(root: str, recipe: str, minutes: str) -> None:
     from fullcast.journey import Journey
     from fullcast.journey.planning import make_plan, train_here
 
-    journey = Journey(Workspace.open(Path(root)), read_recipe(Path(recipe)), Lines(sys.stdout))
-    train_here(journey, make_plan(journey), float(minutes) if minutes else None)
+    lines = Lines(sys.stdout)
+    journey = Journey(Workspace.open(Path(root)), read_recipe(Path(recipe)), lines)
+    try:
+        train_here(journey, make_plan(journey), float(minutes) if minutes else None)
+    except StoppedEncoding as stop:
+        lines.encoded(stop.encoded, stop.of)
 
 
 if __name__ == "__main__":

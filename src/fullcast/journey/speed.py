@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,9 @@ STEPS = 4
 """The first is warm-up and does not count; the rest differ by a few per cent. `bench` takes more, size by size."""
 
 
-def images_per_s(journey: Journey, planned: Planned) -> float:
-    """Training pictures per second from a bench of this plan, its own run, or measured now; latents not counted."""
+def images_per_s(journey: Journey, planned: Planned) -> float | None:
+    """Training pictures per second from a bench of this plan, its own run, or measured now; latents not counted. None
+    on a machine that cannot train, having no torch: there a plan is all that is wanted."""
     return known_speed(journey, planned) or _of_run(journey, planned) or _measure(journey, planned)
 
 
@@ -37,8 +39,10 @@ def _of_metrics(metrics: Path) -> float | None:
     return _median([line["images_per_s"] for line in read_metrics(metrics) if "images_per_s" in line])
 
 
-def _measure(journey: Journey, planned: Planned) -> float:
+def _measure(journey: Journey, planned: Planned) -> float | None:
     """A few real steps with the real base."""
+    if find_spec("torch") is None:
+        return None
     steps = tuple(range(min(STEPS, planned.stream.num_steps)))
     return _median(run_steps(journey, planned, Blocks(planned.stream, steps))) or 0.0
 

@@ -178,7 +178,12 @@ def survey_captions(stages: Sequence[tuple[Journey, Sequence[Sample]]], cast: Ca
     from fullcast.captions.source import Survey
 
     step = max(1, -(-sum(len(samples) for _, samples in stages) // SURVEYED))
-    survey = Survey.over([caption_source(own, cast, samples[::step]).survey() for own, samples in stages])
+    chosen = [(own, samples[::step]) for own, samples in stages]
+    progress = stages[0][0].progress
+    progress.start("lengths of captions", sum(len(samples) for _, samples in chosen))
+    surveys = [caption_source(own, cast, samples).survey(progress=progress) for own, samples in chosen]
+    progress.done()
+    survey = Survey.over(surveys)
     told = (
         f"captions: {survey.mean:.0f} tokens in the mean, {survey.longest} at most, of {survey.token_limit}; "
         f"of {survey.captions} looked at {survey.shortened} lose words to fit, {survey.cut_off} are cut off even so"
@@ -224,9 +229,12 @@ class TokenCounter:
 @cache
 def _tokenizer(base: Path) -> Any:
     import logging
+    import os
 
     from fullcast.models.stable_diffusion.tokenizer import open_tokenizer
 
+    # transformers would warn where there is no torch, which a tokenizer does not want.
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     # Counting what is too long is the point here; transformers would warn of each such text.
     logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
     return open_tokenizer(base)

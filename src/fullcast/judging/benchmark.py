@@ -56,7 +56,9 @@ def make_scenes(cast: Cast, n_per_count: int, seed: int, settings: Sequence[str]
 
 def seed_of(scene: Scene, benchmark_seed: int, index: int = 0) -> int:
     """32 bits for a scene's ``index``-th picture, the same for every model and for the scene with two people's places
-    changed (`counterfactual`), so that all start from one noise."""
+    changed (`counterfactual`), so that all start from one noise: the scene's own from its seed on, else a hash."""
+    if scene.seed >= 0:
+        return scene.seed + index
     return key(benchmark_seed, "benchmark-picture", f"{scene.id.removesuffix(SWAPPED)}/{index}") % 2**32
 
 
@@ -108,4 +110,4 @@ def _place(character: Character, cell: tuple[int, int], generator: np.random.Gen
 def _short(row: dict[str, Any]) -> dict[str, Any]:
     """Without empty fields, people included."""
     row["people"] = [{k: v for k, v in person.items() if v not in ("", None)} for person in row["people"]]
-    return {k: v for k, v in row.items() if v not in ("", 0)}
+    return {k: v for k, v in row.items() if v not in ("", -1) and (v or k in ("seed", "people"))}

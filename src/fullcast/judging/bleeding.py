@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fullcast.judging.contrast import Contrast, Observation, at_least_three, contrast, resampled
+from fullcast.judging.contrast import Contrast, Observation, at_least_three, contrast
 from fullcast.judging.counterfactual import prompt_of
 from fullcast.judging.hair import Lab, color_groups, nearest_group
 from fullcast.judging.rows import Row
-from fullcast.judging.statistics import Estimate, clustered_share
+from fullcast.judging.statistics import Estimate, clustered_share, middle_95, resampled
 from fullcast.judging.verdict import is_hybrid, pair
 from fullcast.records import Cast, Placement
 from fullcast.store.seeding import rng
@@ -70,22 +70,25 @@ def identity_leak(read: Sequence[Labels], names: Sequence[str], repeats: int = 2
     if sums is None or not sums[2]:
         return None
     observed, expected, chances = sums
-    generator = rng(seed, "identity-leak", len(read))
-    times = resampled(num_prompts, repeats, generator)
+    times = resampled(num_prompts, repeats, rng(seed, "identity-leak", len(read)))
     drawn = np.array([found for one in times if (found := pictures.sums(one)) is not None])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        low, high = np.nanpercentile((drawn[:, 0] - drawn[:, 1]) / drawn[:, 2], [2.5, 97.5])
+    drawn = drawn[drawn[:, 2] > 0]
+    interval = middle_95((drawn[:, 0] - drawn[:, 1]) / drawn[:, 2], num_prompts)
     exposed, unexposed = observed / chances, expected / chances
-    low, high = at_least_three((float(low), float(high)), (exposed, num_prompts), (unexposed, num_prompts))
+    low, high = at_least_three(interval, (exposed, num_prompts), (unexposed, num_prompts))
     return Contrast(exposed, unexposed, Estimate(exposed - unexposed, low, high, int(chances)))
 
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Labels as arrays over Q pictures of at most K people and figures of a cast of C."""
+    """Labels as arrays: Q pictures of P prompts, of at most K people and figures each, a cast of C."""
 
     prompt: np.ndarray
     """(Q,) which prompt."""
+    number: np.ndarray
+    """(Q,) index of the number of people."""
+    numbers: tuple[np.ndarray, ...]
+    """Of each number of people (N of them) its prompts."""
     asked: np.ndarray
     """(Q, K) who is asked for, each once; -1: nobody."""
     seen: np.ndarray
@@ -95,15 +98,9 @@ class _Pictures:
     chances: np.ndarray
     """(Q,) figures times those they could be taken for."""
     hits: np.ndarray
-    """(P, C, C + 1) of each prompt: figures of c taken for x, who is not in it; the last x is `unknown`."""
+    """(P, C, C + 1) figures of c taken for x, who is not in the prompt; the last x is `unknown`."""
     absent: np.ndarray
     """(P, C, C + 1) figures of c while x is not in the prompt."""
-    wrong: np.ndarray
-    """(P, N, 2) of each prompt and number of people: figures taken for somebody who is not in it, and all figures."""
-    share: np.ndarray
-    """(N,) of those who are absent from a prompt of so many people: more asked for leave fewer to be mistaken for."""
-    number: np.ndarray
-    """(Q,) index of the number of people."""
 
     @classmethod
     def of(cls, read: Sequence[Labels], names: Sequence[str]) -> _Pictures:
@@ -112,34 +109,23 @@ class _Pictures:
         numbers = sorted({labels.num_people for labels in read})
         most = max((max(len(labels.asked), len(labels.seen)) for labels in read), default=0)
         hits, absent = np.zeros((2, len(prompts), len(names), len(names) + 1))
-        wrong = np.zeros((len(prompts), len(numbers), 2))
         asked, seen = np.full((2, len(read), most), -1)
         observed, chances = np.zeros((2, len(read)))
         for q, labels in enumerate(read):
-            p, n = prompts[labels.scene], numbers.index(labels.num_people)
+            p = prompts[labels.scene]
             asked[q, : len(labels.asked)] = sorted(place[name] for name in labels.asked)
             seen[q, : len(labels.seen)] = [place[name] for name, _ in labels.seen]
             others = [place[name] for name in names if name not in labels.asked]
             for own, taken in labels.seen:
-                c = place[own]
-                absent[p, c, [*others, -1]] += 1
+                absent[p, place[own], [*others, -1]] += 1
                 strange = taken not in labels.asked
-                hits[p, c, place.get(taken, -1)] += strange
-                wrong[p, n] += strange, 1
+                hits[p, place[own], place.get(taken, -1)] += strange
                 observed[q] += taken != own and not strange
                 chances[q] += len(labels.asked - {own})
-        return cls(
-            np.array([prompts[labels.scene] for labels in read], dtype=int),
-            asked,
-            seen,
-            observed,
-            chances,
-            hits,
-            absent,
-            wrong,
-            np.array([1 / max(1, len(names) - n) for n in numbers]),
-            np.array([numbers.index(labels.num_people) for labels in read], dtype=int),
-        )
+        prompt = np.array([prompts[labels.scene] for labels in read], dtype=int)
+        number = np.array([numbers.index(labels.num_people) for labels in read], dtype=int)
+        own_prompts = tuple(np.unique(prompt[number == n]) for n in range(len(numbers)))
+        return cls(prompt, number, own_prompts, asked, seen, observed, chances, hits, absent)
 
     def sums(self, times: np.ndarray) -> tuple[float, float, float] | None:
         """(observed, expected, chances) over all pictures, each prompt taken so many ``times`` (P,); None where nobody
@@ -148,45 +134,48 @@ class _Pictures:
         if rates is None:
             return None
         weight = times[self.prompt]
-        return float(weight @ self.observed), float(weight @ self._expected(*rates)), float(weight @ self.chances)
+        return float(weight @ self.observed), float(weight @ self._expected(rates)), float(weight @ self.chances)
 
-    def _rates(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """P(a figure of c is taken for x) with x not in the prompt, (C, C + 1) with diagonal 0, and the factor on all of
-        them for each number of people, (N,): heads of five are smaller than heads of two."""
-        hits, absent = (np.tensordot(times, table, 1) for table in (self.hits, self.absent))
-        if not absent[:, :-1].any():
+    def _rates(self, times: np.ndarray) -> np.ndarray | None:
+        """(N, C, C + 1): P(a figure of c is taken for x) with x not in a prompt of so many people; for c itself what is
+        left. Heads of five are smaller than heads of two, so each number of people has a factor on all rates: mistakes
+        that were seen over those that rates alike for all numbers would give."""
+        hits, absent = (
+            np.stack([np.tensordot(times[own], table[own], 1) for own in self.numbers])
+            for table in (self.hits, self.absent)
+        )
+        total = absent.sum(0)
+        if not total[:, :-1].any():
             return None
-        table = np.where(absent > 0, hits / np.maximum(1, absent), hits.sum() / max(1.0, absent.sum()))
+        table = np.where(total > 0, hits.sum(0) / np.maximum(1, total), hits.sum() / max(1.0, total.sum()))
         np.fill_diagonal(table[:, :-1], 0)
-        strange, figures = np.tensordot(times, self.wrong, 1).T
-        by_number = self.share * strange / np.maximum(1, figures)
-        every = (by_number * figures).sum() / figures.sum()
-        return table, by_number / every if every > 0 else np.ones(len(by_number))
+        expected = (absent * table).sum((1, 2))
+        factor = np.where(expected > 0, hits.sum((1, 2)) / np.where(expected > 0, expected, 1), 1)
+        rates = table * factor[:, None, None]
+        rates /= np.maximum(1, rates.sum(-1, keepdims=True))
+        own = np.arange(len(table))
+        rates[:, own, own] = 1 - rates.sum(-1)
+        return rates
 
-    def _expected(self, rates: np.ndarray, by_number: np.ndarray) -> np.ndarray:
+    def _expected(self, rates: np.ndarray) -> np.ndarray:
         """(Q,) figures that stay with somebody asked for and carry the name of somebody else asked for, when names fall
         on figures at these rates and figures are given to people: everybody his own first, then the rest.
 
         So each name asked for that falls more often than it is needed counts once for each time too many. Exact: the
         number of figures with one name is a sum of independent draws.
         """
-        own, asked = np.maximum(self.seen, 0), np.maximum(self.asked, 0)
-        p = rates[own] * by_number[self.number][:, None, None]
-        p /= np.maximum(1, p.sum(-1, keepdims=True))
-        right = 1 - p.sum(-1)
-        named = np.take_along_axis(p, asked[:, None, :], axis=2)  # (Q, K figures, K names)
-        same = self.seen[:, :, None] == self.asked[:, None, :]
-        named = np.where(same, right[:, :, None], named) * ((self.seen >= 0)[:, :, None] & (self.asked >= 0)[:, None, :])
-        needed = (same & (self.seen >= 0)[:, :, None]).sum(1)
-        # P(no more than j figures have the name), j rising; who is asked for in two forms needs his name twice.
-        exactly = np.zeros((needed.max(initial=0) or 1, *needed.shape))
+        is_figure = (self.seen >= 0)[:, :, None]
+        named = rates[self.number[:, None, None], self.seen[:, :, None], self.asked[:, None, :]]  # (Q, K figures, K)
+        named = named * (is_figure & (self.asked >= 0)[:, None, :])
+        needed = ((self.seen[:, :, None] == self.asked[:, None, :]) & is_figure).sum(1)
+        # P(exactly j figures have the name), j from 0; who is asked for in two forms needs his name twice.
+        exactly = np.zeros((needed.max(initial=1), *needed.shape))
         exactly[0] = 1
-        for figure in range(named.shape[1]):
-            chance = named[:, figure]
+        for chance in named.transpose(1, 0, 2):
             exactly[1:] = exactly[1:] * (1 - chance) + exactly[:-1] * chance
             exactly[0] *= 1 - chance
-        at_most = exactly.cumsum(0)
-        met = sum((1 - at_most[j]) * (needed > j) for j in range(len(at_most)))
+        more = 1 - exactly.cumsum(0)
+        met = sum((more[j] * (needed > j) for j in range(len(more))), np.zeros(needed.shape))
         return (named.sum(1) - met).sum(-1)
 
 

@@ -109,7 +109,8 @@ def _opening(data: ReportData, sheets: Sheets) -> str:
         ends = dict.fromkeys((main.points[0], main.points[-1]))
         told = [f"{_percent_of(point)} of pictures of {_characters_of(point.num_people)}" for point in ends]
         right = " are right, and ".join(told) + (" are right" if len(told) == 1 else "")
-        lines.append(f"With prompts only, {right}. A wrong character can be drawn anew by inpainting.")
+        asked = main.name[:1].lower() + main.name[1:]
+        lines.append(f"With {asked}, {right}. A wrong character can be drawn anew by inpainting.")
     best = [s for gallery in reversed(data.galleries) for s in gallery.pictures if not s.note][:2]
     shown = sheets.show("examples", best, "Two pictures as they came", columns=2, cell_px=480)
     if shown:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fullcast.judging.counterfactual import prompt_of
 from fullcast.judging.rows import Row
-from fullcast.judging.statistics import Estimate, cluster_bootstrap, holm, mcnemar, newcombe
+from fullcast.judging.statistics import Estimate, holm, mcnemar, paired_difference
 from fullcast.store.errors import FullcastError
 from fullcast.store.seeding import rng
 
@@ -40,8 +40,7 @@ class Difference:
     a: float
     b: float
     difference: Estimate
-    """Cluster bootstrap over scenes; Newcombe's score interval where all scenes differ alike, for a bootstrap knows
-    nothing then; where no picture differs, 3 over the number of scenes (the rule of three)."""
+    """Newcombe's score interval over the effective number of pairs, see `statistics.paired_difference`."""
     p: float
     """Two-sided: exact McNemar with one pair a scene, else scenes' signs turned at random."""
     p_holm: float = float("nan")
@@ -114,7 +113,7 @@ def _difference(
     else:
         change = np.concatenate([part.change / (len(parts) * len(part.change)) for part in parts])
         p = _sign_flips(change, scenes, repeats, seed)
-    told = Estimate(b - a, *_interval(parts, repeats, seed), len(pairs))
+    told = Estimate(b - a, *_interval(parts), len(pairs))
     return Difference(numbers, len(pairs), len(set(scenes)), a, b, told, p)
 
 
@@ -137,44 +136,19 @@ class _Part:
     def change(self) -> np.ndarray:
         return self.b - self.a
 
-    @property
-    def is_uniform(self) -> bool:
-        """Whether all scenes differ alike, so that every resample of them is the same."""
-        return bool(np.ptp(_sums(self.change, self.scenes) / _sums(np.ones(len(self.a)), self.scenes)) < 1e-12)
-
-    def interval(self, repeats: int, seed: int) -> tuple[float, float]:
-        if not self.change.any():
-            most = min(1.0, 3 / len(set(self.scenes)))
-            return -most, most
-        if not self.is_uniform:
-            return cluster_bootstrap(self.change.tolist(), self.scenes, repeats, seed)
-        # Pictures of one scene fail together: no more pairs than there are scenes.
-        worth = len(set(self.scenes)) / len(self.a)
-        counts = [((self.a == x) & (self.b == y)).sum() * worth for x, y in ((1, 1), (1, 0), (0, 1), (0, 0))]
-        return newcombe(*map(float, counts))
+    def interval(self) -> tuple[float, float]:
+        return paired_difference(self.a, self.b, self.scenes)
 
 
-def _interval(parts: Sequence[_Part], repeats: int, seed: int) -> tuple[float, float]:
-    """Of the mean over ``parts``. Where one of them is uniform, limits are put together as Zou and Donner (2008) do:
-    resamples would take it for certain."""
-    if len(parts) == 1:
-        return parts[0].interval(repeats, seed)
-    if not any(part.change.any() for part in parts):
+def _interval(parts: Sequence[_Part]) -> tuple[float, float]:
+    """Of the mean over ``parts``, whose limits are put together as Zou and Donner (2008) do: no scene is in two."""
+    if len(parts) > 1 and not any(part.change.any() for part in parts):
         most = min(1.0, 3 / len({scene for part in parts for scene in part.scenes}))
         return -most, most
-    if any(part.is_uniform for part in parts):
-        values = np.array([part.change.mean() for part in parts])
-        low, high = np.array([part.interval(repeats, seed) for part in parts]).T
-        down, up = (float(np.sqrt((gap**2).sum())) / len(parts) for gap in (values - low, high - values))
-        return float(values.mean()) - down, float(values.mean()) + up
-    generator = rng(seed, "comparison", sum(len(part.a) for part in parts))
-    total = np.zeros(repeats)
-    for part in parts:
-        sums, counts = _sums(part.change, part.scenes), _sums(np.ones(len(part.a)), part.scenes)
-        draws = generator.integers(0, len(sums), (repeats, len(sums)))
-        total += sums[draws].sum(1) / counts[draws].sum(1) / len(parts)
-    low, high = np.percentile(total, [2.5, 97.5])
-    return float(low), float(high)
+    values = np.array([part.change.mean() for part in parts])
+    low, high = np.array([part.interval() for part in parts]).T
+    down, up = (float(np.sqrt((gap**2).sum())) / len(parts) for gap in (values - low, high - values))
+    return float(values.mean()) - down, float(values.mean()) + up
 
 
 def _sign_flips(change: np.ndarray, scenes: Sequence[str], repeats: int, seed: int) -> float:

@@ -22,10 +22,10 @@ class JudgingConfig(BaseModel):
     min_area: float = Field(default=0.003, ge=0, lt=1)
     """Share of the picture that a head must cover to count: 0.3 %, 11 pixels square in a picture of 200 x 200. At
     half of that an ornament of 4 pixels in a picture of 144 x 64 was counted as a head."""
-    hybrid_margin: float = Field(default=0.03, ge=0, le=2)
-    """A figure is a hybrid when it is closer than this (in cosine) to two of those asked for. Set it to the fifth
-    percentile of the margin on true pictures (`verdict.calibrate_hybrid_margin`), so that one true figure in twenty
-    is called a hybrid."""
+    hybrid_margin: float | None = Field(default=None, ge=0, le=2)
+    """A figure is a hybrid when it is closer than this (in cosine) to two of those asked for. Empty: the fifth
+    percentile of that gap over the cast's own references, held out, so that about one true figure in twenty is called
+    a hybrid (0.10 on a pocket cast)."""
     place_tolerance: int = Field(default=1, ge=0, le=4)
     """Columns of the 5x5 grid by which a head may miss its place. 1: heads next to each other at five people are one
     column apart, so the order from left to right, which must be exact, carries the rest."""
@@ -40,10 +40,11 @@ class JudgingConfig(BaseModel):
     ``training.judge_every`` steps) draws and judges beside each character alone, always the same ones from the same
     noise: success over training steps is then S_N, and the checkpoint that is kept as best is the best at scenes."""
     true_pictures: int = Field(default=400, ge=0)
-    """The show's own pictures, evenly over all of it, that made ones are compared with (KID, MMD, copies); 0: none. 400
-    take a minute with CCIP on two cores, seconds with the pocket embedder."""
+    """The show's own pictures, evenly over all of it, that made ones are compared with (KID, MMD); 0: none, and copies
+    are not looked for either. Copies are looked for among all that the plan shows. Every 400 take a minute, once, with
+    CCIP on two cores, seconds with the pocket embedder."""
     bootstrap_repeats: int = Field(default=2000, ge=100)
-    """Resamplings of the prompts for intervals over nested seeds."""
+    """Resamplings of the prompts for intervals of leaking, and turns of scenes' signs for p of a comparison."""
     seed: int = 0
     """Of benchmarks (held-out scenes, and the noise of every picture that is judged) and of resampling: who judges one
     benchmark file with one seed starts from the same noise in any workspace."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fullcast.judging.statistics import Estimate
+from fullcast.judging.statistics import Estimate, middle_95, resampled
 from fullcast.store.seeding import rng
 
 
@@ -54,9 +54,9 @@ def contrast(observations: Sequence[Observation], repeats: int = 2000, seed: int
     num_prompts = len(strata[0])
     times = resampled(num_prompts, repeats, rng(seed, "contrast", len(observations)))
     differences = np.subtract(*_weighted([_drawn(times, table) for table in strata]))
-    low, high = (float(end) for end in np.nanpercentile(differences, [2.5, 97.5]))
     with_it, without = (np.any([table[:, at] > 0 for table in strata], axis=0).sum() for at in (1, 3))
-    low, high = at_least_three((low, high), (exposed, int(with_it)), (unexposed, int(without)))
+    interval = middle_95(differences, num_prompts)
+    low, high = at_least_three(interval, (exposed, int(with_it)), (unexposed, int(without)))
     n = int(sum(table[:, 1].sum() for table in strata))
     return Contrast(exposed, unexposed, Estimate(exposed - unexposed, low, high, n))
 
@@ -73,11 +73,6 @@ def at_least_three(
     if a == 0:
         high = max(high, min(1.0, 3 / num_a) - b)
     return low, high
-
-
-def resampled(num_prompts: int, repeats: int, generator: np.random.Generator) -> np.ndarray:
-    """(repeats, num_prompts) float: how often each prompt is in each resample with replacement."""
-    return generator.multinomial(num_prompts, np.full(num_prompts, 1 / num_prompts), repeats).astype(float)
 
 
 def _strata(observations: Sequence[Observation]) -> list[np.ndarray]:

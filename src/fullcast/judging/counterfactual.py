@@ -65,7 +65,7 @@ def counterfactual_pairs(rows: Sequence[Row]) -> Pairs | None:
     if not pairs:
         return None
     scenes = [scene for scene, _, _ in pairs]
-    decided = [a.success and b.success for _, a, b in pairs]
+    decided = [not a.missing and not b.missing for _, a, b in pairs]
     passed = [a.success_placed and b.success_placed for _, a, b in pairs]
     of_decided = [(p, scene) for p, d, scene in zip(passed, decided, scenes, strict=True) if d]
     return Pairs(

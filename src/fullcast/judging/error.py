@@ -14,14 +14,12 @@ from typing import Literal
 import numpy as np
 
 from fullcast.judging.config import JudgingConfig
+from fullcast.judging.hybrids import FIGURES
 from fullcast.judging.measures import Error
 from fullcast.judging.rows import Row
 from fullcast.judging.verdict import calibrate_hybrid_margin, judge_picture
 from fullcast.records import Cast, Placement, Scene
 from fullcast.store.seeding import rng
-
-FIGURES = 20
-"""Fewer say nothing about one in twenty."""
 
 Kind = Literal["another name", "one more", "one less"]
 

@@ -14,6 +14,7 @@ from fullcast.judging.cache import Sight, Sights, question_key
 from fullcast.judging.config import JudgingConfig
 from fullcast.judging.counterfactual import SWAPPED, with_swaps
 from fullcast.judging.hair import hair_color
+from fullcast.judging.hybrids import settled
 from fullcast.judging.rows import Row, row_of, write_rows
 from fullcast.judging.verdict import judge_picture
 from fullcast.ports import Look, Progress, silent
@@ -78,7 +79,7 @@ def judge(
     ``sights``: what was seen before; nothing in it is looked at again. ``facts``: fields that all rows share, such as
     ``series``.
     """
-    config = config or JudgingConfig()
+    config = settled(config or JudgingConfig(), cast)
     drops: list[Drop] = []
     entries = list(_in_cast(entries, cast, drops))
     question = question_key(look.name, cast)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -29,6 +30,7 @@ from fullcast.judging.exhibits import (
     progress,
     series,
 )
+from fullcast.judging.hybrids import settled
 from fullcast.judging.likeness import Likeness, likeness, read_vectors, write_vectors
 from fullcast.judging.measure_tables import (
     best_of_table,
@@ -78,7 +80,7 @@ class Judgement:
     scored: tuple[Row, ...]
     """The same pictures as the scorer saw them."""
     likeness: Likeness | None
-    """None: no true pictures to compare with."""
+    """None: neither true pictures to compare with, nor several of one prompt."""
     judge: str = ""
     """Who judged, in words."""
     scorer: str = ""
@@ -99,7 +101,7 @@ def make_judgement(
     there is no row at all."""
     if not rows:
         raise FullcastError("no picture was judged, so there is nothing to count; give pictures that can be read")
-    config, known = config or JudgingConfig(), known or Known()
+    config, known = settled(config or JudgingConfig(), cast), known or Known()
     groups = by_series(rows)
     first, *others = groups.values()
     ids = {row.scene.id for row in first}
@@ -131,11 +133,13 @@ def write_judgement(made: Judgement, out: Path, root: Path, report: ReportData |
     """
     metadata = {"names": json.dumps(made.names, ensure_ascii=False), "look": made.judge}
     write_rows(out / ROWS, made.rows, metadata)
+    for table in (SCORED, VECTORS):  # an earlier judgement's would be counted as this one's
+        (out / table).unlink(missing_ok=True)
     if made.scored:
         write_rows(out / SCORED, made.scored, {"names": metadata["names"], "look": made.scorer})
     if made.likeness is not None:
         write_vectors(out / VECTORS, made.likeness)
-    write_json(out / DATA, {"inputs": _inputs(made), **figures(made)})
+    write_json(out / DATA, {"inputs": plain(_inputs(made)), **figures(made)})
     data = shown(made, report)
     write_text(out / CARD, results_markdown(data))
     write_page(data, out / PAGE, root)
@@ -164,8 +168,8 @@ def recount(folder: Path) -> dict[str, Any]:
     similarity = inputs["similarity"]
     known = Known(
         {look: (color[0], color[1], color[2]) for look, color in inputs["colors"].items()},
-        np.array(similarity) if similarity is not None else None,
-        {int(n): Error(**error) for n, error in inputs["errors"].items()},
+        np.array(similarity, dtype=float) if similarity is not None else None,  # null is nan
+        {int(n): _error(told) for n, told in inputs["errors"].items()},
         inputs.get("novelty", {}),
     )
     vectors = folder / VECTORS
@@ -237,9 +241,7 @@ def _run_of(row: Row) -> str:
 def _tables(made: Judgement) -> list[Table]:
     tables: list[Table | None] = [*measure_tables(made.measures), best_of_table(made.best_of, made.scorer)]
     if made.likeness is not None:
-        alike = made.likeness
-        tables.append(fidelity_table(alike.kid, alike.mmd, alike.spread, alike.features))
-        tables.append(memorisation_table(alike.memorised))
+        tables += [fidelity_table(made.likeness), memorisation_table(made.likeness.memorised)]
     tables.append(error_table(made.known.errors))
     return [table for table in tables if table is not None]
 
@@ -247,19 +249,17 @@ def _tables(made: Judgement) -> list[Table]:
 def _best_of(
     judged: Mapping[str, Sequence[Row]], scored: Mapping[str, Sequence[Row]]
 ) -> dict[str, dict[tuple[int, int], Estimate]]:
-    """For k of 1, 2, 4 ... up to the pictures of a scene."""
+    """For k of 1, 2, 4 ... up to the pictures of a scene, over the scenes that have several."""
     answer: dict[str, dict[tuple[int, int], Estimate]] = {}
     for name, rows in judged.items():
-        if name not in scored:
+        per_scene = Counter(row.scene.id for row in rows)
+        several = [row for row in rows if per_scene[row.scene.id] > 1]
+        if name not in scored or not several:
             continue
-        per_scene: dict[str, int] = {}
-        for row in rows:
-            per_scene[row.scene.id] = per_scene.get(row.scene.id, 0) + 1
-        most = min(per_scene.values())
+        most = min(per_scene[row.scene.id] for row in several)
         ks = [k for k in (1, 2, 4, 8, 16) if k <= most]
-        numbers = sorted({row.num_people for row in rows})
-        if len(ks) > 1:
-            answer[name] = {(n, k): success_at(rows, scored[name], k, n) for n in numbers for k in ks}
+        numbers = sorted({row.num_people for row in several})
+        answer[name] = {(n, k): success_at(several, scored[name], k, n) for n in numbers for k in ks}
     return answer
 
 
@@ -276,6 +276,11 @@ def _inputs(made: Judgement) -> dict[str, Any]:
         "judge": made.judge,
         "scorer": made.scorer,
     }
+
+
+def _error(told: Mapping[str, Any]) -> Error:
+    known: dict[str, Any] = {name: math.nan if value is None else value for name, value in told.items()}
+    return Error(**known)
 
 
 def plain(value: Any) -> Any:

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from fullcast.judging.comparison import ALPHA, Comparison, Difference
 from fullcast.judging.contrast import Contrast
-from fullcast.judging.diversity import Diversity
 from fullcast.judging.fidelity import Distance
+from fullcast.judging.likeness import Likeness
 from fullcast.judging.measures import Error, Measures
 from fullcast.judging.memorisation import Memorisation
 from fullcast.judging.report_data import Table
 from fullcast.judging.statistics import Estimate
+
+LEAST_FIGURES = 10
+"""Below it resamples of a difference are a handful of values, and what lies between them says nothing."""
 
 
 def measure_tables(measures: Mapping[str, Measures]) -> list[Table]:
@@ -39,21 +42,18 @@ def comparison_table(comparison: Comparison) -> Table:
     return Table(f"{comparison.b} against {comparison.a}", head, tuple(rows), note)
 
 
-def fidelity_table(
-    kid: Mapping[str, Distance], mmd: Mapping[str, Distance], spread: Mapping[str, Diversity], features: str
-) -> Table | None:
+def fidelity_table(alike: Likeness) -> Table | None:
     rows = []
-    for name in kid:
-        cells = [_distance(kid[name]), _distance(mmd[name]) if name in mmd else "–"]
-        found = spread.get(name)
-        told = f"{found.distance:.3f}; {found.modes:.1f} of {found.group_size}" if found else "one picture a prompt"
-        rows.append((name, *cells, told))
+    for name in dict.fromkeys((*alike.kid, *alike.spread)):
+        cells = [_distance(found[name]) if name in found else "–" for found in (alike.kid, alike.mmd)]
+        rows.append((name, *cells, _spread(alike, name)))
     if not rows:
         return None
     note = (
-        f"Features: {features}, over the whole picture. In brackets what two halves of the true pictures give "
-        "(97.5 % of draws): below it nothing can be told from truth. Diversity: mean distance within a prompt, and how "
-        "many different pictures its pictures are (RKE). None of it says who is in the picture."
+        f"Features: {alike.features}, over the whole picture. KID and MMD: in brackets what two halves of the true "
+        "pictures give (97.5 % of draws): below it nothing can be told from truth. Diversity: mean distance within a "
+        "prompt, and how many different pictures its pictures are (RKE); in brackets as many true pictures of one "
+        "episode. None of it says who is in the picture."
     )
     head = ("series", "KID", "MMD x 1000", "diversity")
     return Table("How far from true pictures", head, tuple(rows), note)
@@ -65,12 +65,15 @@ def memorisation_table(found: Mapping[str, Memorisation]) -> Table | None:
     rows = []
     for name, m in found.items():
         most = f"{m.attractors[0][0]} ({m.attractors[0][1]} times)" if m.attractors else "–"
-        ratio = f"{m.ratio:.2f} ({m.true_ratio:.2f})"
+        ratio = f"{_figure(m.ratio)} ({_figure(m.true_ratio)})"
         rows.append((name, _share(m.copied), ratio, most))
+    first = next(iter(found.values()))
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in first.by_kind.items() if kind)
     note = (
-        "Copied: nearer to a training picture, in features and in pixels, than 95 % of true pictures are to any of "
-        "another episode; true pictures would have 5 % at most. Ratio: distance to the nearest over that to the next "
-        "50, median; in brackets true pictures'. A copy of a figure before another background is not found."
+        f"Compared with {first.num_training:,} training pictures{f' ({kinds})' if kinds else ''}. Copied: nearer to "
+        "one, in features and in pixels, than 95 % of its kind are to any of another episode; true pictures would have "
+        "5 % at most. Ratio: distance to the nearest over that to the next 50, median; in brackets training pictures'. "
+        "A copy of a figure before another background is not found."
     )
     return Table("Are training pictures drawn again", ("series", "copied", "ratio", "draws most"), tuple(rows), note)
 
@@ -91,7 +94,7 @@ def error_table(errors: Mapping[int, Error]) -> Table | None:
     if not errors:
         return None
     rows = tuple(
-        (str(n), f"{e.sensitivity:.3f} ({e.num_right})", f"{e.specificity:.3f} ({e.num_wrong})")
+        (str(n), f"{_figure(e.sensitivity, '.3f')} ({e.num_right})", f"{_figure(e.specificity, '.3f')} ({e.num_wrong})")
         for n, e in sorted(errors.items())
     )
     note = (
@@ -106,7 +109,7 @@ def _per_person(measures: Mapping[str, Measures]) -> Table:
     rows = []
     for name, m in measures.items():
         by = {c.num_people: c.p_eff for c in m.summary.by_count}
-        rows.append((name, *(f"{by[n]:.2f}" if n in by else "–" for n in numbers), f"{m.summary.auc:.2f}"))
+        rows.append((name, *(_figure(by[n]) if n in by else "–" for n in numbers), _figure(m.summary.auc)))
     note = (
         "S_N to the power 1/N: success per person if people failed independently. Flat: the fall of S_N is only "
         "compounding. Falling: crowding or bleeding. Last column: mean of S_N."
@@ -119,9 +122,9 @@ def _counting(measures: Mapping[str, Measures]) -> Table:
         (
             f"{name}, {c.num_people}",
             _share(c.count_accuracy),
-            f"{c.count_bias:+.2f}",
-            f"{c.count_mae:.2f}",
-            f"{c.occm:.0f}",
+            _figure(c.count_bias, "+.2f"),
+            _figure(c.count_mae),
+            _figure(c.occm, ".0f"),
         )
         for name, m in measures.items()
         for c in m.summary.by_count
@@ -132,13 +135,13 @@ def _counting(measures: Mapping[str, Measures]) -> Table:
 
 def _names(measures: Mapping[str, Measures]) -> Table:
     rows = [
-        (f"{name}, {c.num_people}", _share(c.id_recall), _share(c.id_precision), f"{c.id_f1:.2f}")
+        (f"{name}, {c.num_people}", _share(c.id_recall), _share(c.id_precision), _figure(c.id_f1))
         for name, m in measures.items()
         for c in m.summary.by_count
     ]
     note = (
-        "Recall: people asked for who are there. Precision: figures who were asked for. Intervals take people as "
-        "independent, which people of one picture are not quite."
+        "Recall: people asked for who are there. Precision: figures who were asked for, 0 where nobody was found. "
+        "Intervals: the scene is the unit, for people of one picture fail together."
     )
     return Table("Who is there", ("series, people", "recall", "precision", "F1"), tuple(rows), note)
 
@@ -147,12 +150,13 @@ def _bleeding(measures: Mapping[str, Measures]) -> Table:
     rows = []
     for name, m in measures.items():
         leak = m.leakage.leak if m.leakage else None
-        read = f"{m.leakage.right.value:.2f}" if m.leakage else "–"
+        read = _share(m.leakage.right) if m.leakage else "–"
         rows.append((name, *_contrast(m.bleeding.lift), *_contrast(leak), read, _share(m.bleeding.hybrids)))
     note = (
         "Identity: how much more often somebody is taken for another character when that one is in the prompt too; "
         "hair: the same for hair colour. Above 0 is bleeding; around 0 with many mistakes is weak identity. Hybrids: "
-        "figures nearest to two who were asked for. Pictures of two people and more."
+        "figures nearest to two who were asked for. Pictures of two people and more. No interval: fewer than "
+        f"{LEAST_FIGURES} figures, or all resamples alike."
     )
     head = ("series", "identity", "with / without", "hair colour", "with / without", "read right", "hybrids")
     return Table("Does one leak into another", head, tuple(rows), note)
@@ -178,22 +182,22 @@ def _places(measures: Mapping[str, Measures]) -> Table | None:
     rows = [
         (
             name,
-            f"{p.exact_cell:.2f} ({_figure(p.exact_cell_chance)})",
-            f"{p.near_cell:.2f} ({_figure(p.near_cell_chance)})",
-            _figure(p.lift, "+.2f"),
-            _figure(p.pair_order),
-            f"{p.distance:.3f}",
+            f"{_share(p.exact_cell)}, {_figure(p.exact_cell_chance)}",
+            f"{_share(p.near_cell)}, {_figure(p.near_cell_chance)}",
+            _share(p.lift, "+.2f"),
+            _share(p.pair_order),
+            _figure(p.distance, ".3f"),
         )
         for name, m in measures.items()
         if (p := m.summary.places) is not None
     ]
     note = (
-        "Of people who are there. In brackets: the same pictures scored against all other scenes' places for as many "
-        "people, which is what standing in the middle would give; lift is what is left. A dash: no scene has another "
-        "one. Order: pairs that stand left and right as asked (0.5 by chance). Where places were not asked for, this "
-        "is chance too."
+        "Of people who are there. Behind the comma chance: the same pictures scored against all other scenes' places "
+        "for as many people, which is what standing in the middle would give; lift is what is left. A dash: no scene "
+        "has another one. Order: pairs that stand left and right as asked (0.5 by chance). Where places were not asked "
+        "for, this is chance too."
     )
-    head = ("series", "exact cell", "one cell away", "lift", "order", "distance")
+    head = ("series", "exact cell, chance", "one cell away, chance", "lift", "order", "distance")
     return Table("Places", head, tuple(rows), note) if rows else None
 
 
@@ -226,7 +230,7 @@ def _sizes(measures: Mapping[str, Measures]) -> Table | None:
 def _compared(measures: Mapping[str, Measures]) -> Table | None:
     numbers = _numbers(measures)
     rows = [
-        (name, *(f"{m.detect_and_compare[n]:.2f}" if n in m.detect_and_compare else "–" for n in numbers))
+        (name, *(_figure(m.detect_and_compare[n]) if n in m.detect_and_compare else "–" for n in numbers))
         for name, m in measures.items()
         if m.detect_and_compare
     ]
@@ -272,19 +276,31 @@ def _numbers(measures: Mapping[str, Measures]) -> list[int]:
 
 
 def _figure(value: float, form: str = ".2f") -> str:
-    return "–" if value != value else format(value, form)
+    """A dash for what has no value: nobody was there to be counted."""
+    return "–" if value != value else f"{value:{form}}"
 
 
-def _share(e: Estimate) -> str:
-    return "–" if e.value != e.value else f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"
+def _share(e: Estimate, form: str = ".2f") -> str:
+    return "–" if e.value != e.value else f"{e.value:{form}} ({e.low:{form}} to {e.high:{form}})"
 
 
 def _contrast(found: Contrast | None) -> tuple[str, str]:
-    """The difference with its interval, and the two shares."""
-    if found is None:
+    """The difference with its interval, where there is enough for one, and the two shares."""
+    if found is None or found.difference.value != found.difference.value:
         return "–", "–"
     d = found.difference
-    return f"{d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f})", f"{found.exposed:.3f} / {found.unexposed:.3f}"
+    told = f" ({d.low:+.3f} to {d.high:+.3f})" if d.n >= LEAST_FIGURES and d.low < d.high else ""
+    return f"{d.value:+.3f}{told}", f"{found.exposed:.3f} / {found.unexposed:.3f}"
+
+
+def _spread(alike: Likeness, name: str) -> str:
+    """Such as "0.412; 2.3 of 4 (0.520; 3.1)"."""
+    found = alike.spread.get(name)
+    if found is None:
+        return "one picture a prompt"
+    true = alike.true_spread.get(found.group_size)
+    beside = f" ({true.distance:.3f}; {true.modes:.1f})" if true else ""
+    return f"{found.distance:.3f}; {found.modes:.1f} of {found.group_size}{beside}"
 
 
 def _distance(d: Distance) -> str:

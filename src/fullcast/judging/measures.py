@@ -13,6 +13,7 @@ from fullcast.judging.counterfactual import Pairs, counterfactual_pairs
 from fullcast.judging.detect_compare import detect_and_compare
 from fullcast.judging.hair import Lab
 from fullcast.judging.head_sizes import SizeBin, by_head_size
+from fullcast.judging.hybrids import settled
 from fullcast.judging.novelty import ByNovelty, by_novelty
 from fullcast.judging.rows import Row, scenes_of, verdicts_of
 from fullcast.judging.statistics import Estimate, rogan_gladen
@@ -67,7 +68,7 @@ def measure(
     rows: Sequence[Row], cast: Cast, config: JudgingConfig | None = None, known: Known | None = None
 ) -> Measures:
     """From the rows of one series and nothing else; the same rows give the same record."""
-    config, known = config or JudgingConfig(), known or Known()
+    config, known = settled(config or JudgingConfig(), cast), known or Known()
     summary = summarize(verdicts_of(rows), scenes_of(rows), cast, config)
     repeats, seed = config.bootstrap_repeats, config.seed
     compared: dict[int, float] = {}
@@ -80,7 +81,7 @@ def measure(
                 compared[count.num_people] = float(np.mean(told))
     return Measures(
         summary=summary,
-        bleeding=measure_bleeding(rows, cast, config.hybrid_margin, repeats, seed),
+        bleeding=measure_bleeding(rows, cast, config.hybrid_margin or 0.0, repeats, seed),
         leakage=measure_leakage(rows, known.colors, repeats, seed) if known.colors else None,
         pairs=counterfactual_pairs(rows),
         sizes=by_head_size(rows),

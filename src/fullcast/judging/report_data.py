@@ -15,8 +15,8 @@ from fullcast.records import Box
 Tone = Literal["good", "bad", "unknown", "plain"]
 
 SeriesKind = Literal["main", "placed", "base", "ceiling", "compared"]
-"""main: the model, prompts only. placed: with places given. base: before training. ceiling: true pictures. compared:
-with the first, whatever it is."""
+"""main: the model, prompts only (its name says where the recipe plans places). placed: with places given. base: before
+training. ceiling: true pictures. compared: with the first, whatever it is."""
 
 
 @dataclass(frozen=True, slots=True)

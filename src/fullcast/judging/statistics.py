@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from fullcast.store.seeding import rng
 
 Z_95 = 1.959963984540054
 """Two-sided 95 % point of the normal distribution."""
@@ -43,22 +41,22 @@ def share(successes: int, n: int) -> Estimate:
     return Estimate(successes / n if n else float("nan"), low, high, n)
 
 
-def cluster_bootstrap(
-    values: Sequence[float],
-    clusters: Sequence[Hashable],
-    repeats: int = 2000,
-    seed: int = 0,
-    statistic: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
-) -> tuple[float, float]:
-    """95 % percentile interval of a mean, whole clusters (prompts) drawn with replacement.
+def resampled(num_clusters: int, repeats: int, generator: np.random.Generator) -> np.ndarray:
+    """(repeats, num_clusters) float: how often each cluster (prompt) is in each resample with replacement."""
+    return generator.multinomial(num_clusters, np.full(num_clusters, 1 / num_clusters), repeats).astype(float)
 
-    ``statistic(sums, counts)`` maps (repeats, ) arrays of a resample's sum and number of values to its figure; the
-    mean by default.
+
+def middle_95(draws: np.ndarray, num_clusters: int) -> tuple[float, float]:
+    """95 % interval from (repeats,) figures of resamples of so many clusters; nan is left out.
+
+    Percentiles farther out than 2.5 and 97.5, since resamples of few clusters vary too little (Hesterberg 2015, The
+    American Statistician 69, 371-386, section 4.2.1): by Student's t and by the root of n / (n - 1).
     """
-    sums, counts = _by_cluster(values, clusters)
-    draws = rng(seed, "cluster-bootstrap", len(sums)).integers(0, len(sums), (repeats, len(sums)))
-    figure = statistic or (lambda total, number: total / number)
-    low, high = np.percentile(figure(sums[draws].sum(1), counts[draws].sum(1)), [2.5, 97.5])
+    from scipy.stats import norm, t
+
+    n = max(2, num_clusters)
+    tail = 100 * float(norm.cdf(-np.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1)))
+    low, high = np.nanpercentile(draws, [tail, 100 - tail])
     return float(low), float(high)
 
 
@@ -68,8 +66,8 @@ def clustered_share(outcomes: Sequence[bool], clusters: Sequence[Hashable]) -> E
     The variance between prompts says how many independent pictures the ones at hand are worth (Kish 1965, design
     effect), and Student's t with as many degrees of freedom as there are prompts less one takes the normal's place
     (Korn and Graubard 1998). Covers 0.94 to 0.97 from 16 prompts on where a bootstrap covers 0.89 to 0.95
-    (`make check-judge-2`). One picture a prompt: plain Wilson. All or none succeeded: Wilson over prompts. No picture:
-    nan in (0, 1).
+    (`make check-judge-2`). People or figures are outcomes too: those of one prompt fail together. One outcome a prompt:
+    plain Wilson. All or none succeeded: Wilson over prompts. No outcome: nan in (0, 1).
     """
     n, successes = len(outcomes), int(np.sum(outcomes))
     if not n:
@@ -82,13 +80,46 @@ def clustered_share(outcomes: Sequence[bool], clusters: Sequence[Hashable]) -> E
     if successes in (0, n) or num_clusters == 1:
         low, high = wilson(num_clusters * p, num_clusters)
         return Estimate(p, low, high, n)
-    from scipy.stats import t
-
-    residuals = sums - p * counts
-    variance = num_clusters / (num_clusters - 1) * float(residuals @ residuals) / n**2
+    variance = _variance(sums, counts)
     worth = min(float(n), p * (1 - p) / variance) if variance > 0 else float(n)
-    low, high = wilson(p * worth, worth, float(t.ppf(0.975, num_clusters - 1)))
+    low, high = wilson(p * worth, worth, _t(num_clusters))
     return Estimate(p, low, high, n)
+
+
+def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Estimate:
+    """A mean of values nested in prompts, with Student's t interval over prompts; nan without a value, and no interval
+    (both ends nan) from one prompt."""
+    if not len(values):
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    sums, counts = _by_cluster(values, clusters)
+    mean = float(sums.sum() / counts.sum())
+    if len(sums) < 2:
+        return Estimate(mean, float("nan"), float("nan"), len(values))
+    half = _t(len(sums)) * float(np.sqrt(_variance(sums, counts)))
+    return Estimate(mean, mean - half, mean + half, len(values))
+
+
+def paired_difference(a: np.ndarray, b: np.ndarray, clusters: Sequence[Hashable]) -> tuple[float, float]:
+    """95 % interval of b - a, shares over pairs of pictures, (num_pairs,) 0 or 1 each, nested in prompts.
+
+    Newcombe's score interval of as many pairs as these are worth, as in `clustered_share`: by the variance of the
+    difference between prompts. All prompts differ alike: as many pairs as there are prompts. No pair differs: 3 over
+    the number of prompts either way (the rule of three).
+    """
+    change = b - a
+    sums, counts = _by_cluster(change.tolist(), clusters)
+    num_clusters, n = len(sums), len(change)
+    if not change.any():
+        most = min(1.0, 3 / num_clusters)
+        return -most, most
+    variance = _variance(sums, counts) if num_clusters > 1 else 0.0
+    z, worth = Z_95, float(num_clusters)
+    if num_clusters < n and variance > 1e-15:
+        z, worth = _t(num_clusters), min(float(n), float(change.var()) / variance)
+    both, only_a, only_b, neither = (
+        float(((a == x) & (b == y)).sum()) * worth / n for x, y in ((1, 1), (1, 0), (0, 1), (0, 0))
+    )
+    return newcombe(both, only_a, only_b, neither, z)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -137,12 +168,12 @@ def permutation_baseline(scores: np.ndarray, pictures: Sequence[Hashable], targe
     return np.where(number > 0, (scores * other).sum(1) / np.maximum(1, number), np.nan)
 
 
-def newcombe(both: float, only_a: float, only_b: float, neither: float) -> tuple[float, float]:
+def newcombe(both: float, only_a: float, only_b: float, neither: float, z: float = Z_95) -> tuple[float, float]:
     """Score interval of the difference b - a of two paired shares (Newcombe 1998, Statistics in Medicine 17, 2635-2650,
     method 10). Counts of pairs, which may be fractions, of at least one in all."""
     n = both + only_a + only_b + neither
     a, b = (both + only_a) / n, (both + only_b) / n
-    (low_a, high_a), (low_b, high_b) = wilson(both + only_a, n), wilson(both + only_b, n)
+    (low_a, high_a), (low_b, high_b) = wilson(both + only_a, n, z), wilson(both + only_b, n, z)
     product = both * neither - only_a * only_b
     if product > 0:
         product = max(0.0, product - n / 2)
@@ -172,3 +203,15 @@ def _by_cluster(values: Sequence[float], clusters: Sequence[Hashable]) -> tuple[
     where = np.array([index[cluster] for cluster in clusters])
     sums = np.bincount(where, weights=np.asarray(values, dtype=float), minlength=len(index))
     return sums, np.bincount(where, minlength=len(index)).astype(float)
+
+
+def _variance(sums: np.ndarray, counts: np.ndarray) -> float:
+    """Of the mean over all values, from the residuals of two clusters or more (linearised)."""
+    residuals = sums - sums.sum() / counts.sum() * counts
+    return len(sums) / (len(sums) - 1) * float(residuals @ residuals) / float(counts.sum()) ** 2
+
+
+def _t(num_clusters: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, num_clusters - 1))

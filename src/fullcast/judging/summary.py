@@ -11,7 +11,7 @@ from typing import Any
 from fullcast.judging.config import JudgingConfig
 from fullcast.judging.counterfactual import prompt_of
 from fullcast.judging.places import Places, measure_places
-from fullcast.judging.statistics import Estimate, clustered_share, share
+from fullcast.judging.statistics import Estimate, clustered_share
 from fullcast.judging.verdict import failures, pair
 from fullcast.records import UNKNOWN, Cast, Scene, Verdict
 
@@ -40,9 +40,9 @@ class CountSummary:
     occm: float
     """On-stage character count matching (ViStoryBench, Zhuang et al. 2025): mean of 100 exp(-|M - N| / (1e-6 + N))."""
     id_recall: Estimate
-    """People asked for who are there."""
+    """People asked for who are there; the prompt is the unit, as for all shares."""
     id_precision: Estimate
-    """Figures who were asked for."""
+    """Figures who were asked for; 0 where nobody was found."""
     id_f1: float
     failures: dict[str, int] = field(default_factory=dict)
     """Pictures by what went wrong; one picture may be counted under several."""
@@ -110,10 +110,15 @@ def _count(n: int, judged: Sequence[tuple[Verdict, Scene]], config: JudgingConfi
     def over_prompts(outcomes: list[bool]) -> Estimate:
         return clustered_share(outcomes, clusters)
 
+    def over_people(outcomes: list[list[bool]]) -> Estimate:
+        told = [(one, cluster) for own, cluster in zip(outcomes, clusters, strict=True) for one in own]
+        return clustered_share([one for one, _ in told], [cluster for _, cluster in told])
+
     success = over_prompts([v.success for v in verdicts])
     errors = [v.num_found - n for v in verdicts]
-    matched = sum(figure.asked >= 0 for v in verdicts for figure in v.found)
-    recall, precision = share(matched, n * len(verdicts)), share(matched, sum(v.num_found for v in verdicts))
+    figures = [[figure.asked >= 0 for figure in v.found] for v in verdicts]
+    recall = over_people([[k < sum(matched) for k in range(n)] for matched in figures])
+    precision = over_people(figures) if any(figures) else Estimate(0.0, 0.0, 1.0, 0)
     kinds = Counter(str(kind) for verdict, scene in judged for kind in failures(verdict, scene))
     return CountSummary(
         num_people=n,
@@ -134,5 +139,5 @@ def _count(n: int, judged: Sequence[tuple[Verdict, Scene]], config: JudgingConfi
 
 
 def _f1(recall: float, precision: float) -> float:
-    """0 where nobody was matched; precision is nan where nobody was found."""
+    """0 where nobody was matched."""
     return 2 * recall * precision / (recall + precision) if recall > 0 and precision > 0 else 0.0

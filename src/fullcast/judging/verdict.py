@@ -32,6 +32,9 @@ FAILURES: dict[Failure, str] = {
 }
 """What can go wrong with a picture, in words; a picture may have several."""
 
+UNCALIBRATED = 0.03
+"""Margin of hybrids where neither the settings nor references say one (`hybrids.settled`): few are found by it."""
+
 
 def judge_picture(
     found: Sequence[Found],
@@ -60,6 +63,7 @@ def judge_picture(
     matched = {j: i for i, j in pairs.items() if is_right(figures[j], scene.people[i])}
     figures = [replace(figure, asked=matched.get(j, -1)) for j, figure in enumerate(figures)]
 
+    margin = UNCALIBRATED if config.hybrid_margin is None else config.hybrid_margin
     asked = Counter(placement.character for placement in scene.people if placement.is_named)
     seen = Counter(figure.character for figure in figures if figure.character != UNKNOWN)
     duplicates = tuple(sorted(name for name in asked if seen[name] > asked[name]))
@@ -77,7 +81,7 @@ def judge_picture(
         duplicates=duplicates,
         intruders=intruders,
         unknown=sum(figure.character == UNKNOWN and figure.asked < 0 for figure in figures),
-        hybrids=sum(is_hybrid(figure, scene, cast, config.hybrid_margin) for figure in figures),
+        hybrids=sum(is_hybrid(figure, scene, cast, margin) for figure in figures),
         success=success,
         success_placed=success and in_place(figures, scene.people, width, config.place_tolerance),
         width=width,

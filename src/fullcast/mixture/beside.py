@@ -10,6 +10,7 @@ import numpy as np
 from fullcast.mixture.peers import ed1_order, ed2_order, iid_order
 from fullcast.mixture.shares import Leaf
 from fullcast.mixture.stages import StagePlan
+from fullcast.ports import Progress, silent
 from fullcast.store.errors import FullcastError
 
 MAX_MULTIPLY = 100.0
@@ -48,9 +49,12 @@ class Peers:
     """Median share of samples of positive weight that no stage visits."""
 
 
-def compare(stages: Sequence[StagePlan], draws: int) -> tuple[Peers, ...]:
+def compare(stages: Sequence[StagePlan], draws: int, progress: Progress = silent) -> tuple[Peers, ...]:
     """Each stage is walked from the beginning of its trainer's list, as a new run of that trainer does."""
-    return tuple(peers for name in TRAINERS if (peers := _peers(name, stages, draws)) is not None)
+    progress.start("orders of other trainers", len(TRAINERS) * len(stages) * draws)
+    found = [_peers(name, stages, draws, progress) for name in TRAINERS]
+    progress.done()
+    return tuple(peers for peers in found if peers is not None)
 
 
 def top_of(stage: StagePlan) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -77,7 +81,8 @@ def multiplies_of(stage: StagePlan) -> np.ndarray:
     return np.minimum(np.round(weights / least, 2), MAX_MULTIPLY)
 
 
-def _peers(name: str, stages: Sequence[StagePlan], draws: int) -> Peers | None:
+def _peers(name: str, stages: Sequence[StagePlan], draws: int, progress: Progress) -> Peers | None:
+    """None for a trainer that cannot make an order of these samples."""
     names = list(dict.fromkeys(branch for stage in stages for branch in top_of(stage)[0]))
     visits = np.zeros((draws, len(names)))
     planned, listed = np.zeros(len(names)), np.zeros(len(names))
@@ -103,6 +108,7 @@ def _peers(name: str, stages: Sequence[StagePlan], draws: int) -> Peers | None:
             visits[draw, place] += np.bincount(of_sample[order.ravel()], minlength=len(branches))
             unseen = np.bincount(order.ravel(), minlength=len(given)) == 0
             missed[draw] += (unseen & (given > 0)).sum() / (given > 0).sum() / len(stages)
+            progress.advance(1, name)
     shares = visits / visits.sum(1, keepdims=True)
     planned, listed = planned / planned.sum(), listed / listed.sum()
     low, median, high = np.quantile(shares, [0.05, 0.5, 0.95], axis=0)

@@ -42,6 +42,7 @@ from fullcast.records import UNKNOWN, Cast, Character, Drop, Form
 from fullcast.store.errors import FullcastError, UnreadableFile
 from fullcast.store.given import composed, files_below, is_utf8
 from fullcast.store.pictures import PICTURE_SUFFIXES, read_picture, resize
+from fullcast.store.toml_text import toml_key
 
 CAST_TOML = "cast.toml"
 NOTHING = "none"
@@ -284,11 +285,12 @@ def _assemble(
     characters = []
     for folder, forms in by_folder.items():
         mine = own.get(folder, {})
+        check_name(mine.get("name", folder), f"[characters.{toml_key(folder)}]")
         characters.append(
             Character(
                 name=mine.get("name", folder),
                 trigger_word=words[folder],
-                forms=_forms(forms, mine.get("forms", {}), embedder, references_dir, views),
+                forms=_forms(forms, mine.get("forms", {}), embedder, references_dir, views, folder),
                 licence=mine.get("licence", settings.get("licence", "")),
             )
         )
@@ -299,13 +301,27 @@ def _assemble(
     return Cast(settings.get("show", show_name), tuple(characters), embedder.name)
 
 
+def check_name(name: str, table: str) -> None:
+    """FullcastError for a name of a character or a form that no command could ask for: in --cast a comma begins the
+    next name and an @ a place. `table`: of cast.toml, where another name may be said."""
+    if any(sign in name for sign in ",@"):
+        raise FullcastError(
+            f"the name {name!r} has a comma or an @ in it, which are signs in --cast; say another in "
+            f"references/{CAST_TOML}: {table} name = ..."
+        )
+
+
 def _forms(
     looks: list[_Look],
     own: Mapping[str, Any],
     embedder: Embedder,
     references_dir: Path,
     views: Callable[[np.ndarray], list[np.ndarray]],
+    folder: str,
 ) -> tuple[Form, ...]:
+    for look in looks:
+        name = own.get(look.form, {}).get("name", look.form)
+        check_name(name, f"[characters.{toml_key(folder)}.forms.{toml_key(look.form)}]")
     _known(own, {look.form for look in looks}, "forms", references_dir)
     given = {form: value["trigger_word"] for form, value in own.items() if "trigger_word" in value}
     words = {"": ""} | trigger_words([look.form for look in looks if look.form], given)
@@ -351,7 +367,7 @@ def _read_settings(references_dir: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
-        settings = tomllib.loads(composed(path.read_text(encoding="utf-8")))
+        settings = tomllib.loads(composed(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FullcastError(f"{path} is no TOML: {error}") from error
     _known(settings, _KEYS["file"], "keys", path)

@@ -27,7 +27,7 @@ ROLE = "@"
 STAGE, NOT_IN_CAST = "scenes", "not-in-cast"
 """Of drops."""
 
-_SCENE_KEYS = ("id", "prompt", "negative_prompt", "size", "width", "height", "people")
+_SCENE_KEYS = ("id", "prompt", "negative_prompt", "size", "width", "height", "seed", "people")
 _PEOPLE_KEYS = ("character", "form", "cell", "box", "prompt", "negative_prompt")
 _EXAMPLE = '{"prompt": "park", "people": [{"character": "aoi"}]}'
 
@@ -39,6 +39,7 @@ def read_scenes(path: Path, cast: Cast | None = None) -> list[Scene]:
         id = "park"                          # optional
         prompt = "park, night"
         size = [160, 96]                     # optional; or width and height
+        seed = 7                             # optional: of the first picture's noise
         [[scene.people]]
         character = "aoi"                    # left out, or unknown: anybody who is nobody of the cast
         form = "hairdown"                    # optional
@@ -195,6 +196,7 @@ def _scene(told: _Told, cast: Cast | None) -> Scene:
         tuple(_placement(person, f"{where}, person {number}") for number, person in enumerate(people, 1)),
         _text(values, "negative_prompt", where),
         *_size(values, where),
+        _seed(values, where),
     )
     return scene if cast is None else _in_cast(scene, cast, where)
 
@@ -244,6 +246,13 @@ def _size(values: Mapping[str, Any], where: str) -> tuple[int, int]:
     if not (isinstance(size, list) and len(size) == 2 and all(isinstance(v, int) and v >= 0 for v in size)):
         raise FullcastError(f"{where}: size is {size!r}; give [width, height] in pixels")
     return size[0], size[1]
+
+
+def _seed(values: Mapping[str, Any], where: str) -> int:
+    seed = values.get("seed", -1)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not (0 <= seed < 2**32 or "seed" not in values):
+        raise FullcastError(f"{where}: seed is {seed!r}; give a whole number from 0 to {2**32 - 1}")
+    return seed
 
 
 def _box(value: Any, where: str) -> Box:

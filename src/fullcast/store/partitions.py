@@ -69,7 +69,7 @@ def is_cached(result_path: Path, key: str) -> bool:
 def stored_key(result_path: Path) -> str:
     """The key that a result was made under; '' when it has none (never finished, or not there)."""
     try:
-        return _key_path(result_path).read_text().strip()
+        return _key_path(result_path).read_text(encoding="utf-8").strip()
     except OSError:
         return ""
 

@@ -1,10 +1,10 @@
-"""Values as TOML writes them: Python's library reads TOML and does not write it."""
+"""Values as TOML writes them (Python's library reads TOML and does not write it), and those that were misread."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -32,3 +32,19 @@ def toml_value(value: Any) -> str:
 def toml_key(name: str) -> str:
     bare = name.replace("_", "").replace("-", "")
     return name if bare.isascii() and bare.isalnum() else json.dumps(name, ensure_ascii=False)
+
+
+def truths_for_numbers(given: Any, became: Any) -> Iterator[tuple[tuple[str | int, ...], bool]]:
+    """Where a truth value became a number, and which it was."""
+    if isinstance(given, bool):
+        if isinstance(became, int | float) and not isinstance(became, bool):
+            yield (), given
+        return
+    inner: Iterable[tuple[str | int, Any, Any]] = ()
+    if isinstance(given, Mapping):
+        held = became if isinstance(became, Mapping) else getattr(became, "__dict__", {})
+        inner = ((name, value, held.get(name)) for name, value in given.items())
+    elif isinstance(given, list) and isinstance(became, list | tuple):
+        inner = ((index, *both) for index, both in enumerate(zip(given, became, strict=False)))
+    for name, value, held_value in inner:
+        yield from (((name, *place), truth) for place, truth in truths_for_numbers(value, held_value))

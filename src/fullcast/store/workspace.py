@@ -95,7 +95,7 @@ class Workspace:
 
     def _read_marker(self, given: Path) -> dict[str, Any]:
         try:
-            content = json.loads(self._marker.read_text())
+            content = json.loads(self._marker.read_text(encoding="utf-8"))
             version = int(content["format_version"])
         except (FileNotFoundError, NotADirectoryError):
             raise FullcastError(
@@ -113,7 +113,7 @@ class Workspace:
     @property
     def show(self) -> str:
         """The show's name, as given when the workspace was made."""
-        return str(json.loads(self._marker.read_text()).get("show", self.root.name))
+        return str(json.loads(self._marker.read_text(encoding="utf-8")).get("show", self.root.name))
 
     # --- what a person gives
     @property

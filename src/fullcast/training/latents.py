@@ -21,8 +21,8 @@ import torch
 from fullcast.models.stable_diffusion.family import StableDiffusion, to_tensor
 from fullcast.ports import PixelSource, Progress, silent
 from fullcast.store.atomic import to_disk
-from fullcast.store.errors import FullcastError
 from fullcast.store.locks import locked
+from fullcast.training.stop import StoppedEncoding
 
 Wanted = tuple[str, int, int]
 """(sample id, width, height)."""
@@ -59,7 +59,7 @@ class LatentStore:
     ) -> int:
         """Encodes what is missing, in a fixed order; returns how many that were.
 
-        Raises FullcastError when it was asked to stop before the last; what was encoded is kept.
+        Raises StoppedEncoding when it was asked to stop before the last; what was encoded is kept.
         """
         with locked(self.folder / ".lock", f"{self.folder} is locked by another process", timeout_s=-1):
             self._rows.clear()  # somebody else may have written since
@@ -83,10 +83,10 @@ class LatentStore:
             return 0
         progress.start("latents", len(missing))
         try:
-            self._encode(missing, pixels, batch_size, progress, stop)
+            self._encode(missing, pixels, batch_size, progress, stop, len(named))
         finally:
             self._name()
-        progress.done()
+            progress.done()
         return len(missing)
 
     def _encode(
@@ -96,12 +96,12 @@ class LatentStore:
         batch_size: int,
         progress: Progress,
         stop: Callable[[], bool],
+        num_wanted: int,
     ) -> None:
         done, named = 0, time.monotonic()
         for group in _batches(missing, batch_size):
             if stop():
-                so_far = f"{done} of {len(missing)} are done and kept"
-                raise FullcastError(f"stopped while pictures were encoded: {so_far}; run it again to go on")
+                raise StoppedEncoding(num_wanted - len(missing) + done, num_wanted)
             _, width, height = group[0]
             images = np.stack([pixels.pixels(*w) for w in group])
             moments = self.model.encode_moments(to_tensor(images).to(self.model.device))

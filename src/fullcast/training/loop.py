@@ -29,11 +29,13 @@ from fullcast.training.config import TrainingConfig
 from fullcast.training.deterministic import before_cuda, repeatable
 from fullcast.training.kept import TrainState, latest_resumable, step_of, tidy
 from fullcast.training.latents import LatentStore
-from fullcast.training.metrics import Metrics, NoMetrics, Probe, read_metrics
+from fullcast.training.metrics import Metrics, NoMetrics, read_metrics
+from fullcast.training.probe import Probe
 from fullcast.training.ranks import Ranks
 from fullcast.training.run import Run
 from fullcast.training.saver import Saver
 from fullcast.training.step import Prepared, prepare
+from fullcast.training.stop import StoppedEncoding
 from fullcast.training.validation import same_number, validation_loss
 from fullcast.training.watching import TensorBoard, Window, best_step, set_aside
 
@@ -96,8 +98,8 @@ def train(
     run, bit for bit. Under torchrun every
     batch is shared by all processes; the ledger counts whole batches, so it is that of one process. A batch whose
     gradient is no number changes nothing and is written into set-aside.jsonl. Raises FullcastError when `run_dir`
-    belongs to another plan or is trained by another process, when the stop came while pictures were encoded (what was
-    encoded is kept), when the loss stays no number, or when the last checkpoint cannot be written.
+    belongs to another plan or is trained by another process, when the loss stays no number, or when the last checkpoint
+    cannot be written; StoppedEncoding when the stop came while pictures were encoded: what was encoded is kept.
     """
     began = time.monotonic()
     ends = began + (float("inf") if max_seconds is None else max_seconds)
@@ -160,13 +162,18 @@ class Training:
         """Only the main process measures and draws; of sharded weights it holds a part and cannot."""
 
     def fill(self, pixels: PixelSource, folder: Path, stop: Callable[[], bool]) -> None:
-        """Latents of everything that is still to come, by the main process."""
+        """Latents of everything that is still to come, by the main process; StoppedEncoding, in every process."""
         run, config = self.run, self.run.config
+        stopped: tuple[int, int] | None = None
         if run.ranks.is_main:
             store = LatentStore(folder, run.model, self.beside.same)
             needed = wanted(self.stream, run.state.step, self.beside.held_out)
-            store.fill(needed, pixels, config.latents_batch_size, self.progress, stop)
-        run.ranks.wait()
+            try:
+                store.fill(needed, pixels, config.latents_batch_size, self.progress, stop)
+            except StoppedEncoding as stop_came:
+                stopped = stop_came.encoded, stop_came.of
+        if stopped := run.ranks.told_by_main(stopped):  # the others wait here
+            raise StoppedEncoding(*stopped)
         self.store = LatentStore(folder, run.model, self.beside.same)
         self.probe = (
             Probe.of(self.stream, self.captions, self.store, config.seed, config.probe_samples)

@@ -8,9 +8,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fullcast.store.errors import FullcastError
+
 STOP_FILE = "FULLCAST_STOP_FILE"
 """Environment variable: a path; as soon as a file is there a stop is asked for. Processes that torchrun starts cannot
 be asked by a signal: torchrun, told to end, calls that a failure and kills what has not ended after half a minute."""
+
+
+class StoppedEncoding(FullcastError):
+    """A stop that came before the first step; what was encoded is kept, and the next call goes on there."""
+
+    def __init__(self, encoded: int, of: int) -> None:
+        super().__init__(
+            f"stopped while pictures were encoded: {encoded} of {of} are done and kept; run it again to go on"
+        )
+        self.encoded, self.of = encoded, of
+        """Pictures that the training wants: with latents, and all."""
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from fullcast.judging.page.html import Html, number, percent, tag
 from fullcast.judging.report_data import Series
 
+HALF_PAGE = 7
+"""Columns of names that half the page has room for; a table of more takes all of it, and its names stand upright."""
+
 
 def success_table(series: Sequence[Series]) -> Html:
     """A row for each series: S_N and its interval by number of people."""
@@ -31,7 +34,8 @@ def confusion(table: Mapping[str, Mapping[str, float]], sort: bool = False) -> H
             kind = "hit" if column == name else "miss"
             cells.append(tag("td", number(value) if value else "", class_=kind, style=f"--share:{value / total:.3f}"))
         rows.append(tag("tr", tag("th", name), cells))
-    return tag("div", tag("table", head, rows, class_="heat"), class_="scroll")
+    wide = " many" if len(columns) > HALF_PAGE and not sort else ""
+    return tag("div", tag("table", head, rows, class_=f"heat{wide}"), class_="scroll")
 
 
 def _success_row(one: Series, numbers: Sequence[int]) -> Html:
