@@ -201,6 +201,7 @@ def _plain(context: Context, files: ShowFiles) -> Iterator[Figure]:
     from fullcast.judging.benchmark import write_scenes
 
     folder = files.workspace.parent / "prompt-alone"
+    shutil.rmtree(folder, ignore_errors=True)  # pictures of an earlier training would stay, and be judged too
     scenes = folder / "scenes.jsonl"
     write_scenes(scenes, [s.without_places() for s in ceiling.bound_scenes(SCENES, files.workspace, PLAIN_PICTURES)])
     context.say("drawing and judging without planned places")

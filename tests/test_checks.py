@@ -159,9 +159,12 @@ def test_journey_3_tells_the_prompt_alone_beside_it(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(ceiling, "bound_scenes", lambda *given: [scene])
     monkeypatch.setattr(journey, "fullcast", fullcast)
     files = ShowFiles(1, tmp_path / "workspace", tmp_path / "truth.parquet")
+    (tmp_path / "prompt-alone" / "pictures").mkdir(parents=True)
+    (tmp_path / "prompt-alone" / "pictures" / "n1-5.png").touch()
     [figure] = journey._plain(Context("a" * 40, tmp_path, print), files)
     drawn, judged = said
     at = drawn.index("--generation.plan-places")
     assert drawn[at + 1] == "false" and "--pictures" in judged and "--out" in judged
+    assert not (tmp_path / "prompt-alone" / "pictures").exists(), "pictures of an earlier training are not judged"
     assert "cell" not in (tmp_path / "prompt-alone" / "scenes.jsonl").read_text()
     assert (figure.value, figure.verdict, figure.n) == (0.4, "-", 40)

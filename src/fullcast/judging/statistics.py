@@ -103,8 +103,9 @@ def paired_difference(a: np.ndarray, b: np.ndarray, clusters: Sequence[Hashable]
     """95 % interval of b - a, shares over pairs of pictures, (num_pairs,) 0 or 1 each, nested in prompts.
 
     Newcombe's score interval of as many pairs as these are worth, as in `clustered_share`: by the variance of the
-    difference between prompts. All prompts differ alike: as many pairs as there are prompts. No pair differs: 3 over
-    the number of prompts either way (the rule of three).
+    difference between prompts. It is wide enough without Student's t (0.94 to 0.97 from 16 prompts on; with it 0.98).
+    All prompts differ alike: as many pairs as there are prompts. No pair differs: 3 over the number of prompts either
+    way (the rule of three).
     """
     change = b - a
     sums, counts = _by_cluster(change.tolist(), clusters)
@@ -113,13 +114,13 @@ def paired_difference(a: np.ndarray, b: np.ndarray, clusters: Sequence[Hashable]
         most = min(1.0, 3 / num_clusters)
         return -most, most
     variance = _variance(sums, counts) if num_clusters > 1 else 0.0
-    z, worth = Z_95, float(num_clusters)
+    worth = float(num_clusters)
     if num_clusters < n and variance > 1e-15:
-        z, worth = _t(num_clusters), min(float(n), float(change.var()) / variance)
+        worth = min(float(n), max(1.0, float(change.var()) / variance))
     both, only_a, only_b, neither = (
         float(((a == x) & (b == y)).sum()) * worth / n for x, y in ((1, 1), (1, 0), (0, 1), (0, 0))
     )
-    return newcombe(both, only_a, only_b, neither, z)
+    return newcombe(both, only_a, only_b, neither)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -168,12 +169,12 @@ def permutation_baseline(scores: np.ndarray, pictures: Sequence[Hashable], targe
     return np.where(number > 0, (scores * other).sum(1) / np.maximum(1, number), np.nan)
 
 
-def newcombe(both: float, only_a: float, only_b: float, neither: float, z: float = Z_95) -> tuple[float, float]:
+def newcombe(both: float, only_a: float, only_b: float, neither: float) -> tuple[float, float]:
     """Score interval of the difference b - a of two paired shares (Newcombe 1998, Statistics in Medicine 17, 2635-2650,
     method 10). Counts of pairs, which may be fractions, of at least one in all."""
     n = both + only_a + only_b + neither
     a, b = (both + only_a) / n, (both + only_b) / n
-    (low_a, high_a), (low_b, high_b) = wilson(both + only_a, n, z), wilson(both + only_b, n, z)
+    (low_a, high_a), (low_b, high_b) = wilson(both + only_a, n), wilson(both + only_b, n)
     product = both * neither - only_a * only_b
     if product > 0:
         product = max(0.0, product - n / 2)
