@@ -9,6 +9,7 @@ import pytest
 from fullcast.journey import new_workspace
 from fullcast.journey.demo import demo, make_pocket_show
 from fullcast.pocket import show
+from fullcast.recipe import find_preset, read_recipe
 from fullcast.store.errors import FullcastError
 
 
@@ -73,3 +74,14 @@ def test_a_show_that_was_begun_is_drawn_again_by_its_own_seed_and_size_alone(
             demo(tmp_path / "d", seed=seed, preset=preset)
     with pytest.raises(Drawn):
         demo(tmp_path / "d", seed=1, preset="smallest")
+
+
+def test_fewer_steps_where_bfloat16_is_not_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "make_show", counted)
+    steps = {}
+    for fast in (True, False):
+        monkeypatch.setattr("fullcast.models.torch_device.fast_bf16", lambda device, fast=fast: fast)
+        with pytest.raises(Drawn):
+            demo(tmp_path / str(fast), preset="demo")
+        steps[fast] = read_recipe(tmp_path / str(fast) / "fullcast.toml").mixture.num_steps
+    assert steps == {True: read_recipe(find_preset("demo")).mixture.num_steps, False: 280}
