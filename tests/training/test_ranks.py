@@ -63,7 +63,7 @@ def run_with_two(base_dir: Path, run_dir: Path, stop_at: int) -> None:
     environment["PYTHONFAULTHANDLER"] = "1"  # one process in some dozen runs ended with SIGSEGV: where, it says then
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__]
     done = subprocess.run([*words, str(base_dir), str(run_dir), str(stop_at)], env=environment, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert done.returncode == 0, done.stderr.decode()[-20_000:]
 
 
 def curve(run_dir: Path) -> dict[int, float]:
