@@ -49,7 +49,7 @@ def train_in_several(journey: Journey, minutes: float | None) -> None:
     stop.unlink(missing_ok=True)
     # What torchrun would say itself, said by us.
     quiet = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-    environment = {**quiet, **os.environ, STOP_FILE: str(stop)}
+    environment = {**quiet, "PYTHONFAULTHANDLER": "1", **os.environ, STOP_FILE: str(stop)}
     with errors.open("w+", encoding="utf-8") as log:
         process = subprocess.Popen(
             [sys.executable, *words],
