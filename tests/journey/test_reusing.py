@@ -14,7 +14,7 @@ from fullcast.captions.config import CaptionsConfig
 from fullcast.ingest import measuring, pictures
 from fullcast.journey import Journey, new_workspace
 from fullcast.journey.naming import find_all
-from fullcast.journey.reusing import note_seen, seen_before, still_true
+from fullcast.journey.reusing import Former, note_seen, seen_before
 from fullcast.journey.taking_in import take_in
 from fullcast.journey.wording import _tag
 from fullcast.people import detect
@@ -112,6 +112,7 @@ def test_only_pictures_whose_figures_changed_are_tagged_again(tmp_path: Path, re
 
 def test_what_other_networks_or_settings_made_is_not_taken(tmp_path: Path) -> None:
     note_seen(tmp_path, "key", {"a": "box", "b": ""})
-    assert still_true(tmp_path, "key", {"a": "box", "b": "box", "c": ""}) == {"a"}
-    assert still_true(tmp_path, "another", {"a": "box"}) == still_true(tmp_path / "gone", "key", {"a": "box"}) == set()
+    assert Former.of(tmp_path, "key", {"a": "box", "b": "box", "c": ""}).ready == {"a"}
+    assert Former.of(tmp_path, "another", {"a": "box"}).ready == set()
+    assert Former.of(tmp_path / "gone", "key", {"a": "box"}).ready == set()
     assert seen_before(tmp_path, "key") == {"a": "box", "b": ""}

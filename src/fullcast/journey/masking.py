@@ -7,22 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullcast.journey.mapping import make_all
-from fullcast.journey.reusing import (
-    boxes_of,
-    image_of_drop,
-    image_of_item,
-    in_order,
-    note_seen,
-    rows_of,
-    still_true,
-    without_unread,
-)
+from fullcast.journey.reusing import Former, box_line, boxes_of, image_of_item
 from fullcast.models.base import Segmenter
 from fullcast.ports import Progress, silent
 from fullcast.records import Drop, Image, Person
 from fullcast.store.executors import Task
 from fullcast.store.partitions import partition_key
-from fullcast.store.tables import read_records, write_records
+from fullcast.store.tables import read_records
 
 if TYPE_CHECKING:
     from fullcast.journey import Journey
@@ -61,8 +52,7 @@ def _tasks(journey: Journey, segmenter: Segmenter, taken: TakenIn, people: Seque
         ids = {image.id for image in partition.images}
         mine = [person for person in people if person.image_id in ids]
         if mine:
-            boxes = [f"{person.id} {person.xyxy} {person.head_xyxy}" for person in mine]
-            key = partition_key(boxes, models=[segmenter.name], version=VERSION)
+            key = partition_key([*map(box_line, mine)], models=[segmenter.name], version=VERSION)
             folder = journey.workspace.masks_dir / partition.name
             arguments = (partition.images, mine, folder, journey.workspace.root, segmenter)
             yield Task(folder, key, _mask, arguments)
@@ -81,16 +71,11 @@ def _mask(
     not looked at again: who drops one picture of a show waits for none of the others."""
     from fullcast.people.masks import VERSION, Mask, mask_partition
 
+    boxes = boxes_of(people)
+    told = {image.id: boxes[image.id] for image in images if image.id in boxes}
     made_with = partition_key([], models=[segmenter.name], version=VERSION)
-    told = boxes_of(people)
-    ready = still_true(former, made_with, told)
-    made, lost = mask_partition(images, [p for p in people if p.image_id not in ready], root, segmenter, progress)
-    masks = [*rows_of(former / TABLE, Mask, ready, _image_of_mask), *made]
-    drops = [*rows_of(former / "drops.parquet", Drop, ready, image_of_drop), *lost]
-    write_records(out / TABLE, in_order(masks, images, _image_of_mask), Mask, {"segmenter": segmenter.name})
-    write_records(out / "drops.parquet", in_order(drops, images, image_of_drop), Drop)
-    note_seen(out, made_with, without_unread(told, lost))
-
-
-def _image_of_mask(mask: Mask) -> str:
-    return image_of_item(mask.person_id)
+    earlier = Former.of(former, made_with, told)
+    new = [person for person in people if person.image_id not in earlier.ready]
+    made, lost = mask_partition(images, new, root, segmenter, progress)
+    earlier.write(out, TABLE, Mask, made, lambda mask: image_of_item(mask.person_id), {"segmenter": segmenter.name})
+    earlier.finish(out, lost)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fullcast.journey.deciding import Decided, decide_people
 from fullcast.journey.given_names import with_given_names
 from fullcast.journey.mapping import make_all
-from fullcast.journey.reusing import image_of_drop, in_order, note_seen, rows_of, still_true, without_unread
+from fullcast.journey.reusing import Former
 from fullcast.journey.taking_in import Partition, TakenIn
 from fullcast.models.base import Embedder, PersonDetector
 from fullcast.ports import Progress, silent
@@ -161,15 +161,8 @@ def _find(
     read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
     made_with = partition_key([], read, [detector.name, embedder.name], VERSION)
     told = {image.id: "" for image in images if not image.dropped}
-    ready = still_true(former, made_with, told)
-    new = [image for image in images if image.id not in ready]
-    found = detect_partition(new, root, detector, embedder, config, progress)
-    people = [*rows_of(former / "people.parquet", Person, ready, _image_of), *found.people]
-    drops = [*rows_of(former / "drops.parquet", Drop, ready, image_of_drop), *found.drops]
-    write_records(out / "people.parquet", in_order(people, images, _image_of), Person, {"embedder": embedder.name})
-    write_records(out / "drops.parquet", in_order(drops, images, image_of_drop), Drop)
-    note_seen(out, made_with, without_unread(told, found.drops))
-
-
-def _image_of(person: Person) -> str:
-    return person.image_id
+    earlier = Former.of(former, made_with, told)
+    found = detect_partition(earlier.unseen(images), root, detector, embedder, config, progress)
+    about = {"embedder": embedder.name}
+    earlier.write(out, "people.parquet", Person, found.people, lambda person: person.image_id, about)
+    earlier.finish(out, found.drops)

@@ -47,9 +47,9 @@ def train_in_several(journey: Journey, minutes: float | None) -> None:
     data = journey.workspace.data_dir
     errors, stop = data / "several-processes.log", data / "several-processes.stop"
     stop.unlink(missing_ok=True)
-    # What torchrun would say itself, said by us.
-    quiet = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-    environment = {**quiet, "PYTHONFAULTHANDLER": "1", **os.environ, STOP_FILE: str(stop)}
+    # What torchrun would say itself, said by us; and a process that ends by a signal says where it was.
+    defaults = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PYTHONFAULTHANDLER": "1"}
+    environment = {**defaults, **os.environ, STOP_FILE: str(stop)}
     with errors.open("w+", encoding="utf-8") as log:
         process = subprocess.Popen(
             [sys.executable, *words],

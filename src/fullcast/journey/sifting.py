@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fullcast.journey.reusing import in_order, note_seen, rows_of, still_true
+from fullcast.journey.reusing import Former, note_seen
 from fullcast.records import UNKNOWN, Drop, Image
 from fullcast.store.partitions import cached_dir, partition_key
 from fullcast.store.tables import read_records, write_records
@@ -55,19 +55,13 @@ def _measures(journey: Journey, eyes: Eyes, partition: Partition, asked: Sequenc
     workspace = journey.workspace
 
     def make(out: Path) -> None:
-        ready = still_true(folder, made_with, {image.id: "" for image in asked})
-        new = [image for image in asked if image.id not in ready]
-        rows = rows_of(folder / "measures.parquet", Measure, ready, _image_of)
-        rows += measure_partition(new, workspace.root, eyes, journey.progress).rows
-        write_records(out / "measures.parquet", in_order(rows, asked, _image_of), Measure)
-        note_seen(out, made_with, {row.image_id: "" for row in rows})
+        earlier = Former.of(folder, made_with, {image.id: "" for image in asked})
+        rows = measure_partition(earlier.unseen(asked), workspace.root, eyes, journey.progress).rows
+        earlier.write(out, "measures.parquet", Measure, rows, lambda row: row.image_id)
+        note_seen(out, made_with, dict.fromkeys((*earlier.ready, *(row.image_id for row in rows)), ""))
 
     cached_dir(folder, key, make)
     return read_records(folder / "measures.parquet", Measure)
-
-
-def _image_of(row: Measure) -> str:
-    return row.image_id
 
 
 def sift_after_names(

@@ -13,16 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fullcast.journey.deciding import decide_scenes, decide_tags, decided_ids
 from fullcast.journey.mapping import make_all
 from fullcast.journey.naming import Named
-from fullcast.journey.reusing import (
-    boxes_of,
-    image_of_drop,
-    image_of_item,
-    in_order,
-    note_seen,
-    rows_of,
-    still_true,
-    without_unread,
-)
+from fullcast.journey.reusing import Former, box_line, boxes_of, image_of_item
 from fullcast.journey.sifting import ratings_of
 from fullcast.journey.taking_in import Partition, TakenIn
 from fullcast.ports import Progress, silent
@@ -110,7 +101,7 @@ def _tagging(journey: Journey, doors: Doors, partition: Partition, named: Named)
     read = config.model_dump(mode="json", include=set(CONFIG_FIELDS))
     ids = {image.id for image in partition.images}
     people = [person for person in named.decided.seen if person.image_id in ids]
-    added = sorted(f"{p.id} {p.xyxy} {p.head_xyxy}" for p in people if p.id not in named.found)
+    added = sorted(box_line(p) for p in people if p.id not in named.found)
     key = partition_key([partition.key, named.keys[partition.name], *added], read, [doors.tagger.name], VERSION)
     folder = journey.workspace.tags_dir / partition.name
     arguments = (partition.images, people, folder, journey.workspace.root, doors.tagger, config)
@@ -134,17 +125,11 @@ def _tag(
     made_with = partition_key([], config.model_dump(mode="json", include=set(CONFIG_FIELDS)), [tagger.name], VERSION)
     boxes = boxes_of(people)
     told = {image.id: boxes.get(image.id, "") for image in images if not image.dropped}
-    ready = still_true(former, made_with, told)
-    tagged = tag_partition([i for i in images if i.id not in ready], people, root, tagger, config, progress)
-    words = [*rows_of(former / "words.parquet", Words, ready, _image_of), *tagged.words]
-    drops = [*rows_of(former / "drops.parquet", Drop, ready, image_of_drop), *tagged.drops]
-    write_records(out / "words.parquet", in_order(words, images, _image_of), Words, {"tagger": tagger.name})
-    write_records(out / "drops.parquet", in_order(drops, images, image_of_drop), Drop)
-    note_seen(out, made_with, without_unread(told, tagged.drops))
-
-
-def _image_of(words: Words) -> str:
-    return image_of_item(words.item)
+    earlier = Former.of(former, made_with, told)
+    tagged = tag_partition(earlier.unseen(images), people, root, tagger, config, progress)
+    about = {"tagger": tagger.name}
+    earlier.write(out, "words.parquet", Words, tagged.words, lambda words: image_of_item(words.item), about)
+    earlier.finish(out, tagged.drops)
 
 
 def caption_source(journey: Journey, cast: Cast, samples: Sequence[Sample], for_others: bool = False) -> Captions:
