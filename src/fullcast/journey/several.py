@@ -64,7 +64,10 @@ def train_in_several(journey: Journey, minutes: float | None) -> None:
             encoded = _show(process.stdout, journey.progress)
             code = process.wait()
         if code:
-            raise FullcastError(f"training in {recipe.training.processes} processes failed: {_reason(log)}")
+            raise FullcastError(
+                f"training in {recipe.training.processes} processes failed: {_reason(log)} (all that they said is in "
+                f"{errors})"
+            )
     errors.unlink()
     stop.unlink(missing_ok=True)
     if encoded:
