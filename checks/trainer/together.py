@@ -20,7 +20,7 @@ from checks.trainer.speed import POCKET
 from checks.trainer.world import CONFIG, TINY, Captions, Pixels, Stream, base, differing
 from fullcast.training.config import TrainingConfig
 from fullcast.training.kept import latest_resumable, read_state
-from fullcast.training.loop import train
+from fullcast.training.loop import train, wanted
 from fullcast.training.metrics import read_metrics
 
 STEPS, ONE_UNTIL, TWO_UNTIL = 12, 4, 8
@@ -32,11 +32,11 @@ def config_of(parallel: str) -> TrainingConfig:
 
 
 def go(model: Path, run_dir: Path, parallel: str, until: int) -> None:
-    """Until `until` steps are finished."""
-    newest = latest_resumable(run_dir)
+    """Until `until` steps are finished. The main process asks for a stop before every picture that it encodes, too."""
+    stream, newest = Stream(num_steps=STEPS), latest_resumable(run_dir)
     left = until - (read_state(newest).step if newest else 0)
-    calls = iter(range(10**6))
-    stream = Stream(num_steps=STEPS)
+    encodes = newest is None and os.environ.get("RANK", "0") == "0"
+    calls = iter(range(-len(wanted(stream, 0)) if encodes else 0, 10**6))
     train(model, stream, Pixels(), Captions(), config_of(parallel), run_dir, stop=lambda: next(calls) == left - 1)
 
 
