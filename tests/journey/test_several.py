@@ -68,6 +68,15 @@ def test_what_a_signal_ended_is_told_by_its_name() -> None:
     assert _reason(log) == "Signal 9 (SIGKILL) received by PID 42"
 
 
+def test_the_one_that_died_is_told_and_not_who_misses_it() -> None:
+    missed = "[rank1]: RuntimeError: Connection closed by peer [127.0.0.1]:56192\n"
+    others = "  traceback : Signal 15 (SIGTERM) received by PID 43\n"
+    assert _reason(io.StringIO(f"{missed}{others}  traceback : Signal 6 (SIGABRT) received by PID 42\n")) == (
+        "Signal 6 (SIGABRT) received by PID 42"
+    )
+    assert _reason(io.StringIO(f"[rank1]: FullcastError: no such cast\n{others}")) == "no such cast"
+
+
 class Stopping(Told):
     """Asks for a stop, as a person or a spot machine does, when the first steps are told."""
 

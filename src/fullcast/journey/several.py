@@ -111,15 +111,16 @@ def _show(lines: Iterable[str], progress: Progress) -> tuple[int, int] | None:
 
 
 def _reason(log: TextIO) -> str:
-    """The last error that a process of ours told, without the launcher's report of it; else what ended it, as the
-    launcher reports it ("Signal 9 (SIGKILL) received by PID 42": the memory did not suffice, for one)."""
+    """What ended one of them, as the launcher reports it ("Signal 9 (SIGKILL) received by PID 42": the memory did not
+    suffice, for one), since then the others only miss it; else the last error that one told itself. The launcher ends
+    the others by SIGTERM."""
     log.flush()
     log.seek(0)
     lines = [line.strip() for line in log.read().splitlines() if line.strip()][-TOLD_LINES * 10 :]
     own = [line for line in lines if "Error" in line and "ChildFailedError" not in line and "elastic" not in line]
-    ended = [line for line in lines if " received by PID " in line]
+    ended = [line for line in lines if " received by PID " in line and "(SIGTERM)" not in line]
     said = [line for line in lines if line.strip("=-")]
-    last = (own or ended or said or ["it said nothing"])[-1]
+    last = (ended or own or said or ["it said nothing"])[-1]
     return last.split("FullcastError: ")[-1].split("traceback : ")[-1]
 
 
