@@ -9,8 +9,9 @@ from checks.framework import ROOT, Context, Figure, passed
 from checks.judge import CHECK
 from checks.judge.drawings import SCENES
 from checks.shows import fullcast, make_show, must, use_recipe
+from fullcast.judging.statistics import wilson
 
-PER_COUNT = 40
+PER_COUNT = 100
 
 
 @CHECK.line(5, "base, demo's checkpoint, true pictures: ranked, intervals apart")
@@ -36,12 +37,12 @@ def ranking(context: Context) -> Iterable[Figure]:
     told = must(fullcast(*words), "judge").data
     means: list[tuple[float, float, float]] = []
     for (name, series), title in zip(told["series"].items(), ("base", "checkpoint", "true pictures"), strict=True):
-        counts = series["summary"]["by_count"]
-        value, low, high = (sum(c["success"][k] for c in counts) / len(counts) for k in ("value", "low", "high"))
+        counts = series["summary"]["by_count"]  # as many pictures of each number: the mean S_N is the share of all
+        pictures = sum(c["num_pictures"] for c in counts)
+        right = round(sum(c["success"]["value"] * c["num_pictures"] for c in counts))
+        value, (low, high) = right / pictures, wilson(right, pictures)
         means.append((value, low, high))
-        yield Figure(
-            f"{title}: mean S_N", value, n=sum(c["num_pictures"] for c in counts), low=low, high=high, note=name
-        )
+        yield Figure(f"{title}: mean S_N", value, n=pictures, low=low, high=high, note=name)
     for (a, b), title in zip(
         ((0, 1), (1, 2)), ("the checkpoint above the base", "true pictures above it"), strict=True
     ):
