@@ -49,6 +49,7 @@ class Histograms:
     name: str = "histogram:8x8x8@0"
     dim: int = 512
     threshold: float = 0.75
+    pair_threshold: float = 0.75
     crop_scale: float = 1.0
 
     def embed(self, crops: Sequence[np.ndarray]) -> np.ndarray:

@@ -24,7 +24,7 @@ from fullcast.store.tables import write_records
 class Means:
     """An embedder that sees mean colours."""
 
-    name, dim, threshold, crop_scale = "means@1", 3, 0.5, 1.0
+    name, dim, threshold, pair_threshold, crop_scale = "means@1", 3, 0.5, 0.5, 1.0
 
     def embed(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         means = np.stack([crop.reshape(-1, 3).mean(0) + 1 for crop in crops])

@@ -121,7 +121,7 @@ def test_diversity_needs_no_true_picture_and_stands_beside_theirs_where_there_ar
 class Means:
     """An embedder that sees mean colours."""
 
-    name, dim, threshold, crop_scale = "means@1", 3, 0.5, 1.0
+    name, dim, threshold, pair_threshold, crop_scale = "means@1", 3, 0.5, 0.5, 1.0
 
     def __init__(self) -> None:
         self.looked = 0

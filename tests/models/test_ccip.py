@@ -55,7 +55,11 @@ def test_the_file_states_its_threshold_and_its_crop_and_the_caller_may_overrule(
     path = onnx_graphs.colour_embedder(tmp_path / "c.onnx", metadata={"threshold": "0.62", "crop_scale": "1.3"})
     door = CcipEmbedder(path, threads=1)
     assert (door.threshold, door.crop_scale, door.size) == (0.62, 1.3, 16)
+    assert door.pair_threshold == 0.62  # a file that states one means both
     assert CcipEmbedder(path, threshold=0.4, threads=1).threshold == 0.4
+    both = onnx_graphs.colour_embedder(tmp_path / "b.onnx", metadata={"threshold": "0.6", "pair_threshold": "0.4"})
+    assert (CcipEmbedder(both, threads=1).threshold, CcipEmbedder(both, threads=1).pair_threshold) == (0.6, 0.4)
+    assert CcipEmbedder(both, threshold=0.5, threads=1).pair_threshold == 0.5
     plain = CcipEmbedder(onnx_graphs.colour_embedder(tmp_path / "plain.onnx"), threads=1)
     assert (plain.threshold, plain.crop_scale) == (0.5, 1.5)
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fullcast.models.ccip import CcipEmbedder
 from fullcast.recognition.castfile import read_cast, write_cast
 from fullcast.recognition.identify import Gallery
 from fullcast.recognition.look import CastLook
 from fullcast.recognition.references import BuiltCast, build_cast, cast_inputs, find_looks
 from fullcast.records import UNKNOWN
 from fullcast.store.errors import FullcastError
+from tests import onnx_graphs
 from tests.recognition import drawn
 
 LOOKS = {
@@ -168,6 +170,16 @@ def test_a_page_of_600_dpi_is_looked_at_no_larger_than_can_be_seen(
     Image.new("RGB", (3000, 4096)).save(folder / "aoi" / "page.png")
     build_cast(folder, drawn.embedder(tmp_path), drawn.detector(tmp_path), "show")
     assert seen == [(2048, 1500, 3)]
+
+
+@pytest.mark.parametrize(("references", "threshold"), [(1, 0.4), (2, 0.5), (4, 0.6), (8, 0.7), (20, 0.7)])
+def test_few_references_have_a_lower_threshold(tmp_path: Path, references: int, threshold: float) -> None:
+    """A single character: nothing can be calibrated, and the embedder's own threshold is all there is."""
+    folder = drawn.write_references(tmp_path / "references", {"aoi": drawn.COLOURS["aoi"]}, count=references)
+    states = {"threshold": "0.7", "pair_threshold": "0.4", "crop_scale": "1.0"}
+    door = CcipEmbedder(onnx_graphs.colour_embedder(tmp_path / "both.onnx", metadata=states), threads=1)
+    cast = build_cast(folder, door, drawn.detector(tmp_path), "show").cast
+    assert cast.threshold == pytest.approx(threshold)
 
 
 def test_strangers_raise_the_threshold(tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ class Embedder(Protocol):
     name: str
     dim: int
     threshold: float
-    """Cosine above which two crops are one character, as the weights' own card states it."""
+    """Cosine to the nearest of eight crops of a character above which a crop shows it, as the file states it."""
+    pair_threshold: float
+    """The same beside a single crop, which is lower; what a file that states only one says of both."""
     crop_scale: float
     """The crop it wants: the head box grown by this factor about its centre, made square."""
 

@@ -48,6 +48,8 @@ CAST_TOML = "cast.toml"
 NOTHING = "none"
 """A folder of this name adds nothing to the form."""
 _LOOSE = "it lies in no character's folder; put it into references/NAME, or references/NAME/FORM"
+REFERENCES_OF_THRESHOLD = 8
+"""The nearest of so many is what an embedder's own threshold means (`models.base.Embedder`)."""
 MAX_SIDE = 2048
 """Pixels of a reference's longer side that are looked at: a page of 600 dpi on its canvas would take 0.5 GB."""
 _KEYS = {
@@ -116,12 +118,20 @@ def build_cast(
     strangers = [crop for look in looks if look.character == UNKNOWN for crop in look.crops]
     cast = _assemble(known, settings, embedder, show_name, references_dir, as_drawn if drawn else degraded)
     others = embedder.embed(strangers) if strangers else None
-    calibration = _calibrated(cast, embedder.threshold, others, drawn)
+    calibration = _calibrated(cast, _stated(embedder, Gallery.of(cast)), others, drawn)
     gallery = Gallery.of(cast, calibration.scoring)
     naming = choose_method(gallery, calibration.slope, CLASSIFIER if drawn else NEAREST)
     naming = replace(naming, scoring=calibration.scoring if drawn else "")
     cast = replace(cast, threshold=calibration.threshold, naming=naming)
     return BuiltCast(cast, calibration, tuple(drops), tuple(headless))
+
+
+def _stated(embedder: Embedder, gallery: Gallery) -> float:
+    """The embedder's own threshold for as many references of a look as there are in the mean: the nearest of several is
+    nearer than a single one, of whoever it is. Between one and eight it grows with their logarithm."""
+    per_look = len(gallery.vectors) / len(gallery.forms)
+    share = min(1.0, math.log2(per_look) / math.log2(REFERENCES_OF_THRESHOLD))
+    return embedder.pair_threshold + share * (embedder.threshold - embedder.pair_threshold)
 
 
 def _calibrated(cast: Cast, prior: float, others: np.ndarray | None, drawn: bool) -> Calibration:

@@ -40,7 +40,10 @@ class CcipEmbedder:
         device: str = "auto",
         batch: int = 64,
     ) -> None:
-        """`threshold` (cosine) and `crop_scale`: None takes the file's metadata of that key, else 0.5 and 1.5."""
+        """`threshold` (cosine) and `crop_scale`: None takes the file's metadata of that key, else 0.5 and 1.5.
+
+        A `threshold` given here holds beside a single reference too; a file may state a `pair_threshold` for those.
+        """
         self.network = OnnxNetwork(path, threads=threads, device=device, batch=batch)
         self.input, self.output = self.network.require(
             "CCIP embedder", channels_axis=1, input_name="input", output_name="output"
@@ -54,6 +57,7 @@ class CcipEmbedder:
             )
         self.dim = dim
         self.threshold = float(metadata.get("threshold", DEFAULT_THRESHOLD)) if threshold is None else threshold
+        self.pair_threshold = float(metadata.get("pair_threshold", self.threshold)) if threshold is None else threshold
         self.crop_scale = float(metadata.get("crop_scale", DEFAULT_CROP_SCALE)) if crop_scale is None else crop_scale
         self.card = card_of(self.network.path)
         self.name = f"ccip:{self.network.name}"
