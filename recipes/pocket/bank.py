@@ -20,6 +20,9 @@ from recipes.pocket.state import state_dir
 SKULL_PX = 80
 IDENTITIES = {"toon-head": 900, "adventurer": 420, "big-smile": 160, "personas": 160}
 RENDERS = 5
+MANY = {"toon-head": 2400, "adventurer": 640, "big-smile": 240, "personas": 240}
+MANY_RENDERS = 3
+"""What embedders learn from: who tells people apart must have seen many people, and few drawings of each."""
 BACKGROUNDS = 60
 """Per setting."""
 
@@ -67,18 +70,19 @@ class Bank:
         return self.pixels[row["offset"] : row["offset"] + h * w * 4].reshape(h, w, 4)
 
     @staticmethod
-    def load(styles: tuple[str, ...] = TRAINING_STYLES) -> Bank:
+    def load(styles: tuple[str, ...] = TRAINING_STYLES, many: bool = False) -> Bank:
         """What is drawn in the first few of `TRAINING_STYLES`, or all: drawn where it is not there yet."""
-        folder = state_dir("bank" if styles == TRAINING_STYLES else "-".join(("bank", *styles)))
+        name = "bank-many" if many else "bank"
+        folder = state_dir(name if styles == TRAINING_STYLES else "-".join((name, *styles)))
         if not (folder / "table.json").exists():
-            build(folder, styles)
+            build(folder, styles, *((MANY, MANY_RENDERS) if many else (IDENTITIES, RENDERS)))
         table = json.loads((folder / "table.json").read_text())
         return Bank(
             table, np.load(folder / "pixels.npy", mmap_mode="r"), np.load(folder / "backgrounds.npy", mmap_mode="r")
         )
 
 
-def build(folder: Path, styles: tuple[str, ...]) -> None:
+def build(folder: Path, styles: tuple[str, ...], counts: dict[str, int], renders: int) -> None:
     if styles != TRAINING_STYLES[: len(styles)]:
         raise ValueError(f"{styles} are not the first of {TRAINING_STYLES}: figures would differ from bank to bank")
     backgrounds = np.stack(
@@ -87,8 +91,8 @@ def build(folder: Path, styles: tuple[str, ...]) -> None:
     np.save(folder / "backgrounds.npy", backgrounds)
     table, chunks, offset, identity = [], [], 0, 0
     for style in styles:
-        for look in identities(style, IDENTITIES[style]):
-            for render in range(RENDERS):
+        for look in identities(style, counts[style]):
+            for render in range(renders):
                 rng = keyed(7, "render", f"{identity}/{render}")
                 outfit = random_outfit(rng)
                 expression, pose = str(rng.choice(EXPRESSIONS)), str(rng.choice(POSES))

@@ -1,197 +1,147 @@
 """The two pocket embedders: one labels the data, the other serves the judge.
 
 They differ in architecture, in the identities they were trained on (even and odd groups of the bank) and in seed.
-Loss: CosFace (Wang et al. 2018, eq. 4) over the identities, with near twins among the classes, on head crops cut from
-composed pictures, so that neighbours, light, compression and occlusion are what they are in a show.
+Loss: CosFace (Wang et al. 2018, eq. 4) over the identities, with near twins among the classes, and beside it the words
+of the traits in which twins differ, read off the same features by heads that are thrown away.
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
-from PIL import Image as PILImage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fullcast.models.torch_device import fast_bf16
 from fullcast.store.seeding import rng as keyed
-from recipes.pocket.bank import Bank
-from recipes.pocket.degrade import degrade, subtitle
+from recipes.pocket.crops import SIZE, Crops
 from recipes.pocket.nets import CLIP_MEAN, CLIP_STD, MixEmbedder, ResEmbedder
-from recipes.pocket.pictures import TrainingPicture, random_picture
-from recipes.pocket.state import SHIPPED, Slice, ema_update
-from recipes.pocket.vae import ThroughVae
-from recipes.pocket.warm import from_onnx
+from recipes.pocket.state import Slice, ema_update
 
-SIZE = 64
-CROP_SCALE = 1.5
-BATCH = 96
+BATCH = 128
 COSFACE_SCALE, COSFACE_MARGIN = 24.0, 0.25
-
-
+TRAITS_WEIGHT = 0.5
 DRAWN = ((144, 64), (112, 80), (96, 96))
-"""Sizes of pictures that the image model draws; half of them go through its VAE, as all that it draws has."""
+"""Sizes of pictures that the image model draws."""
 
 
 @dataclass(frozen=True)
 class Which:
-    net: type[nn.Module]
+    net: type[MixEmbedder] | type[ResEmbedder]
     parity: int
     steps: int
     learning_rate: float
     file: str
     sizes: tuple[tuple[int, int], ...]
     """Of the pictures that crops are cut from: the labeller looks at frames, the judge at drawn pictures."""
+    pictures: int
+
+    def crops(self) -> Crops:
+        return Crops.load(self.net.__name__, self.parity, self.sizes, self.pictures)
+
+    def unseen(self, pictures: int) -> Crops:
+        """Of people whom it was not trained on."""
+        return Crops.load(self.net.__name__, 1 - self.parity, self.sizes, pictures)
 
 
 WHICH = {
     "labeller": Which(
-        ResEmbedder, 0, 700, 1.5e-3, "pocket-embedder.onnx", ((320, 192), (512, 288), (512, 288), (160, 96))
+        ResEmbedder, 0, 4000, 1.5e-3, "pocket-embedder.onnx", ((320, 192), (512, 288), (512, 288), (160, 96)), 40_000
     ),
     "judge": Which(
-        MixEmbedder, 1, 1300, 1.5e-3, "pocket-judge-embedder.onnx", (*DRAWN, *DRAWN, (144, 64), (160, 96), (320, 192))
+        MixEmbedder,
+        1,
+        6000,
+        1.5e-3,
+        "pocket-judge-embedder.onnx",
+        (*DRAWN, *DRAWN, (144, 64), (144, 64), (160, 96), (320, 192)),
+        30_000,
     ),
 }
 
 
-def head_crop(rgb: np.ndarray, box: tuple[float, float, float, float], scale: float, size: int = SIZE) -> np.ndarray:
-    """The head box grown about its centre and made square, padded with the edge, as (size, size, 3) uint8."""
-    x0, y0, x1, y1 = box
-    side = max(x1 - x0, y1 - y0) * scale
-    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
-    crop = _padded(rgb, (cx - side / 2, cy - side / 2, cx + side / 2, cy + side / 2))
-    return np.asarray(PILImage.fromarray(crop).resize((size, size), PILImage.Resampling.BILINEAR))
+class Learning(nn.Module):
+    """The network with what it is trained by and what nobody needs afterwards."""
+
+    def __init__(self, net: MixEmbedder | ResEmbedder, num_identities: int, num_words: tuple[int, ...]) -> None:
+        super().__init__()
+        self.net = net
+        self.prototypes = nn.Parameter(torch.randn(num_identities, net.out.out_features))
+        self.words = nn.ModuleList(nn.Linear(net.out.in_features, n) for n in num_words)
+
+    def forward(self, x: Tensor, labels: Tensor, traits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(loss, share of crops nearest to their own prototype, share of words read right)."""
+        pooled = self.net.pooled(x).float()
+        embeddings = F.normalize(self.net.out(pooled).float(), dim=1)
+        cosine = embeddings @ F.normalize(self.prototypes, dim=1).T
+        margin = F.one_hot(labels, cosine.shape[1]) * COSFACE_MARGIN
+        loss = F.cross_entropy(COSFACE_SCALE * (cosine - margin), labels)
+        read = [word(pooled).float() for word in self.words]
+        told = sum(F.cross_entropy(logits, traits[:, k]) for k, logits in enumerate(read))
+        right = torch.stack([logits.argmax(1) == traits[:, k] for k, logits in enumerate(read)]).float().mean()
+        return loss + TRAITS_WEIGHT * told, (cosine.argmax(1) == labels).float().mean(), right
 
 
-def _padded(rgb: np.ndarray, area: tuple[float, float, float, float]) -> np.ndarray:
-    height, width = rgb.shape[:2]
-    x0, y0, x1, y1 = (round(v) for v in area)
-    x1, y1 = max(x1, x0 + 2), max(y1, y0 + 2)
-    inner = rgb[max(0, y0) : min(height, y1), max(0, x0) : min(width, x1)]
-    pad = ((max(0, -y0), max(0, y1 - height)), (max(0, -x0), max(0, x1 - width)), (0, 0))
-    return np.pad(inner, pad, mode="edge") if any(sum(p) for p in pad) else inner
+@lru_cache(maxsize=2)
+def _order(turn: int, count: int) -> np.ndarray:
+    return keyed(19, "order", turn).permutation(count)
 
 
-def head_crops(
-    made: TrainingPicture, rng: np.random.Generator, through: ThroughVae | None = None
-) -> list[tuple[np.ndarray, int]]:
-    """Crops of the heads of one picture with their identities; boxes are a little wrong, as a detector's are."""
-    small = made.rgb.shape[1] < 160
-    rgb = through(made.rgb, rng) if through is not None and small and rng.random() < 0.5 else made.rgb
-    rgb = degrade(rgb, rng, 0.3 if small else 1.0)
-    if not small and rng.random() < 0.15:
-        rgb = subtitle(rgb, rng)
-    out = []
-    for person in made.people:
-        x0, y0, x1, y1 = person.head
-        if person.head_visible < 0.55 or min(x1 - x0, y1 - y0) < 8:
-            continue
-        w, h = x1 - x0, y1 - y0
-        jitter = rng.normal(0, 0.05, 4) * (w, h, w, h)
-        crop = head_crop(rgb, tuple(np.array([x0, y0, x1, y1]) + jitter), CROP_SCALE * rng.uniform(0.93, 1.07))
-        if rng.random() < 0.5:
-            crop = crop[:, ::-1]
-        out.append((crop, person.row["identity"]))
-    return out
+def batch(crops: Crops, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    """((BATCH, 3, SIZE, SIZE) normalised, (BATCH,) identity, (BATCH, traits)): every crop once before any comes twice."""
+    turn, place = divmod(step, len(crops.identities) // BATCH)
+    chosen = np.sort(_order(turn, len(crops.identities))[place * BATCH : (place + 1) * BATCH])
+    who = crops.identities[chosen]
+    return as_input(crops.pixels[chosen]), torch.from_numpy(who), torch.from_numpy(crops.traits[who])
 
 
-class Crops:
-    def __init__(self, bank: Bank, parity: int, sizes: tuple[tuple[int, int], ...]) -> None:
-        self.bank, self.sizes, self.through = bank, sizes, ThroughVae()
-        groups = sorted({r["identity"] // 4 for r in bank.table})
-        mine = {g for g in groups if g % 2 == parity}
-        identities = sorted({r["identity"] for r in bank.table if r["identity"] // 4 in mine})
-        self.class_of = {identity: k for k, identity in enumerate(identities)}
-        styles = sorted({r["style"] for r in bank.table})
-        self.rows = {
-            s: np.array([i for i, r in enumerate(bank.table) if r["style"] == s and r["identity"] in self.class_of])
-            for s in styles
-        }
-
-    def batch(self, purpose: str, step: int) -> tuple[Tensor, Tensor]:
-        """((BATCH, 3, SIZE, SIZE) normalised, (BATCH,) class)."""
-        rng = keyed(17, purpose, step)
-        crops: list[tuple[np.ndarray, int]] = []
-        while len(crops) < BATCH:
-            width, height = self.sizes[int(rng.integers(len(self.sizes)))]
-            count, drawn = int(rng.integers(2, 6)), width < 160
-            crowd = not drawn and rng.random() < 0.4
-            made = random_picture(
-                self.bank, rng, width, height, count, None, 0.1 if drawn else 0.3, self.rows, any_size=crowd
-            )
-            crops += head_crops(made, rng, self.through)
-        x = torch.from_numpy(np.stack([c for c, _ in crops[:BATCH]])).permute(0, 3, 1, 2).float() / 255
-        labels = torch.tensor([self.class_of[i] for _, i in crops[:BATCH]])
-        return (x - torch.tensor(CLIP_MEAN).view(3, 1, 1)) / torch.tensor(CLIP_STD).view(3, 1, 1), labels
-
-
-def cosface(embeddings: Tensor, prototypes: Tensor, labels: Tensor) -> Tensor:
-    cosine = embeddings @ F.normalize(prototypes, dim=1).T
-    margin = F.one_hot(labels, prototypes.shape[0]) * COSFACE_MARGIN
-    return F.cross_entropy(COSFACE_SCALE * (cosine - margin), labels)
-
-
-@torch.no_grad()
-def go_on_from_shipped(model: nn.Module, prototypes: Tensor, crops: Crops, which: Which, batches: int = 40) -> None:
-    """Weights of the file that ships; each identity's prototype is the mean of some crops of it."""
-    example = torch.cat([crops.batch("norms", i)[0] for i in range(4)])
-    from_onnx(model, SHIPPED / which.file, example)
-    sums = torch.zeros_like(prototypes)
-    model.eval()
-    for step in range(batches):
-        x, labels = crops.batch("prototypes", step)
-        sums.index_add_(0, labels, model(x))
-    model.train()
-    seen = sums.norm(dim=1) > 0
-    prototypes[seen] = F.normalize(sums[seen], dim=1) * prototypes[seen].norm(dim=1, keepdim=True)
+def as_input(pixels: np.ndarray) -> Tensor:
+    """(N, SIZE, SIZE, 3) uint8 -> (N, 3, SIZE, SIZE) in CLIP's normalisation."""
+    assert pixels.shape[1:] == (SIZE, SIZE, 3)
+    x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
+    return (x - torch.tensor(CLIP_MEAN).view(3, 1, 1)) / torch.tensor(CLIP_STD).view(3, 1, 1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--which", choices=sorted(WHICH), required=True)
     parser.add_argument("--seconds", type=float, default=1e9)
-    parser.add_argument("--from-shipped", action="store_true", help="begin at the weights that ship, not at chance")
     args = parser.parse_args()
     which = WHICH[args.which]
     torch.set_num_threads(1)
     torch.manual_seed(which.parity + 1)
-    crops = Crops(Bank.load(), which.parity, which.sizes)
-    model, ema = which.net(), which.net()
-    prototypes = nn.ParameterDict({"w": nn.Parameter(torch.randn(len(crops.class_of), 128))})
-    if args.from_shipped:
-        go_on_from_shipped(model, prototypes["w"], crops, which)
-    ema.load_state_dict(model.state_dict())
-    optimizer = torch.optim.AdamW(
-        [*model.parameters(), *prototypes.parameters()], which.learning_rate, weight_decay=1e-4
-    )
-    run = Slice(
-        f"embedder-{args.which}", {"model": model, "ema": ema, "prototypes": prototypes}, optimizer, args.seconds
-    )
-    losses, rights = [], []
+    crops = which.crops()
+    learning, ema = Learning(which.net(), len(crops.traits), crops.num_words), which.net()
+    ema.load_state_dict(learning.net.state_dict())
+    learning.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(learning.parameters(), which.learning_rate, weight_decay=0.02)
+    run = Slice(f"embedder-{args.which}", {"learning": learning, "ema": ema}, optimizer, args.seconds)
+    fast = fast_bf16(torch.device("cpu"))
+    told: list[tuple[float, float, float]] = []
     while run.step < which.steps and not run.over():
         progress = run.step / which.steps
-        rate = (
-            which.learning_rate * min(1.0, (run.step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress)))
+        warm = min(1.0, (run.step + 1) / 200)
+        optimizer.param_groups[0]["lr"] = (
+            which.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * progress)))
         )
-        optimizer.param_groups[0]["lr"] = rate
-        x, labels = crops.batch(args.which, run.step)
-        embeddings = model(x.contiguous(memory_format=torch.channels_last)).float()
-        loss = cosface(embeddings, prototypes["w"], labels)
+        x, labels, traits = batch(crops, run.step)
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            loss, nearest, read = learning(x.contiguous(memory_format=torch.channels_last), labels, traits)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        torch.nn.utils.clip_grad_norm_(learning.parameters(), 5.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         run.step += 1
-        ema_update(ema, model, min(0.998, run.step / (run.step + 10)))
-        with torch.no_grad():
-            nearest = (embeddings @ F.normalize(prototypes["w"], dim=1).T).argmax(1)
-        losses.append(float(loss.detach()))
-        rights.append(float((nearest == labels).float().mean()))
+        ema_update(ema, learning.net, min(0.998, run.step / (run.step + 10)))
+        told.append((float(loss.detach()), float(nearest), float(read)))
         if run.step % 50 == 0:
-            run.note(loss=round(float(np.mean(losses)), 3), rank1=round(float(np.mean(rights)), 4))
-            losses.clear(), rights.clear()
+            loss_mean, rank1, words = np.mean(told, axis=0)
+            run.note(loss=round(loss_mean, 3), rank1=round(rank1, 4), words=round(words, 4))
+            told.clear()
         if run.step % 200 == 0:
             run.save()
     run.save()

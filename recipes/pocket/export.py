@@ -13,13 +13,14 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from recipes.pocket import detector, embedder, tagger
-from recipes.pocket.bank import Bank
+from recipes.pocket.crops import CROP_SCALE, SIZE
 from recipes.pocket.nets import Detector, TaggerNet
 from recipes.pocket.state import SHIPPED, state_dir, weights_of
 
 OPSET = 17
 DETECTOR_THRESHOLD = 0.5
 TAGGER_THRESHOLD = 0.5
+HELD_OUT_PICTURES = 2_000
 
 
 class Decoded(nn.Module):
@@ -75,41 +76,44 @@ def export_detector() -> None:
 def export_embedder(which: str) -> None:
     net = embedder.WHICH[which].net()
     net.load_state_dict(weights_of(f"embedder-{which}"))
-    threshold = held_out_threshold(net.eval(), which)
-    print(which, "threshold", threshold)
-    metadata = {"threshold": f"{threshold:.4f}", "crop_scale": str(embedder.CROP_SCALE)}
-    example = torch.zeros(1, 3, embedder.SIZE, embedder.SIZE)
+    vectors, labels = held_out(net.eval(), which)
+    threshold, pair = equal_error(vectors, labels, 8, 64), equal_error(vectors, labels, 1, 16)
+    metadata = {"threshold": f"{threshold:.4f}", "pair_threshold": f"{pair:.4f}", "crop_scale": str(CROP_SCALE)}
+    example = torch.zeros(1, 3, SIZE, SIZE)
     write(net, example, SHIPPED / embedder.WHICH[which].file, ("input", "output"), metadata)
 
 
-def held_out_threshold(net: nn.Module, which: str) -> float:
-    """Cosine at which as many strangers pass as known people are refused, on identities that the net never saw.
-
-    Known: nearest of up to eight other crops of the same identity; strangers: nearest crop of sixteen other identities.
-    """
-    crops = embedder.Crops(Bank.load(), 1 - embedder.WHICH[which].parity, embedder.WHICH[which].sizes)
+def held_out(net: nn.Module, which: str) -> tuple[np.ndarray, np.ndarray]:
+    """((N, D) unit vectors, (N,) identities) of people whom the network never saw."""
+    crops = embedder.WHICH[which].unseen(HELD_OUT_PICTURES)
     vectors, labels = [], []
     with torch.no_grad():
-        for step in range(40):
-            x, y = crops.batch("threshold", step)
+        for step in range(min(40, len(crops.identities) // embedder.BATCH)):
+            x, y, _ = embedder.batch(crops, step)
             vectors.append(net(x))
             labels.append(y)
-    v, y = torch.cat(vectors).numpy(), torch.cat(labels).numpy()
+    return torch.cat(vectors).numpy(), torch.cat(labels).numpy()
+
+
+def equal_error(v: np.ndarray, y: np.ndarray, references: int, strangers: int) -> float:
+    """Cosine at which as many strangers pass as known people are refused.
+
+    Known: the nearest of up to so many other crops of the same identity; strangers: the nearest of so many of others.
+    """
     similarity = v @ v.T
     np.fill_diagonal(similarity, -1)
     rng = np.random.default_rng(5)
-    known, strangers = [], []
+    known, foreign = [], []
     for i in range(len(y)):
-        same = np.nonzero((y == y[i]) & (np.arange(len(y)) != i))[0][:8]
+        same = np.nonzero((y == y[i]) & (np.arange(len(y)) != i))[0]
         if len(same) >= 3:
-            known.append(similarity[i, same].max())
-            other = rng.choice(np.nonzero(y != y[i])[0], 64, replace=False)
-            strangers.append(similarity[i, other].max())
+            known.append(similarity[i, rng.permutation(same)[:references]].max())
+            foreign.append(similarity[i, rng.choice(np.nonzero(y != y[i])[0], strangers, replace=False)].max())
     grid = np.linspace(-0.2, 1, 241)
     refused = np.array([(np.array(known) < t).mean() for t in grid])
-    passed = np.array([(np.array(strangers) >= t).mean() for t in grid])
+    passed = np.array([(np.array(foreign) >= t).mean() for t in grid])
     best = int(np.abs(refused - passed).argmin())
-    print(which, "equal error", round(float(refused[best]), 4), "on", len(known))
+    print(f"nearest of {references}: threshold {grid[best]:.3f}, equal error {refused[best]:.4f} on {len(known)}")
     return float(grid[best])
 
 

@@ -85,9 +85,12 @@ class ResEmbedder(nn.Module):
         )  # fmt: skip
         self.out = nn.Linear(192 * 4, dim)
 
+    def pooled(self, x: Tensor) -> Tensor:
+        """(B, 768)."""
+        return F.avg_pool2d(self.body(x), 2).flatten(1)
+
     def forward(self, x: Tensor) -> Tensor:
-        y = F.avg_pool2d(self.body(x), 2).flatten(1)
-        return F.normalize(self.out(y), dim=1)
+        return F.normalize(self.out(self.pooled(x)), dim=1)
 
 
 class Mixing(nn.Module):
@@ -103,22 +106,25 @@ class Mixing(nn.Module):
 
 
 class MixEmbedder(nn.Module):
-    """(B, 3, 64, 64) CLIP-normalised -> (B, 128) unit vectors. Patches, depthwise mixing, learned attention pooling."""
+    """(B, 3, 64, 64) CLIP-normalised -> (B, 128) unit vectors. Depthwise mixing, pooled by learned attention."""
 
     def __init__(self, dim: int = 128) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(3, 64, 4, 4), nn.BatchNorm2d(64), Mixing(64), Mixing(64),
-            nn.Conv2d(64, 160, 2, 2), nn.BatchNorm2d(160), Mixing(160), Mixing(160), Mixing(160),
+            conv(3, 32, 2), Residual(32), nn.Conv2d(32, 96, 2, 2), nn.BatchNorm2d(96), Mixing(96), Mixing(96),
+            nn.Conv2d(96, 192, 2, 2), nn.BatchNorm2d(192), Mixing(192), Mixing(192), Mixing(192),
         )  # fmt: skip
-        self.score = nn.Conv2d(160, 8, 1)
-        self.out = nn.Linear(160 * 8, dim)
+        self.score = nn.Conv2d(192, 8, 1)
+        self.out = nn.Linear(192 * 8, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def pooled(self, x: Tensor) -> Tensor:
+        """(B, 1536)."""
         y = self.body(x)
         attention = self.score(y).flatten(2).softmax(2)
-        pooled = torch.bmm(attention, y.flatten(2).transpose(1, 2)).flatten(1)
-        return F.normalize(self.out(pooled), dim=1)
+        return torch.bmm(attention, y.flatten(2).transpose(1, 2)).flatten(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(self.out(self.pooled(x)), dim=1)
 
 
 class TaggerNet(nn.Module):

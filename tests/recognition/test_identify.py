@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fullcast.recognition.identify import Gallery, best_scoring, calibrate, identify
+from fullcast.recognition.identify import TWINS, Gallery, best_scoring, calibrate, identify
 from fullcast.records import UNKNOWN, Cast, Character, Form
 from fullcast.store.errors import FullcastError
 
@@ -55,10 +55,11 @@ def test_twins_raise_the_threshold_of_labels_and_not_the_judges(
     twin = Character("twin", "twin", (Form("", references=around(around(points[1], 1, 0.5, rng)[0], 10, 0.6, rng)),))
     with_twin = Gallery.of(Cast("show", (*cast.characters, twin), "e"))
     plain = calibrate(Gallery.of(cast), prior=0.5)
-    labels, judge = (calibrate(with_twin, prior=0.5, twins_count=count) for count in (True, False))
-    assert labels.threshold > judge.threshold + 0.03
+    strict, labels, judge = (calibrate(with_twin, prior=0.5, twins=share) for share in (1.0, TWINS, 0.0))
+    assert labels.threshold == calibrate(with_twin, prior=0.5).threshold > judge.threshold + 0.015
+    assert labels.threshold == pytest.approx(TWINS * strict.threshold + (1 - TWINS) * judge.threshold)
     assert judge.threshold == pytest.approx(plain.threshold, abs=0.05)
-    assert calibrate(Gallery.of(cast), prior=0.5, twins_count=False).threshold == plain.threshold
+    assert calibrate(Gallery.of(cast), prior=0.5, twins=0.0).threshold == plain.threshold
 
 
 def test_scores_margins_and_order(show: tuple[Cast, np.ndarray, np.random.Generator]) -> None:

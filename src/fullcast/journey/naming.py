@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fullcast.journey.doors import Doors
     from fullcast.people.config import PeopleConfig
 
-CAST_VERSION = 9
+CAST_VERSION = 10
 """Raised when the same references would give another cast. 8: names are composed, huge references shrunk; 9: folders
 at any depth are looked into, loose pictures are drops."""
 

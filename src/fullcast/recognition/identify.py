@@ -13,11 +13,10 @@ from fullcast.store.errors import FullcastError
 
 SCORINGS = {"top1": 1, "top3": 3, "top5": 5, "mean": 10**9}
 """Similarity to a form: mean cosine to its k nearest references. Which k, leave-one-out on the references decides."""
-
 PRIOR_WEIGHT = 4
 """The embedder's own threshold counts as much as this many characters: a cast of two says little about strangers."""
-
-
+TWINS = 0.7
+"""How far twins of the cast stand for strangers when people are labelled (docs/experiments.md)."""
 DEFAULT_SLOPE = 20.0
 """What a unit of cosine is worth in nats where the references do not say."""
 
@@ -197,30 +196,28 @@ def calibrate(
     prior: float,
     views: Sequence[np.ndarray] = (),
     strangers: np.ndarray | None = None,
-    twins_count: bool = True,
+    twins: float = TWINS,
 ) -> Calibration:
     """The threshold that best parts one's own references from everybody else's, leaning on the embedder's own.
 
     views: each (R, D), the references as a show might hold them (`embed.degraded`); strangers: (S, D). Accepting and
     refusing weigh the same, and so does every character. `prior`: the embedder's threshold (cosine).
-    `twins_count`: whether twins within the cast stand for strangers, see `_without_twins`.
+    `twins`: how far twins within the cast stand for strangers, 0 not at all, 1 as much as anybody (`_without_twins`).
     """
     own, own_group, accuracy = _loo(gallery, views)
-    foreign, foreign_group = _left_out(gallery, views)
-    if not twins_count:
-        foreign, foreign_group = _without_twins(foreign, foreign_group, prior)
+    left_out = _left_out(gallery, views)
+    given = np.zeros(0)
     if strangers is not None and len(strangers):
-        scores = gallery.character_scores(gallery.form_scores(strangers)).max(axis=1)
-        foreign = np.concatenate([foreign, scores])
-        foreign_group = np.concatenate([foreign_group, len(gallery.names) + np.arange(len(scores))])
-    threshold = prior
-    if len(own) and len(foreign):
-        best = _balanced(own, _weights(own_group), foreign, _weights(foreign_group))
-        count = len(np.unique(foreign_group))
-        threshold = (count * best + PRIOR_WEIGHT * prior) / (count + PRIOR_WEIGHT)
+        given = gallery.character_scores(gallery.form_scores(strangers)).max(axis=1)
+    every, plain = (
+        (np.concatenate([scores, given]), np.concatenate([groups, len(gallery.names) + np.arange(len(given))]))
+        for scores, groups in (left_out, _without_twins(*left_out, prior))
+    )
+    ways = ((twins, every), (1 - twins, plain))
+    threshold = sum(weight * _parting(own, own_group, *foreign, prior) for weight, foreign in ways)
+    foreign, foreign_group = every if twins else plain
     accepted = _weights(own_group) @ (own >= threshold) if len(own) else float("nan")
     rejected = _weights(foreign_group) @ (foreign < threshold) if len(foreign) else float("nan")
-    num_strangers = 0 if strangers is None else len(strangers)
     return Calibration(
         gallery.scoring,
         float(threshold),
@@ -228,9 +225,19 @@ def calibrate(
         float(accepted),
         float(rejected),
         len(gallery.vectors),
-        num_strangers,
+        len(given),
         _slope(own, foreign),
     )
+
+
+def _parting(
+    own: np.ndarray, own_group: np.ndarray, foreign: np.ndarray, foreign_group: np.ndarray, prior: float
+) -> float:
+    """What parts the two best, mixed with the prior; the prior alone where there is nothing to part."""
+    if not (len(own) and len(foreign)):
+        return prior
+    best, count = _balanced(own, _weights(own_group), foreign, _weights(foreign_group)), len(np.unique(foreign_group))
+    return (count * best + PRIOR_WEIGHT * prior) / (count + PRIOR_WEIGHT)
 
 
 def _slope(own: np.ndarray, foreign: np.ndarray) -> float:
@@ -277,9 +284,9 @@ def _without_twins(scores: np.ndarray, groups: np.ndarray, prior: float) -> tupl
     """Without characters whom the cast that does not know them takes for another one in half of their views or more, by
     the embedder's own threshold. All of them again where nobody is left.
 
-    With two pairs of twins the threshold rises from 0.58 to 0.76. For labels that is right: a stranger who passes for a
-    member spoils the training (recall of unknown 0.81, and 0.66 without the twins; identity 0.950 and 0.969). A judge
-    that refuses true people fails whole scenes: the order of scores tells twins apart, not the threshold.
+    With two pairs of twins the threshold rises from 0.38 to 0.61. Some of that is right for labels: a stranger who
+    passes for a member spoils the training, and an extra may be somebody's twin; all of it refuses members (`TWINS`). A
+    judge that refuses true people fails whole scenes: the order of scores tells twins apart, not the threshold.
     """
     twins = [group for group in np.unique(groups) if np.median(scores[groups == group]) >= prior]
     kept = ~np.isin(groups, twins)

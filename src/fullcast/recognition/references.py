@@ -35,7 +35,7 @@ from fullcast.ports import Progress, silent
 from fullcast.recognition.castfile import rounded
 from fullcast.recognition.detect import HEAD
 from fullcast.recognition.embed import as_drawn, degraded, head_crop
-from fullcast.recognition.identify import SCORINGS, Calibration, Gallery, calibrate
+from fullcast.recognition.identify import SCORINGS, TWINS, Calibration, Gallery, calibrate
 from fullcast.recognition.methods import CLASSIFIER, NEAREST, choose_method
 from fullcast.recognition.words import trigger_words
 from fullcast.records import UNKNOWN, Cast, Character, Drop, Form
@@ -145,7 +145,7 @@ def _calibrated(cast: Cast, prior: float, others: np.ndarray | None, drawn: bool
     def tried(scoring: str | None) -> Calibration:
         gallery = Gallery.of(cast, scoring)
         views = list(np.moveaxis(gallery.views, 1, 0)) if gallery.views is not None else []
-        return calibrate(gallery, prior, views, others, twins_count=not drawn)
+        return calibrate(gallery, prior, views, others, 0.0 if drawn else TWINS)
 
     if not drawn:
         return tried(None)
