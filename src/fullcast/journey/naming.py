@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 CAST_VERSION = 10
 """Raised when the same references would give another cast. 8: names are composed, huge references shrunk; 9: folders
-at any depth are looked into, loose pictures are drops."""
+at any depth are looked into, loose pictures are drops; 10: thresholds by the number of references, twins in part."""
 
 
 @dataclass(frozen=True)
