@@ -144,6 +144,55 @@ def success(journey: Journey) -> float:
     return count["success"]["value"]
 
 
+def test_what_the_best_of_several_and_repairs_give_is_judged_beside_the_pictures_as_they_come(
+    journey: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model draws mio wrong in the first picture and right in the second; those that labelled see it."""
+
+    def paint(j: Journey, way: asking.Asked, model: object, scenes: Sequence[Scene], each: int, folder: Path) -> list:
+        pictures = []
+        for scene, i in [(scene, i) for scene in scenes for i in range(each)]:
+            who, name = scene.people[0].character, f"{scene.id}-{i}.png"
+            draw(folder / name, {2: "aoi" if who == "mio" and i == 0 else who})
+            seed = seed_of(scene, 0, i)
+            pictures.append(Picture(f"{way.kind} {name}", name, scene, "", "", seed, 100, 100, 1, 1.0, "", "x"))
+        return pictures
+
+    def as_it_comes(j: Journey, way: asking.Asked, scenes: Sequence[Scene]) -> list[Picture]:
+        folder = way.folder / "pictures"
+        drawn = paint(j, way, None, scenes, 1, folder)
+        return [replace(p, path=j.workspace.relative(folder / p.path)) for p in drawn]
+
+    monkeypatch.setattr(asking, "_generate", paint)
+    monkeypatch.setattr(asking, "_draw", as_it_comes)
+    monkeypatch.setattr(asking, "open_model", lambda j, folder: None)
+    chosen = journey.with_recipe(make_recipe({"judging": {"best_of": 2, "bootstrap_repeats": 100}}))
+    answer = chosen.judge(scenes=scenes_of(journey))
+    assert answer.data["mended"]["name"] == "Prompts only, best of 2"
+    success = {kind: answer.data[kind]["by_count"][0]["success"]["value"] for kind in ("main", "mended")}
+    assert success == {"main": pytest.approx(2 / 3), "mended": 1.0}
+    again = chosen.with_recipe(make_recipe({"judging": {"best_of": 3, "repairs": 2, "bootstrap_repeats": 100}}))
+    monkeypatch.setattr(asking, "_draw", lambda *given: pytest.fail("drawn again for another choice"))
+    data = again.judge(scenes=scenes_of(journey)).data
+    assert data["mended"]["name"] == "Prompts only, best of 3, up to 2 figures drawn anew"
+
+
+def test_a_judge_or_a_mender_that_cannot_look_says_so_before_anything_is_drawn(
+    journey: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took five minutes of drawing to hear that the cast was embedded by another network."""
+
+    def refuse(self: Doors, cast: Cast) -> None:
+        raise FullcastError("embedded by another")
+
+    for door in ("look", "scorer"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Doors, door, refuse)
+            with pytest.raises(FullcastError, match="embedded by another"):
+                journey.judge(scenes=scenes_of(journey))
+    assert not DRAWN
+
+
 def test_a_corrected_judge_judges_anew(journey: Journey) -> None:
     assert success(journey) == 1
     scored = read_rows(next(journey.workspace.judging_dir.glob("runs*-prompts/scored.parquet")))

@@ -14,7 +14,9 @@ import pytest
 from fullcast.cli import main
 from fullcast.generation.repair import Repaired
 from fullcast.journey import Journey, making, new_workspace
+from fullcast.journey.choosing import scorer_of
 from fullcast.journey.doors import Doors
+from fullcast.recognition.castfile import write_cast
 from fullcast.records import Cast, Character, Found, Picture, Scene
 from fullcast.store.errors import FullcastError
 from fullcast.store.pictures import read_picture, write_png
@@ -27,7 +29,7 @@ RIGHT, HALF, EMPTY = 200, 120, 40
 class Grey:
     """Sees in a picture what its grey stands for."""
 
-    name = "grey"
+    name, cast = "grey", CAST
 
     def look(self, images: Sequence[np.ndarray]) -> list[list[Found]]:
         return [self._figures(int(image[0, 0, 0])) for image in images]
@@ -77,6 +79,7 @@ def journey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journey:
     monkeypatch.setattr(making, "open_model", lambda j, folder: SimpleNamespace())
     monkeypatch.setattr(making, "find_checkpoint", lambda j, given: making.Checkpoint(tmp_path, CAST, "x"))
     monkeypatch.setattr(Doors, "scorer", lambda self, cast: Grey())
+    monkeypatch.setattr(Doors, "embedder", SimpleNamespace(name=CAST.embedder))
     return Journey.open(tmp_path / "show")
 
 
@@ -144,3 +147,17 @@ def test_only_those_that_labelled_look(journey: Journey, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(Doors, "look", judges)
     assert journey.generate("park", cast="aoi,mio", best_of=3, out=tmp_path / "out").data["pictures"]
+
+
+def test_a_checkpoint_whose_labels_came_from_another_network_is_looked_at_over_today_s_cast(
+    journey: Journey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an update of Fullcast the embedder is another one; its models can still be chosen from."""
+    monkeypatch.setattr(Doors, "scorer", lambda self, cast: SimpleNamespace(cast=cast))
+    monkeypatch.setattr(Doors, "embedder", SimpleNamespace(name="new"))
+    trained = making.Checkpoint(tmp_path, CAST, "x")
+    assert scorer_of(journey, trained).cast is CAST, "no cast of today: the door says what to do"
+    write_cast(journey.workspace.show_dir / "cast.json", replace(CAST, embedder="new"))
+    assert scorer_of(journey, trained).cast.embedder == "new"
+    write_cast(journey.workspace.show_dir / "cast.json", replace(CAST, characters=CAST.characters[:1], embedder="new"))
+    assert scorer_of(journey, trained).cast is CAST

@@ -16,7 +16,7 @@ import pytest
 from fullcast.captions.core import TraitCount
 from fullcast.captions.count import CountCheck
 from fullcast.journey import Journey, fitting, new_workspace
-from fullcast.journey.beside_training import check_judge
+from fullcast.journey.asking import check_judge
 from fullcast.journey.captioning import staged_captions
 from fullcast.journey.doors import WEIGHTS_DIR, Doors
 from fullcast.journey.exporting_models import about, facts

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fullcast.journey.choosing import choose, scorer_of
 from fullcast.journey.doors import Doors
 from fullcast.journey.making import BASE, Checkpoint, find_checkpoint, generation_config, open_model
 from fullcast.journey.naming import judge_cast_path
@@ -24,11 +26,17 @@ if TYPE_CHECKING:
     from fullcast.judging.cache import Sights
     from fullcast.judging.judge import Judged
     from fullcast.judging.rows import Row
+    from fullcast.models.stable_diffusion.family import StableDiffusion
     from fullcast.ports import Look
 
-Kind = Literal["main", "placed", "base"]
+Kind = Literal["main", "mended", "placed", "base"]
 
-NAMES: dict[Kind, str] = {"main": "Prompts only", "placed": "With places given", "base": "Before training"}
+NAMES: dict[Kind, str] = {
+    "main": "Prompts only",
+    "mended": "Prompts only",
+    "placed": "With places given",
+    "base": "Before training",
+}
 PLANNED = ", places planned by Fullcast"
 """Said of prompts only where the recipe gives places to people who have none: regions bind there too."""
 
@@ -52,10 +60,16 @@ class Asked:
     folder: Path
     plans_places: bool = False
     """generation.plan_places: whoever is asked for without a place gets one drawn."""
+    best_of: int = 1
+    repairs: int = 0
 
     @property
     def name(self) -> str:
-        return NAMES[self.kind] + (PLANNED if self.kind == "main" and self.plans_places else "")
+        told = PLANNED if self.kind in ("main", "mended") and self.plans_places else ""
+        if self.kind == "mended":
+            told += f", best of {self.best_of}" * (self.best_of > 1)
+            told += f", up to {self.repairs} figures drawn anew" * (self.repairs > 0)
+        return NAMES[self.kind] + told
 
     @property
     def step(self) -> int:
@@ -73,14 +87,18 @@ def way_of(journey: Journey, given: str, kind: Kind) -> Asked:
     from fullcast.models.stable_diffusion.folder import folder_sha256
 
     chosen = find_checkpoint(journey, given)
-    words = "places" if kind == "placed" else "prompts"
+    words = {"placed": "places", "mended": "mended"}.get(kind, "prompts")
     folder = journey.workspace.judging_dir / f"{folder_sha256(chosen.folder)[:10]}-{words}"
-    return Asked(kind, chosen, folder, journey.recipe.generation.plan_places)
+    asked = Asked(kind, chosen, folder, journey.recipe.generation.plan_places)
+    config = journey.recipe.judging
+    return replace(asked, best_of=config.best_of, repairs=config.repairs) if kind == "mended" else asked
 
 
 def ways_of(journey: Journey, checkpoint: str, base: bool) -> Iterator[Asked]:
-    """Prompts only and with places; the base beside it."""
+    """Prompts only, the best and mended of them if the settings say so, and with places; the base beside it."""
     yield way_of(journey, checkpoint, "main")
+    if journey.recipe.judging.best_of > 1 or journey.recipe.judging.repairs:
+        yield way_of(journey, checkpoint, "mended")
     yield way_of(journey, checkpoint, "placed")
     if base and checkpoint != BASE:
         yield way_of(journey, BASE, "base")
@@ -91,6 +109,14 @@ def judge_cast(journey: Journey) -> Cast:
     from fullcast.recognition.castfile import read_cast
 
     return read_cast(judge_cast_path(journey.workspace))
+
+
+def check_judge(journey: Journey) -> Cast:
+    """`judge_cast`, after both of the judge's networks were opened once. FullcastError for one that is not there, is
+    none, or is not the one that saw this cast."""
+    cast = judge_cast(journey)
+    Doors(journey.workspace, journey.recipe).look(cast)
+    return cast
 
 
 def scenes_for(journey: Journey, given: Path | None, cast: Cast) -> tuple[list[Scene], list[Drop]]:
@@ -124,6 +150,13 @@ def draw_and_judge(journey: Journey, way: Asked, scenes: Sequence[Scene], cast: 
     about = {"judging": config.model_dump(mode="json"), "generation": generation.model_dump(mode="json")}
     taught = [file_id(path) for path in doors.textual_inversions]
     del about["generation"]["textual_inversions"]  # their content counts, and verdicts from before are kept
+    del about["judging"]["best_of"], about["judging"]["repairs"]
+    if way.kind == "mended":
+        about["choosing"] = {
+            "best_of": way.best_of,
+            "repairs": way.repairs,
+            "scorer": scorer_of(journey, way.checkpoint).name,
+        }
     question = question_key(f"{doors.judge_detector.name} {doors.judge_embedder.name}", cast)
     words = _words(way, asked, _cast_of(journey, way), generation)
     seeds = [f"{scene.id} seed {scene.seed}" for scene in scenes if scene.seed >= 0]
@@ -131,7 +164,7 @@ def draw_and_judge(journey: Journey, way: Asked, scenes: Sequence[Scene], cast: 
     key = partition_key(inputs, about, [question], VERSION)
 
     def make(path: Path) -> None:
-        drawn = _draw(journey, way, asked)
+        drawn = (_choose if way.kind == "mended" else _draw)(journey, way, asked)
         write_records(way.folder / PICTURES, drawn, Picture)
         _judge_drawn(journey, way, drawn, scenes, doors.look(cast), cast).write(path)
 
@@ -177,13 +210,13 @@ def score(journey: Journey, way: Asked, scenes: Sequence[Scene]) -> list[Row]:
     labelled."""
     from fullcast.judging.cache import question_key
 
-    doors, cast = Doors(journey.workspace, journey.recipe), way.checkpoint.cast
-    question = question_key(f"{doors.detector.name} {doors.embedder.name}", cast)
+    scorer = scorer_of(journey, way.checkpoint)
+    question = question_key(scorer.name, scorer.cast)
     key = partition_key([stored_key(way.folder / VERDICTS)], models=[question], version=VERSION)
 
     def make(path: Path) -> None:
         drawn = read_records(way.folder / PICTURES, Picture)
-        _judge_drawn(journey, way, drawn, scenes, doors.scorer(cast), cast).write(path)
+        _judge_drawn(journey, way, drawn, scenes, scorer, scorer.cast).write(path)
 
     cached(way.folder / SCORED, key, make)
     return _rows(way, way.folder / SCORED)
@@ -248,13 +281,33 @@ def sights_of(journey: Journey, look: Look, cast: Cast) -> Sights:
 
 def _draw(journey: Journey, way: Asked, scenes: Sequence[Scene]) -> list[Picture]:
     """Paths relative to the workspace; each scene's noise is the same for every model."""
+    folder = way.folder / "pictures"
+    model = open_model(journey, way.checkpoint.folder)
+    pictures = _generate(journey, way, model, scenes, journey.recipe.judging.pictures_per_scene, folder)
+    return [replace(p, path=journey.workspace.relative(folder / p.path)) for p in pictures]
+
+
+def _choose(journey: Journey, way: Asked, scenes: Sequence[Scene]) -> list[Picture]:
+    """One picture of each scene, chosen and mended by those that labelled; the first to choose from is that of
+    `main`, in whose folder they lie."""
+    drawn, folder = way_of(journey, str(way.checkpoint.folder), "main").folder / "pictures", way.folder / "pictures"
+    model = open_model(journey, way.checkpoint.folder)
+    pictures = _generate(journey, way, model, scenes, way.best_of, drawn)
+    if folder.exists():
+        shutil.rmtree(folder)  # of other settings; nothing in it is more than a copy or a repair
+    config = generation_config(journey)
+    chosen = choose(journey, model, way.checkpoint, pictures, drawn, folder, config, way.best_of, way.repairs)
+    return [replace(one.picture, path=journey.workspace.relative(folder / one.picture.path)) for one in chosen]
+
+
+def _generate(
+    journey: Journey, way: Asked, model: StableDiffusion, scenes: Sequence[Scene], each: int, folder: Path
+) -> list[Picture]:
     from fullcast.generation.generate import generate
     from fullcast.judging.benchmark import seed_of
 
-    model = open_model(journey, way.checkpoint.folder)
-    folder = way.folder / "pictures"
-    repeated = [(scene, i) for scene in scenes for i in range(journey.recipe.judging.pictures_per_scene)]
-    pictures = generate(
+    repeated = [(scene, i) for scene in scenes for i in range(each)]
+    return generate(
         model,
         [scene for scene, _ in repeated],
         _cast_of(journey, way),
@@ -265,7 +318,6 @@ def _draw(journey: Journey, way: Asked, scenes: Sequence[Scene]) -> list[Picture
         progress=journey.progress,
         painters=Doors(journey.workspace, journey.recipe).painters(way.checkpoint.folder),
     )
-    return [replace(p, path=journey.workspace.relative(folder / p.path)) for p in pictures]
 
 
 def _cast_of(journey: Journey, way: Asked) -> Cast:

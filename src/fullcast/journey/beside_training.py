@@ -158,6 +158,8 @@ class CharacterJudge:
     @classmethod
     def of(cls, journey: Journey, prepared: Prepared, out_dir: Path) -> CharacterJudge:
         """FullcastError where the judge could not look: told now, and not at each judgement."""
+        from fullcast.journey.asking import check_judge
+
         return cls(journey, check_judge(journey), prepared.settings or ("",), out_dir)
 
     def __call__(self, pipeline: Any, step: int) -> dict[str, float]:
@@ -210,16 +212,6 @@ class CharacterJudge:
     @property
     def _seed(self) -> int:
         return key(self.journey.recipe.judging.seed, "while training")
-
-
-def check_judge(journey: Journey) -> Cast:
-    """The cast as the judge's embedder knows it, after both of the judge's networks were opened once. FullcastError for
-    one that is not there, is none, or is not the one that saw this cast."""
-    from fullcast.journey.asking import judge_cast
-
-    cast = judge_cast(journey)
-    Doors(journey.workspace, journey.recipe).look(cast)
-    return cast
 
 
 # Sample pictures

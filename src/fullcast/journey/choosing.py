@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullcast.journey.doors import Doors
-from fullcast.ports import Look, Progress, silent
-from fullcast.records import Cast, Picture
+from fullcast.ports import Progress, silent
+from fullcast.records import Picture
 from fullcast.store.atomic import write_bytes
 from fullcast.store.pictures import bytes_id
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fullcast.journey.making import Checkpoint
     from fullcast.judging.rows import Row
     from fullcast.models.stable_diffusion.family import StableDiffusion
+    from fullcast.recognition.look import CastLook
 
 CANDIDATES, MENDED = "candidates", "mended"
 """Folders beside the pictures that are given: all that were drawn, and what became of wrong figures."""
@@ -45,26 +46,27 @@ def choose(
     model: StableDiffusion,
     checkpoint: Checkpoint,
     candidates: Sequence[Picture],
+    drawn: Path,
     folder: Path,
     config: GenerationConfig,
     best_of: int,
     repairs: int,
 ) -> list[Chosen]:
-    """One of each `best_of` neighbours in ``candidates`` (paths relative to `folder`/candidates): the one with the
-    fewest faults, after at most `repairs` of its wrong figures were drawn anew. Copied into `folder`; a file of that
-    name with another content stays, and the new one has the first digits of its content's id in its name.
+    """One of each `best_of` neighbours in ``candidates`` (paths relative to `drawn`): the one with the fewest faults,
+    after at most `repairs` of its wrong figures were drawn anew. Copied into `folder`; a file of that name with another
+    content stays, and the new one has the first digits of its content's id in its name.
     """
     from fullcast.judging.best_of import pick
 
-    look = Doors(journey.workspace, journey.recipe).scorer(checkpoint.cast)
-    seen = _seen(journey, look, checkpoint.cast, candidates, folder / CANDIDATES, journey.progress)
+    scorer = scorer_of(journey, checkpoint)
+    seen = _seen(journey, scorer, candidates, drawn, journey.progress)
     chosen = []
     journey.progress.start("choosing", len(candidates) // best_of)
     for start in range(0, len(candidates), best_of):
         best = pick([seen[picture.id] for picture in candidates[start : start + best_of]])
         picture = next(p for p in candidates if p.id == best.verdict.picture_id)
-        done = Chosen(replace(picture, path=f"{CANDIDATES}/{picture.path}"), best.failures, best_of)
-        for mended in _mend(journey, model, checkpoint, look, done, folder, config, repairs):
+        done = Chosen(replace(picture, path=str(drawn / picture.path)), best.failures, best_of)
+        for mended in _mend(journey, model, checkpoint, scorer, done, folder, config, repairs):
             done = mended
         chosen.append(replace(done, picture=replace(done.picture, path=_copied(done.picture, picture.path, folder))))
         journey.progress.advance()
@@ -72,14 +74,26 @@ def choose(
     return chosen
 
 
+def scorer_of(journey: Journey, checkpoint: Checkpoint) -> CastLook:
+    """The networks that labelled, over the checkpoint's cast; where other ones labelled for it, over the same cast as
+    today's see it. FullcastError where neither is there: prepare again."""
+    from fullcast.recognition.castfile import read_cast
+
+    doors, cast = Doors(journey.workspace, journey.recipe), checkpoint.cast
+    today = journey.workspace.show_dir / "cast.json"
+    if cast.embedder != doors.embedder.name and today.exists() and (now := read_cast(today)).names == cast.names:
+        cast = now
+    return doors.scorer(cast)
+
+
 def _seen(
-    journey: Journey, look: Look, cast: Cast, pictures: Sequence[Picture], folder: Path, progress: Progress = silent
+    journey: Journey, scorer: CastLook, pictures: Sequence[Picture], folder: Path, progress: Progress = silent
 ) -> dict[str, Row]:
     """Picture id -> what the networks that labelled say of it."""
     from fullcast.judging.judge import Entry, judge
 
     entries = [Entry(p.id, folder / p.path, p.scene, p.seed) for p in pictures]
-    judged = judge(entries, look, cast, journey.recipe.judging, progress)
+    judged = judge(entries, scorer, scorer.cast, journey.recipe.judging, progress)
     return {row.verdict.picture_id: row for row in judged.rows}
 
 
@@ -87,7 +101,7 @@ def _mend(
     journey: Journey,
     model: StableDiffusion,
     checkpoint: Checkpoint,
-    look: Look,
+    scorer: CastLook,
     given: Chosen,
     folder: Path,
     config: GenerationConfig,
@@ -103,11 +117,11 @@ def _mend(
         name = f"{MENDED}/{Path(given.picture.path).stem}-{turn}.png"
         scene = given.picture.scene
         path, out = folder / now.picture.path, folder / name
-        done = repair(model, path, scene, checkpoint.cast, look, config, out, checkpoint=checkpoint.name)
+        done = repair(model, path, scene, checkpoint.cast, scorer, config, out, checkpoint=checkpoint.name)
         if done.picture is None:
             return
         picture = replace(done.picture, path=name, scene=scene)
-        [row] = _seen(journey, look, checkpoint.cast, [picture], folder).values()
+        [row] = _seen(journey, scorer, [picture], folder).values()
         now = replace(now, picture=picture, failures=row.failures, num_mended=turn)
         yield now
 

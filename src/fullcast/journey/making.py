@@ -150,7 +150,9 @@ def generate(
         keep_others=True,
     )
     if choosing:
-        return _chosen(choose(journey, model, chosen, pictures, folder, config, best_of, repairs), folder)
+        return _chosen(
+            choose(journey, model, chosen, pictures, folder / CANDIDATES, folder, config, best_of, repairs), folder
+        )
     return _drawn(pictures, folder)
 
 

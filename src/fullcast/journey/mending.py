@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fullcast.journey.choosing import scorer_of
 from fullcast.journey.doors import Doors
 from fullcast.journey.making import Checkpoint, generation_config, open_model
 from fullcast.records import Cast, Picture, Verdict
@@ -72,15 +73,13 @@ def _mend(journey: Journey, picture: Picture, folder: Path, checkpoint: Checkpoi
     from fullcast.store.pictures import read_picture
 
     workspace = journey.workspace
-    doors = Doors(workspace, journey.recipe)
-    look = doors.scorer(checkpoint.cast)
     out = folder / "mended" / Path(picture.path).name
     done = repair(
         open_model(journey, checkpoint.folder),
         workspace.absolute(picture.path),
         picture.scene,
         checkpoint.cast,
-        look,
+        scorer_of(journey, checkpoint),
         generation_config(journey),
         out,
         checkpoint=checkpoint.name,
@@ -91,7 +90,7 @@ def _mend(journey: Journey, picture: Picture, folder: Path, checkpoint: Checkpoi
     if done.picture is None:
         return row
     image = read_picture(out)
-    [found] = doors.look(judge_cast).look([image])
+    [found] = Doors(workspace, journey.recipe).look(judge_cast).look([image])
     height, width = image.shape[:2]
     verdict = judge_picture(found, picture.scene, judge_cast, width=width, height=height, config=journey.recipe.judging)
     return replace(row, after=workspace.relative(out), note="" if verdict.success else "the judge still sees a fault")

@@ -104,7 +104,7 @@ def _judge_networks(journey: Journey) -> tuple[dict[str, str], list[tuple[Path, 
     """What the job's [models] says of the judge, and each file of its networks with where it goes; nothing where nobody
     judges on the way. A network keeps the name of its folder: by that its card is found. FullcastError for a judge that
     could not look."""
-    from fullcast.journey.beside_training import check_judge
+    from fullcast.journey.asking import check_judge
 
     if not journey.recipe.training.judge_every:
         return {}, []

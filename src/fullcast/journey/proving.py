@@ -14,6 +14,7 @@ from fullcast.journey.asking import (
     STEP,
     VERDICTS,
     Asked,
+    check_judge,
     draw_and_judge,
     judge_cast,
     judge_folder,
@@ -23,6 +24,7 @@ from fullcast.journey.asking import (
     way_of,
     ways_of,
 )
+from fullcast.journey.choosing import scorer_of
 from fullcast.journey.compositions import novelty_by_series
 from fullcast.journey.judged import keep_errors, kept_known, write_judged
 from fullcast.journey.mending import MENDED, Mended, mend
@@ -72,13 +74,14 @@ def judge(journey: Journey, order: Order) -> Answer:
         raise FullcastError("give checkpoints and folders to compare, or one with --pictures or --checkpoint, not both")
     if order.known_right and order.pictures is None:
         raise FullcastError("--known-right is said of a folder: give it with --pictures FOLDER and --scenes FILE")
-    cast = judge_cast(journey)
+    cast = check_judge(journey)
     if order.targets:
         return _judge_targets(journey, order, cast)
     if order.pictures is not None:
         return _judge_pictures(journey, order, order.pictures, cast)
     scenes, left_out = scenes_for(journey, order.scenes, cast)
     ways = list(ways_of(journey, order.checkpoint, order.base))
+    scorer_of(journey, ways[0].checkpoint)  # who mends is there, too, before anything is drawn
     with timed(journey.workspace, "judge"):
         rows = [draw_and_judge(journey, way, scenes, cast) for way in ways]
         mend(journey, ways[0].folder, ways[0].checkpoint, cast)
@@ -180,7 +183,7 @@ def _scored(journey: Journey, ways: Sequence[Asked], scenes: Sequence[Scene]) ->
     """For S_N@k; [] with one picture a scene."""
     if journey.recipe.judging.pictures_per_scene < 2:
         return []
-    return [row for way in ways for row in score(journey, way, scenes)]
+    return [row for way in ways if way.kind != "mended" for row in score(journey, way, scenes)]
 
 
 def _picture_folder(journey: Journey, given: str) -> Path | None:

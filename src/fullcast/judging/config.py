@@ -32,6 +32,12 @@ class JudgingConfig(BaseModel):
     pictures_per_scene: int = Field(default=1, ge=1, le=64)
     """Pictures of each scene, each from a noise of its own. More than one tells S_N@k (the best of k, picked by the
     networks that labelled) and how different a scene's pictures are; each costs as much as the first."""
+    best_of: int = Field(default=1, ge=1, le=64)
+    """With ``repairs``: what ``fullcast generate --best-of K --repairs R`` gives for the same prompts is judged beside
+    the pictures as they come. The networks that labelled choose one of K, never the judge."""
+    repairs: int = Field(default=0, ge=0, le=32)
+    """Wrong figures of a chosen picture that are drawn anew at most; each costs up to three pictures. With a
+    ``best_of`` of 1, 0 asks for nothing beside the pictures as they come."""
     swapped_scenes: bool = False
     """Whether each scene with places is asked for a second time from the same noise, first and last person having
     changed places: only a model that listens passes both."""
