@@ -14,6 +14,7 @@ from checks.judge.drawings import World, world_of
 from fullcast.audit.baselines import histogram
 from fullcast.journey.doors import WEIGHTS_DIR
 from fullcast.judging.cache import Sights, question_key
+from fullcast.judging.config import JudgingConfig
 from fullcast.judging.judge import Entry, judge
 from fullcast.judging.rows import Row
 from fullcast.models.base import Detection, PersonDetector
@@ -75,9 +76,12 @@ class Judge:
 
 def networks() -> tuple[Remembering, CcipEmbedder]:
     """The pocket judge's: its detector is the one that labels, its embedder is its own."""
-    detector = YoloDetector(WEIGHTS_DIR / "pocket-detector.onnx", None, None, threads=1, device="cpu")
     embedder = CcipEmbedder(WEIGHTS_DIR / "pocket-judge-embedder.onnx", threads=1, device="cpu")
-    return Remembering(detector), embedder
+    return Remembering(_detector(JudgingConfig().min_confidence)), embedder
+
+
+def _detector(confidence: float | None) -> YoloDetector:
+    return YoloDetector(WEIGHTS_DIR / "pocket-detector.onnx", confidence, None, threads=1, device="cpu")
 
 
 def judges_of(context: Context, seed: int, style: str, per_count: int) -> tuple[Path, World, Judge, Judge]:
@@ -88,9 +92,10 @@ def judges_of(context: Context, seed: int, style: str, per_count: int) -> tuple[
         context.say(f"drawing the references of seed {seed} in {style}")
         write_references(show, seed, folder / "references")
     detector, embedder = networks()
-    cast = _cast(folder / "cast.json", folder / "references", detector, embedder)
+    drawn = Remembering(_detector(None))
+    cast = _cast(folder / "cast.json", folder / "references", drawn, embedder)
     colors = Histograms()
-    plain = _cast(folder / "cast-histograms.json", folder / "references", detector, colors)
+    plain = _cast(folder / "cast-histograms.json", folder / "references", drawn, colors)
     world = world_of(seed, show, cast, per_count)
     return (
         folder,

@@ -31,12 +31,23 @@ def test_picking_and_repair_look_with_the_labelling_networks_never_with_the_judg
     doors: Doors, monkeypatch: pytest.MonkeyPatch
 ):
     opened: list[str] = []
-    monkeypatch.setattr(Doors, "_detector", lambda self, role: opened.append(role) or role)
+    monkeypatch.setattr(Doors, "_detector", lambda self, role, confidence=None: opened.append(role) or role)
     monkeypatch.setattr(Doors, "_embedder", lambda self, role: opened.append(role) or role)
     monkeypatch.setattr("fullcast.recognition.look.CastLook", lambda detector, embedder, cast: (detector, embedder))
     assert doors.scorer(Cast("x", ())) == ("detector", "embedder")
     assert doors.look(Cast("x", ())) == ("judge_detector", "judge_embedder")
     assert set(opened) == {"detector", "embedder", "judge_detector", "judge_embedder"}
+
+
+def test_who_looks_at_made_pictures_sees_from_the_judge_s_confidence_on_and_labels_stay_as_they_are(tmp_path: Path):
+    """The pocket detector believes figures from 0.5 on when it labels; of generated ones it was sure by 0.3 to 0.5 of
+    every tenth, and judged them as missing."""
+    recipe = Recipe.model_validate({"judging": {"min_confidence": 0.2}, "people": {"confidence": 0.6}})
+    doors = Doors(Workspace.create(tmp_path / "w"), recipe)
+    assert (doors.detector.confidence, doors.judge_detector.confidence) == (0.6, 0.5)
+    eyes = (doors._judging_eyes, doors._scoring_eyes)
+    assert [eye.confidence for eye in eyes] == [0.2, 0.2]
+    assert all(eye.name.endswith("#confidence=0.2") for eye in eyes), "other boxes: verdicts of before are others'"
 
 
 def test_what_is_shared_is_said(doors: Doors):

@@ -17,6 +17,7 @@ from fullcast import __version__
 from fullcast.cli.auditing import audits
 from fullcast.cli.bars import Bars
 from fullcast.cli.bench import bench
+from fullcast.cli.blind import blind
 from fullcast.cli.carrying import export, import_, pack, unpack
 from fullcast.cli.cast import cast as cast_app
 from fullcast.cli.drawing import generate, grid, inpaint
@@ -55,6 +56,7 @@ app.command(cast_app)
 app.command(regularize, sort_key=2)
 app.command(bench)
 app.command(judge, sort_key=8)
+app.command(blind)
 app.command(card, sort_key=9)
 
 

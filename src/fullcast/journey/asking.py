@@ -157,7 +157,7 @@ def draw_and_judge(journey: Journey, way: Asked, scenes: Sequence[Scene], cast: 
             "repairs": way.repairs,
             "scorer": scorer_of(journey, way.checkpoint).name,
         }
-    question = question_key(f"{doors.judge_detector.name} {doors.judge_embedder.name}", cast)
+    question = question_key(doors.look(cast).name, cast)
     words = _words(way, asked, _cast_of(journey, way), generation)
     seeds = [f"{scene.id} seed {scene.seed}" for scene in scenes if scene.seed >= 0]
     inputs = [way.folder.name, *(repr(scene) for scene in scenes), *seeds, *words, *taught]

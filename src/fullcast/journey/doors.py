@@ -247,17 +247,26 @@ class Doors:
         )
 
     def look(self, cast: Cast) -> CastLook:
-        """The judge's eyes: its own detector and embedder over a cast that its embedder has seen."""
+        """The judge's eyes: its own detector and embedder over a cast that its embedder has seen. As for `scorer`, the
+        detector gives all that `judging.min_confidence` lets count: made figures are fainter than drawn ones."""
         from fullcast.recognition.look import CastLook
 
-        return CastLook(self.judge_detector, self.judge_embedder, cast)
+        return CastLook(self._judging_eyes, self.judge_embedder, cast)
 
     def scorer(self, cast: Cast) -> CastLook:
         """Who picks the best of several pictures and says what is to be repaired: the networks that labelled, over a
         cast that the labelling embedder has seen. Never the judge's."""
         from fullcast.recognition.look import CastLook
 
-        return CastLook(self.detector, self.embedder, cast)
+        return CastLook(self._scoring_eyes, self.embedder, cast)
+
+    @cached_property
+    def _judging_eyes(self) -> PersonDetector:
+        return self._detector("judge_detector", self.recipe.judging.min_confidence)
+
+    @cached_property
+    def _scoring_eyes(self) -> PersonDetector:
+        return self._detector("detector", self.recipe.judging.min_confidence)
 
     @property
     def judge_is_apart(self) -> str:
@@ -329,14 +338,15 @@ class Doors:
             raise FullcastError(f"models.segmenter is {given!r}; accepted are pocket and box")
         return known[given]()
 
-    def _detector(self, role: str) -> PersonDetector:
+    def _detector(self, role: str, confidence: float | None = None) -> PersonDetector:
+        """`confidence`: from which it gives a box; None: as it labels."""
         from fullcast.recognition.detect import JointDetector
 
         given = [word.strip() for word in getattr(self.recipe.models, role).split("+")]
-        detectors = [self._one_detector(role, word) for word in given]
+        detectors = [self._one_detector(role, word, confidence) for word in given]
         return detectors[0] if len(detectors) == 1 else JointDetector(detectors)
 
-    def _one_detector(self, role: str, given: str) -> PersonDetector:
+    def _one_detector(self, role: str, given: str, confidence: float | None) -> PersonDetector:
         from fullcast.models.yolo import YoloDetector
 
         if given == ANIMEFACE:
@@ -346,7 +356,8 @@ class Doors:
         path, people = _graph(self._find(role, given), "model.onnx"), self.recipe.people
         # What a person sets for labelling must not move the judge; what nobody set is left to the network's card.
         own_iou = people.iou if people.iou != type(people).model_fields["iou"].default else None
-        confidence, iou = (people.confidence, own_iou) if role == "detector" else (None, None)
+        labels, iou = (people.confidence, own_iou) if role == "detector" else (None, None)
+        confidence = labels if confidence is None else confidence
         return YoloDetector(path, confidence, iou, threads=self.threads, device=self._device)
 
     def _embedder(self, role: str) -> Embedder:

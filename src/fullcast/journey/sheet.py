@@ -186,7 +186,13 @@ def _templates(item: Item, images: dict[str, Image], people: dict[str, Person]) 
 
 
 def page(
-    title: str, intro: str, faces: dict[str, str], cards: Sequence[Html], data: dict[str, Any], script: str
+    title: str,
+    intro: str,
+    faces: dict[str, str],
+    cards: Sequence[Html],
+    data: dict[str, Any],
+    script: str,
+    face_px: int = 72,
 ) -> str:
     """A whole document: heads of the cast, cards, a bar with the button that saves."""
     cast = [tag("figure", tag("img", src=uri, alt=name), tag("figcaption", name)) for name, uri in faces.items()]
@@ -195,7 +201,7 @@ def page(
         "body",
         tag("h1", title),
         tag("p", intro),
-        tag("div", cast, class_="cast"),
+        tag("div", cast, class_="cast", style=f"--face: {face_px}px"),
         tag("main", cards),
         tag(
             "div",
@@ -234,7 +240,7 @@ button, select, input { font: inherit; padding: .2rem .6rem; }
 button[aria-pressed=true] { outline: 2px solid #2f9e44; }
 .cast { display: flex; gap: .5rem; flex-wrap: wrap; margin: .5rem 0 1rem; }
 .cast figure { margin: 0; text-align: center; font-size: .75rem; }
-.cast img { width: 72px; height: 72px; object-fit: cover; border-radius: 6px; display: block; }
+.cast img { width: var(--face); height: var(--face); object-fit: cover; border-radius: 6px; display: block; }
 .missing { color: #888; font-style: italic; }
 .bar { position: fixed; inset: auto 0 0 0; padding: .6rem 1rem; display: flex; gap: 1rem; align-items: center;
   justify-content: flex-end; background: Canvas; border-top: 1px solid #8885; }
