@@ -75,9 +75,9 @@ def _page(journey: Journey, rows: Sequence[Row]) -> str:
     cast = read_cast(journey.workspace.show_dir / "cast.json")
     looks = [f"{c.name}/{f.name}" if f.name else c.name for c in cast.characters for f in c.forms]
     intro = (
-        "Is everybody there who was asked for, each once, and nobody else? Somebody badly drawn is right as long as you "
-        "would know who it is, and not somebody else of the cast. Places do not matter. Then save the file and run: "
-        "fullcast blind agree labels.json"
+        "Is everybody there who was asked for, each once, and nobody else? Somebody badly drawn is right as long as "
+        "you would know who it is, and not somebody else of the cast. Places do not matter. Then save the file and "
+        "run: fullcast blind agree labels.json"
     )
     cards = [_card(number, row, journey.workspace.root) for number, row in enumerate(rows, 1)]
     faces = portraits(journey.workspace, looks, FACE_PX)

@@ -16,8 +16,8 @@ class JudgingConfig(BaseModel):
     max_people: int = Field(default=5, ge=1, le=32)
     """Scenes are judged for 1 to this many people. Five, as the seed model promised."""
     min_confidence: float = Field(default=0.3, ge=0, le=1)
-    """Detector confidence in [0, 1] from which a figure counts, also where the detector labels from a higher one on: made
-    figures are fainter than drawn ones. 0.3 is what detect-and-inpaint tools use."""
+    """Detector confidence in [0, 1] from which a figure counts, also where the detector labels from a higher one on:
+    made figures are fainter than drawn ones. 0.3 is what detect-and-inpaint tools use."""
     max_overlap: float = Field(default=0.5, gt=0, le=1)
     """IoU of heads (of figures where a head is missing) above which two detections are one: the weaker one goes."""
     min_area: float = Field(default=0.003, ge=0, lt=1)
