@@ -232,7 +232,7 @@ def test_wrong_targets_are_said_before_anything_is_drawn(journey: Journey, monke
             raise FullcastError("nowhere is no model folder")
         return given
 
-    monkeypatch.setattr(proving, "judge_cast", lambda j: CAST)
+    monkeypatch.setattr(proving, "check_judge", lambda j: CAST)
     monkeypatch.setattr(proving, "scenes_for", lambda *given: ([], []))
     monkeypatch.setattr(proving, "way_of", way_of)
     monkeypatch.setattr(proving, "draw_and_judge", lambda *given: pytest.fail("drew before every target was found"))
