@@ -112,11 +112,6 @@ def agree(journey: Journey, files: Sequence[Path], sheet: Path | None) -> Answer
     if not files:
         raise FullcastError("no labels were given; wanted is fullcast blind agree labels.json, as its page saved it")
     folder = sheet or journey.workspace.judging_dir / "blind"
-    return agree_in(folder, files)
-
-
-def agree_in(folder: Path, files: Sequence[Path]) -> Answer:
-    """`agree` over a sheet's folder alone: it holds all that is needed."""
     table = folder / VERDICTS
     if not table.exists():
         raise FullcastError(f"{folder} holds no sheet; make one: fullcast blind sheet")
