@@ -239,8 +239,10 @@ def _ceiling(context: Context, files: ShowFiles) -> Iterator[Figure]:
     ceiling.through_vae(model, drawn, folder / "through-vae")
     yield Figure("VAE: mean error on true pictures, of 255", ceiling.mean_error(drawn, folder / "through-vae"))
     for title, name in (("as drawn", "as-drawn"), ("through the VAE", "through-vae")):
-        words = ("--pictures", folder / name, "--scenes", SCENES, "--json")
-        judged = must(fullcast("judge", "-w", files.workspace, *words), f"judging true pictures {title}").data
+        # A page of its own: the workspace's stays that of the model.
+        given = ("--pictures", folder / name, "--out", folder / f"{name}-page")
+        words = ("judge", "-w", files.workspace, "--scenes", SCENES, *given, "--json")
+        judged = must(fullcast(*words), f"judging true pictures {title}").data
         for row in judged["by_count"]:
             n = row["num_people"]
             goal = CEILING if name == "through-vae" and n == 5 else None
