@@ -104,6 +104,11 @@ def short(name: str, reason: str) -> Figure:
     return Figure(name, math.nan, Goal("=", 1), note=f"could not run because {reason}")
 
 
+def estimated(name: str, estimate: Mapping[str, Any], goal: Goal | None, note: str = "") -> Figure:
+    """Of the product's own JSON: value, n, low, high."""
+    return Figure(name, estimate["value"], goal, estimate["n"], estimate["low"], estimate["high"], note)
+
+
 def passed(name: str, holds: bool, note: str = "") -> Figure:
     """A statement that is true or not."""
     return Figure(name, float(holds), Goal("=", 1), note=note)

@@ -7,11 +7,13 @@ import math
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from checks import __main__ as entry
 from checks.framework import Check, Context, Figure, Goal, as_table, passed, run, short
+from checks.shows import Ran, ShowFiles
 from fullcast.judging.rows import Row
 from fullcast.records import Found, Placement, Scene, Verdict
 
@@ -144,27 +146,42 @@ def test_study_tells_whom_soft_pictures_resemble():
     assert nearest(rows, ("aoi", "ken")) == {"": 0.5, "aoi": 0.5, "ken": 0.5}
 
 
-def test_journey_3_tells_the_prompt_alone_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Without a place from anybody, planned or given, and out of the way of what was judged before."""
-    from checks import ceiling, journey
-    from checks.shows import Ran, ShowFiles
-
+@pytest.fixture
+def scenes_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ShowFiles, list[list[str]]]:
+    """Line 3 with one scene and a product that only writes down how it was called."""
+    whole_scenes = import_module("checks.journey.whole_scenes")
     scene, said = Scene("n1", "park", (Placement("aoi", cell=(1, 2)),)), []
-    success = {"value": 0.4, "n": 40, "low": 0.26, "high": 0.55}
+    by_count = {"by_count": [{"num_people": 1, "success": {"value": 0.4, "n": 40, "low": 0.26, "high": 0.55}}]}
+    kinds = {"main": {"name": "Prompts only", **by_count}, "mended": {"name": "Mended", **by_count}}
 
     def fullcast(*words: object) -> Ran:
         said.append([str(word) for word in words])
-        return Ran(0, json.dumps({"by_count": [{"num_people": 1, "success": success}]}), "", 1.0)
+        return Ran(0, json.dumps(by_count if "--pictures" in words else kinds), "", 1.0)
 
-    monkeypatch.setattr(ceiling, "bound_scenes", lambda *given: [scene])
-    monkeypatch.setattr(journey, "fullcast", fullcast)
-    files = ShowFiles(1, tmp_path / "workspace", tmp_path / "truth.parquet")
+    monkeypatch.setattr(whole_scenes.ceiling, "bound_scenes", lambda *given: [scene])
+    monkeypatch.setattr(whole_scenes, "fullcast", fullcast)
+    return whole_scenes, ShowFiles(1, tmp_path / "workspace", tmp_path / "truth.parquet"), said
+
+
+def test_journey_3_tells_the_prompt_alone_beside_it(tmp_path: Path, scenes_judged):
+    """Without a place from anybody, planned or given, and out of the way of what was judged before."""
+    whole_scenes, files, said = scenes_judged
     (tmp_path / "prompt-alone" / "pictures").mkdir(parents=True)
     (tmp_path / "prompt-alone" / "pictures" / "n1-5.png").touch()
-    [figure] = journey._plain(Context("a" * 40, tmp_path, print), files)
+    [figure] = whole_scenes._plain(Context("a" * 40, tmp_path, print), files)
     drawn, judged = said
     at = drawn.index("--generation.plan-places")
     assert drawn[at + 1] == "false" and "--pictures" in judged and "--out" in judged
     assert not (tmp_path / "prompt-alone" / "pictures").exists(), "pictures of an earlier training are not judged"
     assert "cell" not in (tmp_path / "prompt-alone" / "scenes.jsonl").read_text()
     assert (figure.value, figure.verdict, figure.n) == (0.4, "-", 40)
+
+
+def test_journey_3_tells_what_mending_brings_beside_the_same_scenes_drawn_once(tmp_path: Path, scenes_judged):
+    whole_scenes, files, said = scenes_judged
+    once, mended = whole_scenes._mended(Context("a" * 40, tmp_path, print), files)
+    [words] = said
+    assert words[words.index("--judging.best-of") + 1] == "4" and words[words.index("--judging.repairs") + 1] == "3"
+    assert words[words.index("--out") + 1] == str(tmp_path / "mended" / "page"), "its page stays the model's"
+    assert once.name == "S_1 of 40, prompts only" and mended.name == "S_1 of 40, mended"
+    assert once.verdict == mended.verdict == "-", "told, no goal"
