@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,18 @@ def test_labels_are_compared_with_the_verdicts_of_their_numbers(judged: Path, tm
     assert data["persons"]["ben"]["disagreed"] == [1] and data["persons"]["ben"]["same"]["value"] == 7 / 8
     assert data["persons"]["anna"]["by_person"]["value"] == 0.5
     assert data["kappa"]["anna, ben"] == pytest.approx(0.75)
+
+
+def test_committed_labels_give_the_committed_figures_without_a_workspace(tmp_path: Path) -> None:
+    """Those that docs/judging.md tells."""
+    committed = Path(__file__).parents[2] / "benchmarks" / "labels" / "two-hours"
+    for path in committed.iterdir():
+        shutil.copy(path, tmp_path)
+    before = json.loads((tmp_path / "agreement.json").read_text())
+    (tmp_path / "agreement.json").unlink()
+    main(["blind", "agree", str(tmp_path / "first.json"), str(tmp_path / "second.json"), "--sheet", str(tmp_path)])
+    assert json.loads((tmp_path / "agreement.json").read_text()) == before
+    assert before["pictures"] == 100 and set(before["persons"]) == {"first", "second"}
 
 
 @pytest.mark.parametrize(

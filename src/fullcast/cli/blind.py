@@ -56,8 +56,8 @@ def agree(*labels: Path, sheet: Path | None = None, workspace: Where = HERE, jso
     labels
         Files of labels, one for each person.
     sheet
-        The folder of the sheet; data/judging/blind by default.
+        The folder of the sheet, also one outside any workspace; data/judging/blind by default.
     """
-    from fullcast.journey.blind import agree
+    from fullcast.journey.blind import agree, sheet_dir
 
-    tell(agree(open_journey(workspace), labels, sheet), json)
+    tell(agree(labels, sheet or sheet_dir(open_journey(workspace))), json)

@@ -48,7 +48,7 @@ def make_sheet(journey: Journey, count: int, series: str, judged: Path | None, o
         raise FullcastError(f"there are no judged pictures in {table.parent} yet; run: fullcast judge")
     rows = _of_series(read_rows(table), series)
     chosen = draw_blind(rows, count, seed)
-    folder = folder_to_write(out or journey.workspace.judging_dir / "blind")
+    folder = folder_to_write(out or sheet_dir(journey))
     told = {"pictures": str(len(rows)), "judged_right": str(sum(row.verdict.success for row in rows))}
     write_rows(folder / VERDICTS, chosen, {**read_metadata(table), **told})
     write_text(folder / SHEET, _page(journey, chosen))
@@ -107,11 +107,15 @@ def _picture(path: Path) -> Html:
     return tag("img", src=data_uri(picture.resize((PICTURE_PX, height), Pillow.Resampling.LANCZOS)), alt="")
 
 
-def agree(journey: Journey, files: Sequence[Path], sheet: Path | None) -> Answer:
-    """Each person's labels against the judge, and persons against each other."""
+def sheet_dir(journey: Journey) -> Path:
+    """Where the sheet lies if nobody said otherwise."""
+    return journey.workspace.judging_dir / "blind"
+
+
+def agree(files: Sequence[Path], folder: Path) -> Answer:
+    """Each person's labels against the judge of the sheet in `folder`, and persons against each other."""
     if not files:
         raise FullcastError("no labels were given; wanted is fullcast blind agree labels.json, as its page saved it")
-    folder = sheet or journey.workspace.judging_dir / "blind"
     table = folder / VERDICTS
     if not table.exists():
         raise FullcastError(f"{folder} holds no sheet; make one: fullcast blind sheet")
