@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
