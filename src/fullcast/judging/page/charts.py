@@ -40,8 +40,8 @@ def success_chart(series: Sequence[Series]) -> Html:
     step = (WIDE - LEFT - RIGHT) / len(numbers)
     at = {n: LEFT + step * (i + 0.5) for i, n in enumerate(numbers)}
     parts: list[Content] = [_y_grid([0, 0.25, 0.5, 0.75, 1], 0, 1, percent, WIDE)]
-    parts += [_text(at[n], HEIGHT - 18, str(n), "middle") for n in numbers]
-    parts.append(_text((WIDE + LEFT - RIGHT) / 2, HEIGHT - 2, "people asked for", "middle", "axis"))
+    parts += [_text(at[n], HEIGHT - 22, str(n), "middle") for n in numbers]
+    parts.append(_text((WIDE + LEFT - RIGHT) / 2, HEIGHT - 5, "people asked for", "middle", "axis"))
     for index, (one, colored) in enumerate(zip(series, colors_of(series), strict=True)):
         # Side by side, 9 units apart, so that intervals do not lie on each other.
         shift = 9 * (index - (len(series) - 1) / 2)
@@ -84,8 +84,8 @@ def line_chart(curves: Sequence[Curve], name: str, width: int = NARROW) -> Html:
         return LEFT + (width - LEFT - RIGHT) * step / last
 
     parts: list[Content] = [_y_grid(y_ticks, low, high, lambda v: f"{v:g}", width)]
-    parts += [_text(x(t), HEIGHT - 18, f"{t:,.0f}", "middle") for t in nice_ticks(0, last) if t <= last]
-    parts.append(_text((width + LEFT - RIGHT) / 2, HEIGHT - 2, "training step", "middle", "axis"))
+    parts += [_text(x(t), HEIGHT - 22, f"{t:,.0f}", "middle") for t in nice_ticks(0, last) if t <= last]
+    parts.append(_text((width + LEFT - RIGHT) / 2, HEIGHT - 5, "training step", "middle", "axis"))
     for index, curve in enumerate(drawn):
         pairs = zip(curve.steps, curve.values, strict=True)
         line = " ".join(f"{x(s):.1f},{_y(v, low, high):.1f}" for s, v in pairs if math.isfinite(v))
