@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fullcast.captions.core import TraitCount
-from fullcast.captions.count import CountCheck
 from fullcast.journey import Journey, fitting, new_workspace
 from fullcast.journey.asking import check_judge
 from fullcast.journey.captioning import staged_captions
@@ -30,68 +28,19 @@ from fullcast.models.stable_diffusion.build import build_pocket_pipeline
 from fullcast.models.stable_diffusion.folder import save_pipeline
 from fullcast.recipe import make_recipe
 from fullcast.recognition.castfile import write_cast
-from fullcast.records import Cast, Character, Drop, Form, Image, Person
-from fullcast.store.atomic import write_json
+from fullcast.records import Cast, Character, Form
 from fullcast.store.errors import FullcastError
-from fullcast.store.pictures import write_png
-from fullcast.store.tables import write_records
 from fullcast.store.workspace import Workspace
 from fullcast.training.kept import read_state
 from fullcast.training.metrics import read_metrics
+from tests.journey.noise_show import make_home
 from tests.training.test_train import TINY, hashes
-
-RECIPE = """
-device = "cpu"
-seed = 5
-[models]
-base = "base"
-[mixture]
-num_steps = 4
-batch_size = 2
-area_px = 1536
-bucket_step_px = 16
-[training]
-warmup_steps = 2
-checkpoint_every = 2
-log_every = 1
-probe_every = 0
-sample_every = 0
-validation_share = 0.5
-validate_every = 4
-masked_loss = true
-prior_preservation = true
-dollars_per_hour = 3.6
-"""
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A show of twelve pictures that counts as prepared."""
-    root = tmp_path_factory.mktemp("packing") / "home"
-    new_workspace(root, "show")
-    (root / "fullcast.toml").write_text(RECIPE)
-    save_pipeline(build_pocket_pipeline(TINY), root / "base")
-    show = root / "data" / "show"
-    images, people = [], []
-    for n in range(12):
-        path = root / "data" / "frames" / f"{n}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_png(path, np.random.default_rng(n).integers(0, 256, (64, 96, 3), dtype=np.uint8))
-        source = "regularization" if n > 9 else "screenshots"
-        image_id = f"{n:020x}"
-        images.append(Image(image_id, f"data/frames/{n}.png", 96, 64, source, shot_id=f"shot-{n // 2}"))
-        who = ("aoi", "mio", "unknown")[2 if n > 9 else n % 2]
-        person = Person(f"{image_id}/20-8-60-60", image_id, (20, 8, 60, 60), 0.9, (30, 8, 50, 28), 0.9, character=who)
-        people.append(person)
-    write_records(show / "images.parquet", images, Image)
-    write_records(show / "people.parquet", people, Person, {"embedder": "none"})
-    write_records(show / "drops.parquet", [], Drop)
-    write_records(show / "counts.parquet", [], CountCheck)
-    write_records(show / "traits.parquet", [], TraitCount)
-    write_json(show / "captions.json", {})
-    write_json(show / "scenes.json", {"tags": {}, "settings": ["park"]})
-    write_cast(show / "cast.json", Cast("show", (Character("aoi", "aoi"), Character("mio", "mio"))))
-    return root
+    return make_home(tmp_path_factory.mktemp("packing") / "home")
 
 
 def test_a_job_trains_elsewhere_to_the_same_bits_and_comes_home(home: Path, tmp_path: Path) -> None:

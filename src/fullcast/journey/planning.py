@@ -183,8 +183,9 @@ def _imagined(recipe: Recipe) -> Prepared:
 
 
 def train(journey: Journey, minutes: float | None = None) -> Answer:
-    """Fine-tunes on the plan, or goes on; a finished training is not touched. A stop is an answer too, also before the
-    first step."""
+    """Fine-tunes on the plan, or goes on, also from a training of its first stages; a finished training is not touched.
+    A stop is an answer too, also before the first step."""
+    from fullcast.journey.prolonging import go_on_from_shorter
     from fullcast.training.kept import latest_resumable, read_state
     from fullcast.training.stop import StoppedEncoding
 
@@ -195,6 +196,9 @@ def train(journey: Journey, minutes: float | None = None) -> Answer:
     run_dir = run_dir_of(journey, planned)
     newest = latest_resumable(run_dir)
     num_steps = planned.stream.num_steps
+    if newest is None and (told := go_on_from_shorter(journey, planned, run_dir)):
+        journey.say(told)
+        newest = latest_resumable(run_dir)
     if newest is None and (told := begins_anew(journey, run_dir)):
         journey.say(told)
     make_current(run_dir)
@@ -321,7 +325,8 @@ def run_dir_of(journey: Journey, planned: Planned) -> Path:
 def begins_anew(journey: Journey, run_dir: Path) -> str:
     """What is said before the first step of a run where another one trained the same base already; "" where none did.
 
-    More steps, another stage, other words: all that makes another run, which goes on from nothing of the old one.
+    More steps of a stage, other words: all that makes another run, which goes on from nothing of the old one. Of a
+    stage at the end see `prolonging`.
     """
     from fullcast.models.stable_diffusion.folder import folder_sha256
 

@@ -9,10 +9,11 @@ too. Where a disk loses it nevertheless, the one before it is taken, if its stat
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from fullcast.store.atomic import replacing_dir, write_json
 from fullcast.store.errors import FullcastError
 from fullcast.training.kept import TrainState, checkpoint_path, put_aside, read_state, resumable, state_path
+from fullcast.training.metrics import METRICS
 
 Tensors = dict[str, torch.Tensor]
 
@@ -116,6 +118,30 @@ def load_checkpoint(checkpoint: Path, fingerprint: str) -> tuple[TrainState, Sav
         )
     folder = checkpoint / "state"
     return state, SavedTensors(*(load_file(folder / f"{n}.safetensors") for n in ("live", "ema", "optimizer")))
+
+
+def adopt(checkpoint: Path, former: str, own: str, run_dir: Path) -> int:
+    """Takes a checkpoint of the run `former` (a fingerprint) into `run_dir` as one of the run `own`, with the metrics
+    so far, and says its step. Files are shared where the disk can. FullcastError when it is of another run.
+
+    Only for a run that would have come to the same state: see `journey.prolonging`.
+    """
+    state, _ = load_checkpoint(checkpoint, former)
+    with replacing_dir(checkpoint_path(run_dir, state.step), lasting=True) as temporary:
+        shutil.copytree(checkpoint, temporary, copy_function=_linked, dirs_exist_ok=True)
+        write_json(state_path(temporary), asdict(replace(state, fingerprint=own)), lasting=True)
+    metrics = checkpoint.parents[1] / METRICS
+    if metrics.is_file():
+        shutil.copyfile(metrics, run_dir / METRICS)
+    return state.step
+
+
+def _linked(source: str, to: str) -> None:
+    """A second name of a file, which nobody changes in place; a copy where the disk has no such names."""
+    try:
+        os.link(source, to)
+    except OSError:
+        shutil.copyfile(source, to)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[torch.Tensor, str]) -> Tensors:

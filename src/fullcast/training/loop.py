@@ -29,7 +29,7 @@ from fullcast.training.config import TrainingConfig
 from fullcast.training.deterministic import before_cuda, repeatable
 from fullcast.training.kept import TrainState, latest_resumable, step_of, tidy
 from fullcast.training.latents import LatentStore
-from fullcast.training.metrics import Metrics, NoMetrics, read_metrics
+from fullcast.training.metrics import METRICS, Metrics, NoMetrics, read_metrics
 from fullcast.training.probe import Probe
 from fullcast.training.ranks import Ranks
 from fullcast.training.run import Run
@@ -39,7 +39,7 @@ from fullcast.training.stop import StoppedEncoding
 from fullcast.training.validation import same_number, validation_loss
 from fullcast.training.watching import TensorBoard, Window, best_step, set_aside
 
-METRICS, SET_ASIDE = "metrics.jsonl", "set-aside.jsonl"
+SET_ASIDE = "set-aside.jsonl"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ from typing import Any
 
 from fullcast.store.atomic import write_text
 
+METRICS = "metrics.jsonl"
+"""Of a run, in its folder."""
+
 
 class Metrics:
     """Appends one JSON object per line; lines after the step resumed from are cut off, as if never written."""
