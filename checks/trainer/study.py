@@ -7,6 +7,7 @@ that is done `benchmarks/studies/order` keeps one JSON and a row for each judged
 Same show, same samples, same shares, same number of steps, same seeds of noise: the arms differ by the order alone.
 EveryDream1's is the one that its documents tell (`fullcast.mixture.peers`): multiplies cut to whole numbers, bucket
 after bucket, what does not fill a batch dropped, and a prefix of the list where the steps end before it does.
+A third arm tells the order from what was seen: exact weights again, of composites alone, which share one size.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from fullcast.journey.doors import Doors
 from fullcast.journey.planning import Planned, is_prepared, make_plan, staged_captions, training_config
 from fullcast.judging.rows import Row, read_rows
 from fullcast.mixture.beside import multiplies_of
+from fullcast.mixture.config import Shares
 from fullcast.mixture.peers import ed1_order
 from fullcast.mixture.pixels import WorkspacePixels
 from fullcast.mixture.stream import WeightedStream
@@ -52,6 +54,9 @@ from fullcast.training.loop import train
 SHOW_SEED = 11
 SEEDS = (0, 1, 2)
 ORDERS = ("exact", "everydream1")
+CONTROL, CONTROL_SEEDS = "composites", (0, 1)
+"""EveryDream1's order shows little else within these steps: if exact weights of composites alone do as well, then what
+is seen makes the difference, and not the order of it."""
 MEASURES = ("success", "nearest")
 PICTURES = 24
 """Of each character, judged for each run: 72 for each arm, so an interval of about a fifth for one character."""
@@ -108,6 +113,7 @@ class Arm:
 
 
 ARMS = tuple(Arm(order, seed) for seed in SEEDS for order in ORDERS)
+CONTROLS = tuple(Arm(CONTROL, seed) for seed in CONTROL_SEEDS)
 
 
 @dataclass
@@ -138,18 +144,30 @@ class Study:
     def planned(self) -> Planned:
         return make_plan(self.journey)
 
+    @cached_property
+    def planned_alone(self) -> Planned:
+        """The control's plan: nothing but composites."""
+        recipe = self.journey.recipe
+        alone = Shares(by="source", share={"composite": 1.0}, otherwise=0.0)
+        mixture = recipe.mixture.model_copy(update={"shares": alone})
+        return make_plan(self.journey.with_recipe(recipe.model_copy(update={"mixture": mixture})))
+
+    def planned_for(self, arm: Arm) -> Planned:
+        return self.planned_alone if arm.order == CONTROL else self.planned
+
     def result(self, arm: Arm) -> Path:
         return ROWS / f"{arm.name}.json"
 
     def results(self, order: str, measure: str) -> list[dict[str, float]]:
         """A measure by character of the finished runs of an order; "" is that of all pictures."""
-        done = [self.result(arm) for arm in ARMS if arm.order == order and self.result(arm).exists()]
+        arms = (arm for arm in (*ARMS, *CONTROLS) if arm.order == order)
+        done = [path for path in map(self.result, arms) if path.exists()]
         return [json.loads(path.read_text(encoding="utf-8"))[measure] for path in done]
 
     def stream(self, arm: Arm) -> BatchStream:
         plan = self.planned.mixture.stream
-        if arm.order == "exact":
-            return self.planned.stream
+        if arm.order != "everydream1":
+            return self.planned_for(arm).stream
         multiplies = multiplies_of(self.planned.stages[0])
         order = ed1_order(multiplies, plan.bucket_of, plan.batch_size, plan.num_steps, arm.seed)
         return Ed1Stream(plan, order, arm.seed)
@@ -159,18 +177,18 @@ class Study:
         ends = time.monotonic() + seconds
         with locked(self.folder / "show.lock", "", timeout_s=-1):  # the show, its composites, all latents: once
             self.planned  # noqa: B018
-        for arm in ARMS:
+        for arm in (*ARMS, *CONTROLS):
             with contextlib.suppress(Busy), _alone(self.folder / f"{arm.name}.lock"):
                 if self.result(arm).exists():
                     continue
                 if time.monotonic() > ends or not self.train(arm, ends - time.monotonic(), say):
                     return False
                 self.judge(arm, say)
-        return all(self.result(arm).exists() for arm in ARMS)
+        return all(self.result(arm).exists() for arm in (*ARMS, *CONTROLS))
 
     def train(self, arm: Arm, seconds: float, say: Callable[[str], None]) -> bool:
         """A slice of one run; True when it is finished."""
-        journey, planned = self.journey, self.planned
+        journey, planned = self.journey, self.planned_for(arm)
         quiet = {"seed": arm.seed, "sample_every": 0, "probe_every": 0, "keep_checkpoints": 1, "checkpoint_every": 100}
         done = train(
             Doors(journey.workspace, journey.recipe).path("base"),
@@ -193,11 +211,12 @@ class Study:
         asked = recipe.model_copy(update={"training": recipe.training.model_copy(update={"judge_pictures": PICTURES})})
         journey = self.journey.with_recipe(asked)
         folder = self.folder / f"{arm.name}-judged"
-        judge = CharacterJudge.of(journey, self.planned.prepared, folder)
-        success = judge(open_model(journey, checkpoint).pipeline, self.planned.stream.num_steps)
+        planned = self.planned_for(arm)
+        judge = CharacterJudge.of(journey, planned.prepared, folder)
+        success = judge(open_model(journey, checkpoint).pipeline, planned.stream.num_steps)
         (verdicts,) = folder.rglob("verdicts.parquet")
         nearest = nearest_by_character(read_rows(verdicts), judge.cast.names)
-        seen = _seen(self.planned, read_state(checkpoint).ledger)
+        seen = _seen(planned, read_state(checkpoint).ledger)
         about = {"commit": commit_hash(), "num_steps": NUM_STEPS, "show": SHOW_SEED, "machine": machine()}
         ROWS.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(verdicts, self.result(arm).with_suffix(".parquet"))
@@ -223,6 +242,9 @@ def study(context: Context) -> Iterable[Figure]:
                 f"visits, {name}: {order}", float(np.mean(visits)), n=len(visits), low=min(visits), high=max(visits)
             )
     for measure in MEASURES:
+        if control := [run[""] for run in here.results(CONTROL, measure)]:
+            name = f"{measure}, all characters: exact, of composites alone"
+            yield Figure(name, float(np.mean(control)), n=len(control), low=min(control), high=max(control))
         yield from _compared(here, measure, "all characters", [""])
         yield from _compared(here, measure, f"the rarest ({', '.join(rare)})", rare)
         for name in sorted(exposure):

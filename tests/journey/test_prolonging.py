@@ -46,7 +46,7 @@ def test_stages_at_the_end_go_on_to_the_bits_of_a_training_that_had_them_from_th
 ) -> None:
     first = trained(with_stages(home, STAGE))
     second = trained(with_stages(home, STAGE, LATER))
-    assert f"goes on at step 4 from data/runs/{first.parents[1].name}/checkpoints/step-000004" in said[-1]
+    assert f"goes on at step 4 from data/runs/{first.parents[1].name}," in said[-1]
     third = trained(with_stages(home, STAGE, LATER, FRESH_WORDS))
     assert f"goes on at step 7 from data/runs/{second.parents[1].name}" in said[-1]
     at_once = trained(with_stages(Journey.open(make_home(tmp_path / "other")), STAGE, LATER, FRESH_WORDS))
@@ -55,6 +55,8 @@ def test_stages_at_the_end_go_on_to_the_bits_of_a_training_that_had_them_from_th
     assert read_state(third).ledger == read_state(at_once).ledger
     lines = read_metrics(third.parents[1] / "metrics.jsonl")
     assert [line["step"] for line in lines if "loss" in line] == [*range(1, 10)]
+    assert (third.parent / first.name / "model_index.json").is_file(), "what lies beside the newest comes along"
+    assert not (third.parent / first.name / "state").exists() or first.name == third.name
     assert hashes(first) and read_state(first).step == 4, "the shorter one stays as it was"
     assert trained(with_stages(home, STAGE)) == first, "and is finished"
 
@@ -70,6 +72,38 @@ def test_one_that_was_stopped_goes_on_inside_its_stage(home: Journey, said: list
     assert read_state(latest_checkpoint(home.workspace)).step == 2
     assert read_state(trained(with_stages(home, STAGE, LATER))).step == 7
     assert "goes on at step 2" in said[-1]
+
+
+def test_a_stage_alone_under_what_was_trained_without_stages_is_told_how(home: Journey, said: list[str]) -> None:
+    trained(home)
+    trained(with_stages(home, LATER))
+    assert "was trained without stages" in said[0] and '[[stages]] with name = "first"' in said[0]
+
+
+def test_a_state_that_cannot_be_read_is_passed_over_and_without_any_the_longer_one_begins_anew(
+    home: Journey, said: list[str]
+) -> None:
+    first = trained(with_stages(home, STAGE, keep_states=2))
+    optimizer = first / "state" / "optimizer.safetensors"
+    optimizer.write_bytes(optimizer.read_bytes()[:1000])
+    told = with_stages(home, STAGE, LATER).train(minutes=0)
+    assert "goes on at step 2" in said[-1] and told.data["step"] == 2
+    shutil.rmtree(home.workspace.runs_dir / Path(told.data["checkpoint"]).parents[1].name)
+    shutil.rmtree(first.parent / "step-000002")
+    assert read_state(trained(with_stages(home, STAGE, LATER))).step == 7
+    assert "step-000004 cannot be read" in said[-2] and "nothing of it is taken over" in said[-2]
+    assert "a new run begins at step 0" in said[-1]
+
+
+def test_what_lies_beside_the_checkpoints_comes_along_and_is_not_shared(home: Journey) -> None:
+    run = trained(with_stages(home, STAGE)).parents[1]
+    (run / "samples" / "step-000004").mkdir(parents=True)
+    (run / "samples" / "step-000004" / "0.png").write_bytes(b"picture")
+    before = (run / "metrics.jsonl").read_text()
+    later = trained(with_stages(home, STAGE, LATER)).parents[1]
+    assert (later / "samples" / "step-000004" / "0.png").read_bytes() == b"picture"
+    assert (run / "metrics.jsonl").read_text() == before and (later / "metrics.jsonl").read_text() != before
+    assert not list(home.workspace.runs_dir.glob(".partial*"))
 
 
 @pytest.mark.parametrize(

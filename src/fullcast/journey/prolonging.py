@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from fullcast.journey.doors import Doors
 from fullcast.journey.planning import Planned, make_plan, run_dir_of, training_config
 from fullcast.journey.runs import newest_checkpoints
+from fullcast.store.locks import locked
+from fullcast.training.kept import LOCK, latest_resumable, read_state, resumable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,35 +23,54 @@ if TYPE_CHECKING:
 
 
 def go_on_from_shorter(journey: Journey, planned: Planned, run_dir: Path) -> str:
-    """Takes the newest state of the run with the most stages in common into `run_dir`, which has none yet; what is said
-    of it, also where it cannot be taken over; "" where no such run was trained here."""
-    if not newest_checkpoints(journey.workspace):
+    """Makes the run with the most stages in common over again in `run_dir`, which has no state yet; what is said of it,
+    also where it cannot be taken over; "" where no such run was trained here."""
+    stages = journey.recipe.stages
+    if not stages or not newest_checkpoints(journey.workspace):
         return ""
-    for count in range(len(journey.recipe.stages) - 1, 0, -1):
-        shorter = journey.with_recipe(journey.recipe.model_copy(update={"stages": journey.recipe.stages[:count]}))
+    for count in range(len(stages) - 1, 0, -1):
+        shorter = journey.with_recipe(journey.recipe.model_copy(update={"stages": stages[:count]}))
         if told := _taken_over(journey, planned, run_dir, shorter):
             return told
-    return ""
+    plain = journey.with_recipe(journey.recipe.model_copy(update={"stages": ()}))
+    newest = latest_resumable(run_dir_of(plain, make_plan(plain)))
+    if newest is None or newest.parents[1] == run_dir:
+        return ""
+    return (
+        f"{journey.workspace.relative(newest)} was trained without stages, and nothing of it is taken over; to prolong "
+        'it, write it as the first stage above the one at the end: [[stages]] with name = "first"'
+    )
 
 
 def _taken_over(journey: Journey, planned: Planned, run_dir: Path, shorter: Journey) -> str:
     from fullcast.models.stable_diffusion.family import StableDiffusion
-    from fullcast.training.checkpoint import adopt
-    from fullcast.training.kept import latest_resumable
+    from fullcast.training.checkpoint import NotTakenOver, adopt
     from fullcast.training.run import fingerprint_of
 
     former = make_plan(shorter)
-    newest = latest_resumable(run_dir_of(shorter, former))
-    if newest is None:
+    source = run_dir_of(shorter, former)
+    if not resumable(source):
         return ""
     config, before = training_config(journey.recipe), training_config(shorter.recipe)
-    path = journey.workspace.relative(newest)
+    path = journey.workspace.relative(source)
+    refused = f"{path} was trained with the first stages of this plan, but {{}}: nothing of it is taken over"
     if reason := _not_the_same(before, config):
-        return f"{path} was trained with the first stages of this plan, but {reason}: nothing of it is taken over"
+        return refused.format(reason)
     model = StableDiffusion.load(Doors(journey.workspace, journey.recipe).path("base"))
-    step = adopt(
-        newest, fingerprint_of(former.stream, before, model), fingerprint_of(planned.stream, config, model), run_dir
-    )
+    theirs, own = fingerprint_of(former.stream, before, model), fingerprint_of(planned.stream, config, model)
+    busy = "{} is being trained by another process; wait for it or end it"
+    with (
+        locked(journey.workspace.runs_dir / ".taking-over", "", timeout_s=-1),
+        locked(source / LOCK, busy.format(path)),
+    ):
+        with locked(run_dir / LOCK, busy.format(journey.workspace.relative(run_dir))):
+            pass  # nobody trains in it; not held, since the folder is replaced
+        if (newest := latest_resumable(run_dir)) is not None:  # another process was faster
+            return f"goes on at step {read_state(newest).step}"
+        try:
+            step = adopt(source, theirs, own, run_dir)
+        except NotTakenOver as error:
+            return refused.format(error)
     return f"goes on at step {step} from {path}, which was trained with the first stages of this plan"
 
 

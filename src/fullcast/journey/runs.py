@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fullcast.store.atomic import write_text
+from fullcast.store.atomic import TEMPORARY, write_text
 from fullcast.store.errors import FullcastError
 from fullcast.store.workspace import Workspace
 
@@ -36,7 +36,8 @@ def newest_checkpoints(workspace: Workspace) -> list[Path]:
     """Of every run that has one, that of the run trained last at the end."""
     from fullcast.training.kept import checkpoints
 
-    runs = [run for run in workspace.runs_dir.iterdir() if run.is_dir()] if workspace.runs_dir.is_dir() else []
+    found_runs = workspace.runs_dir.iterdir() if workspace.runs_dir.is_dir() else iter(())
+    runs = [run for run in found_runs if run.is_dir() and not run.name.startswith(TEMPORARY)]
     places = {name: place for place, name in enumerate(_in_order(workspace.runs_dir))}
 
     def age(path: Path) -> tuple[int, int, str]:

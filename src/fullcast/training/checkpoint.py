@@ -22,8 +22,18 @@ from safetensors.torch import load_file, save_file
 
 from fullcast.store.atomic import replacing_dir, write_json
 from fullcast.store.errors import FullcastError
-from fullcast.training.kept import TrainState, checkpoint_path, put_aside, read_state, resumable, state_path
-from fullcast.training.metrics import METRICS
+from fullcast.training.kept import (
+    CHECKPOINTS,
+    LOCK,
+    TrainState,
+    checkpoint_path,
+    checkpoints,
+    put_aside,
+    read_state,
+    resumable,
+    state_path,
+    step_of,
+)
 
 Tensors = dict[str, torch.Tensor]
 
@@ -120,24 +130,51 @@ def load_checkpoint(checkpoint: Path, fingerprint: str) -> tuple[TrainState, Sav
     return state, SavedTensors(*(load_file(folder / f"{n}.safetensors") for n in ("live", "ema", "optimizer")))
 
 
-def adopt(checkpoint: Path, former: str, own: str, run_dir: Path) -> int:
-    """Takes a checkpoint of the run `former` (a fingerprint) into `run_dir` as one of the run `own`, with the metrics
-    so far, and says its step. Files are shared where the disk can. FullcastError when it is of another run.
+class NotTakenOver(FullcastError):
+    """No state of a run can be gone on from as another one."""
+
+
+def adopt(source_dir: Path, former: str, own: str, run_dir: Path) -> int:
+    """Makes the run in `source_dir` (`former` is its fingerprint) over again in `run_dir` as the run `own`, up to its
+    newest state that can be read, and says that step. Checkpoints are shared on disk where it can; all that lies beside
+    them comes along. All of it or nothing: NotTakenOver where no state can be read, OSError for a full disk.
 
     Only for a run that would have come to the same state: see `journey.prolonging`.
     """
-    state, _ = load_checkpoint(checkpoint, former)
-    with replacing_dir(checkpoint_path(run_dir, state.step), lasting=True) as temporary:
-        shutil.copytree(checkpoint, temporary, copy_function=_linked, dirs_exist_ok=True)
-        write_json(state_path(temporary), asdict(replace(state, fingerprint=own)), lasting=True)
-    metrics = checkpoint.parents[1] / METRICS
-    if metrics.is_file():
-        shutil.copyfile(metrics, run_dir / METRICS)
-    return state.step
+    why = "it has no state"
+    for checkpoint in resumable(source_dir):
+        try:
+            state, _ = load_checkpoint(checkpoint, former)
+        except (FullcastError, OSError, ValueError, SafetensorError) as error:
+            why = f"{checkpoint.name} cannot be read ({' '.join(str(error).split())[:200]})"
+            continue
+        with replacing_dir(run_dir, lasting=True) as temporary:
+            _again(source_dir, temporary, state.step)
+            own_state = asdict(replace(state, fingerprint=own))
+            write_json(state_path(checkpoint_path(temporary, state.step)), own_state, lasting=True)
+        return state.step
+    raise NotTakenOver(why)
 
 
-def _linked(source: str, to: str) -> None:
-    """A second name of a file, which nobody changes in place; a copy where the disk has no such names."""
+def _again(source_dir: Path, to: Path, step: int) -> None:
+    """All of a run but later checkpoints, states of older ones, latents and the lock."""
+    for folder, inside, files in os.walk(source_dir):
+        here = Path(folder).relative_to(source_dir)
+        of_step = step_of(Path(here.parts[1])) if here.parts[:1] == (CHECKPOINTS,) and len(here.parts) > 1 else None
+        left_out = {"latents"} if not here.parts else {"state"} if of_step not in (None, step) else set()
+        if here.parts == (CHECKPOINTS,):
+            steps = {path.name for path in checkpoints(source_dir) if step_of(path) <= step}
+            left_out = set(inside) - steps
+        inside[:] = [name for name in inside if name not in left_out]
+        (to / here).mkdir(exist_ok=True)
+        for name in files:
+            if name != LOCK:
+                # Nobody changes a file of a checkpoint in place; metrics and others are appended to.
+                (shutil.copyfile if of_step is None else _linked)(source_dir / here / name, to / here / name)
+
+
+def _linked(source: Path, to: Path) -> None:
+    """A second name of the file; a copy where the disk has no such names."""
     try:
         os.link(source, to)
     except OSError:

@@ -12,6 +12,8 @@ from pathlib import Path
 from fullcast.store.atomic import TEMPORARY
 
 CHECKPOINTS = "checkpoints"
+LOCK = ".lock"
+"""Held by who trains in a run's folder."""
 _NAME = re.compile(r"step-(\d+)")
 
 

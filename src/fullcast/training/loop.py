@@ -27,7 +27,7 @@ from fullcast.training.ahead import ahead
 from fullcast.training.checkpoint import save_checkpoint, write_state
 from fullcast.training.config import TrainingConfig
 from fullcast.training.deterministic import before_cuda, repeatable
-from fullcast.training.kept import TrainState, latest_resumable, step_of, tidy
+from fullcast.training.kept import LOCK, TrainState, latest_resumable, step_of, tidy
 from fullcast.training.latents import LatentStore
 from fullcast.training.metrics import METRICS, Metrics, NoMetrics, read_metrics
 from fullcast.training.probe import Probe
@@ -112,7 +112,7 @@ def train(
     ranks = Ranks.from_environment()
     busy = f"{run_dir} is being trained by another process; wait for it or end it"
     on_gpu = config.deterministic and ranks.device(config.device).type == "cuda"
-    with repeatable(on_gpu), locked(run_dir / ".lock", busy) if ranks.is_main else nullcontext():
+    with repeatable(on_gpu), locked(run_dir / LOCK, busy) if ranks.is_main else nullcontext():
         run = Run.open(base_dir, stream, config, run_dir, ranks)
         shown = progress if ranks.is_main else silent
         training = Training(run, stream, captions, run_dir, shown, beside or Beside(), began)
