@@ -84,4 +84,4 @@ def test_fewer_steps_where_bfloat16_is_not_faster(tmp_path: Path, monkeypatch: p
         with pytest.raises(Drawn):
             demo(tmp_path / str(fast), preset="demo")
         steps[fast] = read_recipe(tmp_path / str(fast) / "fullcast.toml").mixture.num_steps
-    assert steps == {True: read_recipe(find_preset("demo")).mixture.num_steps, False: 280}
+    assert steps == {True: read_recipe(find_preset("demo")).mixture.num_steps, False: 210}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SHOW_VERSION = 1
 """Raised when the same seed draws another show."""
 
-STEPS_IN_FLOAT32 = 280
+STEPS_IN_FLOAT32 = 210
 """Of the demo's training where bfloat16 is not faster: a quarter of an hour holds no more on two such cores."""
 
 _DRAWN = "pocket-show.json"

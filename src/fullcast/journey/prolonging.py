@@ -32,6 +32,8 @@ def go_on_from_shorter(journey: Journey, planned: Planned, run_dir: Path) -> str
         shorter = journey.with_recipe(journey.recipe.model_copy(update={"stages": stages[:count]}))
         if told := _taken_over(journey, planned, run_dir, shorter):
             return told
+    if len(stages) > 1:
+        return ""
     plain = journey.with_recipe(journey.recipe.model_copy(update={"stages": ()}))
     newest = latest_resumable(run_dir_of(plain, make_plan(plain)))
     if newest is None or newest.parents[1] == run_dir:
